@@ -1,0 +1,47 @@
+#!/bin/bash
+# Holds the C files to .clang-format, .clang-tidy and cppcheck, and the scripts to shellcheck. "make
+# lint" runs it, and tells it in CPPFLAGS and CFLAGS how the files are compiled.
+
+cd "$(dirname "$0")/../.." || exit 1
+set -uo pipefail
+
+code() {
+  find src include tests bench docs -name "$1" -print0
+}
+
+scripts() {
+  find .ci bench tests \( -name run -o -name '*.sh' -o -name '*.test' \) -type f -print0
+}
+
+lint_format() {
+  code '*.[ch]' | xargs -0 -r clang-format --dry-run -Werror
+}
+
+lint_tidy() {
+  local flags
+  read -ra flags <<<"$CPPFLAGS $CFLAGS"
+  code '*.c' | xargs -0 -r -I{} -P "$(nproc)" clang-tidy --quiet {} -- "${flags[@]}" 2>&1 |
+    { grep -vE '^[0-9]+ warnings? (generated|treated)' || true; }
+}
+
+# cppcheck does not see into the macros of utlist.h and takes their cursors for uninitialised; of that,
+# clang-tidy and the sanitizers know more.
+lint_cppcheck() {
+  local flags
+  read -ra flags <<<"$CPPFLAGS"
+  code '*.c' | xargs -0 -r cppcheck --quiet --std=c11 -j "$(nproc)" --inline-suppr --error-exitcode=1 \
+    --enable=warning,performance,portability --suppress=uninitvar \
+    --template='{file}:{line}: {severity}: {message} [{id}]' \
+    "${flags[@]}"
+}
+
+lint_scripts() {
+  scripts | xargs -0 shellcheck
+}
+
+failed=0
+for check in format tidy cppcheck scripts; do
+  echo "lint: $check"
+  "lint_$check" || { echo "lint: $check found something" >&2; failed=1; }
+done
+exit "$failed"
