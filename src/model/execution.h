@@ -1,0 +1,26 @@
+/* Records as a whole: the empty one, copies in caller-owned memory, changes applied to a record. */
+#ifndef MODEL_EXECUTION_H
+#define MODEL_EXECUTION_H
+
+#include <stddef.h>
+
+#include <evdurable/execution.h>
+#include <evdurable/update.h>
+
+/* Every column NULL, 0, false or no status: what a decoder starts from. */
+void execution_clear(evd_execution *execution);
+
+/* The bytes that execution_copy_into() needs at *text: all strings with their zeros. */
+size_t execution_text_size(const evd_execution *execution);
+
+/* Copies the record, its strings to *text, which is moved on past them. */
+void execution_copy_into(evd_execution *to, const evd_execution *from, char **text);
+
+/* The same for the changes: only the columns in `set` and not in `unset` are copied. */
+size_t changes_text_size(const evd_changes *changes);
+void changes_copy_into(evd_changes *to, const evd_changes *from, char **text);
+
+/* Makes a record what it is after the changes. Strings are shared with the changes, not copied. */
+void changes_apply(const evd_changes *changes, evd_execution *execution);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * A strict scanner for JSON texts. cJSON, which reads and writes our JSON, accepts what databases
+ * refuse (numbers like 01, control characters, broken UTF-8) and allocates for every value; this
+ * one only says yes or no, on the hot path of every insert.
+ */
+#ifndef MODEL_JSON_H
+#define MODEL_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum json_kind {
+  JSON_INVALID,
+  JSON_OBJECT,
+  JSON_ARRAY,
+  JSON_STRING,
+  JSON_NUMBER,
+  JSON_TRUE,
+  JSON_FALSE,
+  JSON_NULL
+};
+
+/* The deepest nesting of arrays and objects in a document. */
+#define JSON_DEPTH_MAX 512
+
+/* The kind of the document's top value, or JSON_INVALID with *reason (static) and *offset (bytes).
+ * See check_json() for what is valid. reason and offset may be NULL. */
+enum json_kind json_scan(const char *text, size_t length, const char **reason, size_t *offset);
+
+/* The same for an object whose members are documents: it may be one level deeper. */
+enum json_kind json_scan_outer(const char *text, size_t length, const char **reason,
+                               size_t *offset);
+
+/* The kind of a valid value, by its first byte. */
+enum json_kind json_kind_of(char first);
+
+/* Whether the bytes are UTF-8 (no overlong forms, surrogates, or code points past U+10FFFF). */
+bool utf8_is_valid(const char *text, size_t length);
+
+#endif

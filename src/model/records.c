@@ -1,0 +1,170 @@
+#include "model/records.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/execution.h"
+
+/* The text of a result that proved larger than was foreseen grows by chunks between these sizes. */
+#define CHUNK_MIN ((size_t)4096)
+#define CHUNK_MAX ((size_t)1024 * 1024)
+
+/* More room for text, beyond that in the first block. Owned by the records. */
+struct chunk {
+  struct chunk *next;
+  char text[];
+};
+
+/* The block itself is followed by room for the foreseen rows, then for the foreseen text. */
+struct records {
+  size_t references;
+  size_t count;
+  size_t capacity;
+  evd_execution *rows;  /* first_rows, or a larger array that the records own */
+  char *text;           /* the free room for text */
+  size_t text_left;     /* its size */
+  size_t chunk_size;    /* of the next chunk */
+  struct chunk *chunks; /* newest first */
+  alignas(evd_execution) evd_execution first_rows[];
+};
+
+struct records *records_new(size_t rows, size_t text_bytes) {
+  struct records *records;
+  size_t size;
+
+  if (__builtin_mul_overflow(rows, sizeof(evd_execution), &size) ||
+      __builtin_add_overflow(size, text_bytes, &size) ||
+      __builtin_add_overflow(size, sizeof *records, &size))
+    return NULL;
+  records = malloc(size);
+  if (records == NULL)
+    return NULL;
+  *records = (struct records){
+      .references = 1,
+      .capacity = rows,
+      .rows = records->first_rows,
+      .text = (char *)(records->first_rows + rows),
+      .text_left = text_bytes,
+      .chunk_size = CHUNK_MIN,
+  };
+  return records;
+}
+
+struct records *records_retain(struct records *records) {
+  records->references++;
+  return records;
+}
+
+void records_release(struct records *records) {
+  if (records == NULL || --records->references > 0)
+    return;
+  while (records->chunks != NULL) {
+    struct chunk *chunk = records->chunks;
+    records->chunks = chunk->next;
+    free(chunk);
+  }
+  if (records->rows != records->first_rows)
+    free(records->rows);
+  free(records);
+}
+
+/* Makes room for more rows than there are. */
+static bool grow_rows(struct records *records) {
+  bool in_first_block = records->rows == records->first_rows;
+  size_t capacity = records->capacity < 4 ? 8 : records->capacity * 2;
+  evd_execution *rows;
+
+  if (capacity > SIZE_MAX / sizeof *rows)
+    return false;
+  rows = realloc(in_first_block ? NULL : records->rows, capacity * sizeof *rows);
+  if (rows == NULL)
+    return false;
+  if (in_first_block)
+    memcpy(rows, records->first_rows, records->count * sizeof *rows);
+  records->rows = rows;
+  records->capacity = capacity;
+  return true;
+}
+
+evd_execution *records_add(struct records *records) {
+  evd_execution *row;
+
+  if (records->count == records->capacity && !grow_rows(records))
+    return NULL;
+  row = &records->rows[records->count++];
+  execution_clear(row);
+  return row;
+}
+
+/* Room for text of this size in a new chunk: one of its own if it is large, so that what is left of
+ * the present room is not lost. */
+static char *new_chunk(struct records *records, size_t size) {
+  bool own = size > records->chunk_size / 4;
+  size_t chunk_size = own ? size : records->chunk_size;
+  struct chunk *chunk;
+
+  if (chunk_size > SIZE_MAX - sizeof *chunk)
+    return NULL;
+  chunk = malloc(sizeof *chunk + chunk_size);
+  if (chunk == NULL)
+    return NULL;
+  chunk->next = records->chunks;
+  records->chunks = chunk;
+  if (!own) {
+    records->text = chunk->text + size;
+    records->text_left = chunk_size - size;
+  }
+  if (records->chunk_size < CHUNK_MAX)
+    records->chunk_size *= 2;
+  return chunk->text;
+}
+
+const char *records_text(struct records *records, const char *text, size_t length) {
+  size_t size = length + 1;
+  char *copy;
+
+  if (size <= records->text_left) {
+    copy = records->text;
+    records->text += size;
+    records->text_left -= size;
+  } else {
+    copy = new_chunk(records, size);
+    if (copy == NULL)
+      return NULL;
+  }
+  if (length > 0)
+    memcpy(copy, text, length);
+  copy[length] = '\0';
+  return copy;
+}
+
+size_t records_count(const struct records *records) {
+  return records == NULL ? 0 : records->count;
+}
+
+evd_execution *records_rows(struct records *records) {
+  return records == NULL ? NULL : records->rows;
+}
+
+/* Moves the rows that change places with each other around in a circle, the first of them last. */
+static void move_around(evd_execution *rows, size_t *order, size_t first) {
+  evd_execution row = rows[first];
+  size_t to = first;
+
+  while (order[to] != first) {
+    size_t from = order[to];
+    rows[to] = rows[from];
+    order[to] = to;
+    to = from;
+  }
+  rows[to] = row;
+  order[to] = to;
+}
+
+void records_reorder(struct records *records, size_t *order) {
+  for (size_t i = 0; i < records->count; i++)
+    if (order[i] != i)
+      move_around(records->rows, order, i);
+}

@@ -1,0 +1,35 @@
+/*
+ * The rows of one result, with their strings: what an engine decodes into and what a future holds.
+ *
+ * Reference-counted without atomics: made by one thread, handed over whole, released on the loop's
+ * thread. Small results (a get) are a single block of memory.
+ */
+#ifndef MODEL_RECORDS_H
+#define MODEL_RECORDS_H
+
+#include <stddef.h>
+
+#include <evdurable/execution.h>
+
+struct records;
+
+/* For about so many rows of about so many bytes of text in all. NULL when memory is out. */
+struct records *records_new(size_t rows, size_t text_bytes);
+
+struct records *records_retain(struct records *records);
+void records_release(struct records *records); /* NULL is fine */
+
+/* A new last row, cleared; valid until the next call. NULL when memory is out. */
+evd_execution *records_add(struct records *records);
+
+/* A copy of the text, ended by zero, that lives as long as the records. NULL when memory is out. */
+const char *records_text(struct records *records, const char *text, size_t length);
+
+size_t records_count(const struct records *records); /* NULL has none */
+evd_execution *records_rows(struct records *records);
+
+/* Brings the rows into this order: order[i] is the present index of row i; afterwards it is i. For
+ * engines whose database returns rows in no order. */
+void records_reorder(struct records *records, size_t *order);
+
+#endif

@@ -1,0 +1,17 @@
+/* The parts of mysql://user:password@host:port/database?socket=path, for native_sql.c. */
+#ifndef SUPPORT_MYSQL_URL_H
+#define SUPPORT_MYSQL_URL_H
+
+struct mysql_url {
+  char memory[512]; /* what the rest points into */
+  const char *user;
+  const char *password;
+  const char *host;
+  unsigned port;
+  const char *database;
+  const char *socket; /* NULL for none */
+};
+
+void mysql_url_parse(struct mysql_url *parts, const char *url);
+
+#endif
