@@ -1,0 +1,47 @@
+/*
+ * What a caller asked for, as an engine sees it, and what the engine answers.
+ */
+#ifndef ENGINE_REQUEST_H
+#define ENGINE_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <evdurable/storage.h>
+
+#include "model/records.h"
+
+/*
+ * One request. Its operands have been checked. The batch room owns it and the memory behind its
+ * pointers; engines only read the operands and fill in the answer.
+ */
+struct request {
+  evd_operation operation;
+
+  /* Operands; which of them have a meaning, the operation says (see storage.h). */
+  const char *id; /* an execution's, unique, parent's or executor's id */
+  evd_filter filter;
+  const evd_changes *changes; /* updated_at is always in `set` */
+  const evd_execution *executions;
+  size_t execution_count; /* may be 0 for the children of operation 5 */
+  evd_status status;
+  evd_ocfp_status ocfp_status;
+  evd_close_status close_status;
+  bool flag;          /* is_sleeping_task, needs_promise_cancellation or is_finished */
+  int64_t before;     /* exclusive upper bound of start_at, expires_at, ... */
+  int64_t started_at; /* operation 6: expires_at = started_at + the row's timeout_ms */
+  int64_t limit;      /* above 0: the front door answers the rest itself */
+
+  /* The answer, valid when the batch succeeded. */
+  struct records *rows; /* gets and claims; NULL is no row; the batch room releases it */
+  int64_t count;        /* updates, expiries, deletions: rows touched (1 or 0 by id) */
+};
+
+/* Whether the operation only reads. */
+bool operation_is_read(evd_operation operation);
+
+/* Whether several requests of this operation travel in one batch. */
+bool operation_is_batched(evd_operation operation);
+
+#endif

@@ -1,0 +1,491 @@
+#include "sql/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <evdurable/schema.h>
+
+#include "model/columns.h"
+#include "model/error.h"
+
+enum { INDEX_NAME_MAX = 63 };
+
+/* Terms of partial indexes. */
+#define TERM_IS(column, text) \
+  { INDEX_TERM_EQUALS, evd_column_##column, text }
+#define TERM_TRUE(column) \
+  { INDEX_TERM_TRUE, evd_column_##column, NULL }
+#define TERM_ZERO(column) \
+  { INDEX_TERM_ZERO, evd_column_##column, NULL }
+#define TERM_NOT_NULL(column) \
+  { INDEX_TERM_NOT_NULL, evd_column_##column, NULL }
+
+/* Our own indexes. Each serves what its comment names; a row is only in those of its present state,
+ * so that inserting and updating touch few of them. */
+static const struct index_definition own_indexes[] = {
+    /* get_by_sleeping_task_unique_id */
+    {"sleeping_task_unique_id",
+     true,
+     1,
+     {evd_column_sleeping_task_unique_id},
+     {TERM_NOT_NULL(sleeping_task_unique_id)}},
+    /* claim_by_start_at */
+    {"ready", false, 1, {evd_column_start_at}, {TERM_IS(status, "ready")}},
+    /* claim_by_children_finished */
+    {"children_finished",
+     false,
+     1,
+     {evd_column_updated_at},
+     {TERM_IS(status, "waiting_for_children"),
+      TERM_IS(on_children_finished_processing_status, "idle"), TERM_ZERO(active_children_count)}},
+    /* claim_by_close_status */
+    {"close_ready", false, 1, {evd_column_updated_at}, {TERM_IS(close_status, "ready")}},
+    /* expire_by_expires_at */
+    {"running",
+     false,
+     2,
+     {evd_column_is_sleeping_task, evd_column_expires_at},
+     {TERM_IS(status, "running")}},
+    /* expire_by_ocfp_expires_at */
+    {"ocfp_expires_at",
+     false,
+     1,
+     {evd_column_on_children_finished_processing_expires_at},
+     {TERM_NOT_NULL(on_children_finished_processing_expires_at)}},
+    /* expire_by_close_expires_at */
+    {"close_expires_at",
+     false,
+     1,
+     {evd_column_close_expires_at},
+     {TERM_NOT_NULL(close_expires_at)}},
+    /* claim_by_cancellation */
+    {"cancellation",
+     false,
+     2,
+     {evd_column_executor_id, evd_column_updated_at},
+     {TERM_TRUE(needs_promise_cancellation)}},
+    /* get_by_parent, update_by_parent */
+    {"parent", false, 1, {evd_column_parent_execution_id}, {TERM_NOT_NULL(parent_execution_id)}},
+    /* close_finished */
+    {"finished",
+     false,
+     1,
+     {evd_column_updated_at},
+     {TERM_TRUE(is_finished), TERM_IS(close_status, "idle")}},
+};
+
+/* The framework's indexes, with its names. */
+static const struct index_definition framework_indexes[] = {
+    {"execution_id", true, 1, {evd_column_execution_id}, {{0}}},
+    {"sleeping_task_unique_id", true, 1, {evd_column_sleeping_task_unique_id}, {{0}}},
+    {"status_start_at", false, 2, {evd_column_status, evd_column_start_at}, {{0}}},
+    {"status_ocfp_status_acc_updated_at",
+     false,
+     4,
+     {evd_column_status, evd_column_on_children_finished_processing_status,
+      evd_column_active_children_count, evd_column_updated_at},
+     {{0}}},
+    {"close_status_updated_at", false, 2, {evd_column_close_status, evd_column_updated_at}, {{0}}},
+    {"status_is_sleeping_task_expires_at",
+     false,
+     3,
+     {evd_column_status, evd_column_is_sleeping_task, evd_column_expires_at},
+     {{0}}},
+    {"on_ocfp_expires_at",
+     false,
+     1,
+     {evd_column_on_children_finished_processing_expires_at},
+     {{0}}},
+    {"close_expires_at", false, 1, {evd_column_close_expires_at}, {{0}}},
+    {"executor_id_npc_updated_at",
+     false,
+     3,
+     {evd_column_executor_id, evd_column_needs_promise_cancellation, evd_column_updated_at},
+     {{0}}},
+    {"parent_execution_id_is_finished",
+     false,
+     2,
+     {evd_column_parent_execution_id, evd_column_is_finished},
+     {{0}}},
+    {"is_finished_close_status_updated_at",
+     false,
+     3,
+     {evd_column_is_finished, evd_column_close_status, evd_column_updated_at},
+     {{0}}},
+};
+
+/* The indexes of a shape. */
+const struct index_definition *schema_indexes(bool framework_shape, size_t *count) {
+  if (framework_shape) {
+    *count = sizeof(framework_indexes) / sizeof(framework_indexes[0]);
+    return framework_indexes;
+  }
+  *count = sizeof(own_indexes) / sizeof(own_indexes[0]);
+  return own_indexes;
+}
+
+/* FNV-1a, 32 bits. */
+static uint32_t name_hash(const char *name) {
+  uint32_t hash = 2166136261U;
+  for (; *name != '\0'; name++) {
+    hash = (hash ^ (unsigned char)*name) * 16777619U;
+  }
+  return hash;
+}
+
+/* The name of an index or a constraint; see schema.h. */
+void schema_index_name(struct buffer *buffer, const struct table_name *table, bool framework_shape,
+                       const char *suffix) {
+  const char *prefix = framework_shape ? "ix_" : "";
+  size_t start = buffer->length;
+  buffer_printf(buffer, "%s%s_%s", prefix, table->name, suffix);
+  if (buffer->failed || buffer->length - start <= INDEX_NAME_MAX) {
+    return;
+  }
+
+  char hash[16];
+  int hash_length = snprintf(hash, sizeof(hash), "_%08x_", name_hash(buffer->text + start));
+  size_t fixed = strlen(prefix) + (size_t)hash_length + strlen(suffix);
+  int kept = (int)(INDEX_NAME_MAX - fixed);
+  buffer->length = start;
+  buffer_printf(buffer, "%s%.*s%s%s", prefix, kept, table->name, hash, suffix);
+}
+
+/* Appends an index's quoted name. */
+static void append_index_name(struct buffer *buffer, enum dialect dialect,
+                              const struct table_name *table, bool framework_shape,
+                              const char *suffix) {
+  struct buffer name = {0};
+  schema_index_name(&name, table, framework_shape, suffix);
+  if (name.failed) {
+    buffer->failed = true;
+  } else {
+    sql_identifier(buffer, dialect, name.text);
+  }
+  buffer_free(&name);
+}
+
+/* The type of a column's values in a dialect and shape. */
+static const char *column_sql_type(enum dialect dialect, enum column_type type,
+                                   bool framework_shape) {
+  static const struct {
+    const char *sqlite, *postgres, *mysql;
+  } names[] = {
+      [COLUMN_ID] = {"text", "text", "varchar(64)"},
+      [COLUMN_UNIQUE_ID] = {"text", "text", "varchar(255)"},
+      [COLUMN_JSON] = {"text", "jsonb", "json"},
+      [COLUMN_JSON_OBJECT] = {"text", "jsonb", "json"},
+      [COLUMN_JSON_ARRAY] = {"text", "jsonb", "json"},
+      [COLUMN_COUNT32] = {"integer", "integer", "int"},
+      [COLUMN_DURATION] = {"integer", "bigint", "bigint"},
+      [COLUMN_TIME] = {"integer", "bigint", "bigint"},
+      [COLUMN_BOOL] = {"integer", "boolean", "boolean"},
+      [COLUMN_STATUS] = {"text", "text", "varchar(64)"},
+      [COLUMN_OCFP_STATUS] = {"text", "text", "varchar(64)"},
+      [COLUMN_CLOSE_STATUS] = {"text", "text", "varchar(64)"},
+  };
+
+  if (framework_shape && dialect == DIALECT_POSTGRES) {
+    if (type == COLUMN_JSON) {
+      return "text";
+    }
+    if (type == COLUMN_JSON_OBJECT || type == COLUMN_JSON_ARRAY) {
+      return "json";
+    }
+  }
+  if (framework_shape && dialect == DIALECT_MYSQL && type == COLUMN_JSON) {
+    return "longtext";
+  }
+  switch (dialect) {
+  case DIALECT_SQLITE: return names[type].sqlite;
+  case DIALECT_POSTGRES: return names[type].postgres;
+  case DIALECT_MYSQL: return names[type].mysql;
+  }
+  return "";
+}
+
+/* Appends the lines of all columns, each after a new line, with commas between them. */
+static void append_columns(struct buffer *buffer, enum dialect dialect, bool framework_shape) {
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    const struct column *column = &columns[i];
+    buffer_append(buffer, i > 0 ? ",\n  " : "\n  ");
+    buffer_append(buffer, column->name);
+    buffer_append(buffer, " ");
+    buffer_append(buffer, column_sql_type(dialect, column->type, framework_shape));
+    if (column->null == COLUMN_NOT_NULL) {
+      buffer_append(buffer, " not null");
+    }
+    if (i == evd_column_execution_id && !framework_shape) {
+      buffer_append(buffer, " primary key");
+    }
+  }
+}
+
+/* Appends the framework's key column. */
+static void append_framework_key(struct buffer *buffer, enum dialect dialect) {
+  switch (dialect) {
+  case DIALECT_SQLITE:
+    buffer_append(buffer, "\n  id integer primary key autoincrement not null,");
+    break;
+  case DIALECT_POSTGRES:
+    buffer_append(buffer, "\n  id bigint primary key generated always as identity,");
+    break;
+  case DIALECT_MYSQL:
+    buffer_append(buffer, "\n  id bigint unsigned not null auto_increment primary key,");
+    break;
+  }
+}
+
+/* The text of an enumeration's value; NULL past the last. */
+static const char *enum_name(enum column_type type, int value) {
+  switch (type) {
+  case COLUMN_STATUS: return evd_status_name((evd_status)value);
+  case COLUMN_OCFP_STATUS: return evd_ocfp_status_name((evd_ocfp_status)value);
+  case COLUMN_CLOSE_STATUS: return evd_close_status_name((evd_close_status)value);
+  default: return NULL;
+  }
+}
+
+/* Appends "column in ('a', 'b')", with all values of an enumeration. */
+static void append_enum_check(struct buffer *buffer, const struct column *column) {
+  buffer_printf(buffer, "%s in (", column->name);
+  for (int value = 1; enum_name(column->type, value) != NULL; value++) {
+    buffer_printf(buffer, "%s'%s'", value > 1 ? ", " : "", enum_name(column->type, value));
+  }
+  buffer_append(buffer, ")");
+}
+
+/* Appends what makes SQLite take only JSON. (Of NULL, json_valid() says that it is not valid.) */
+static void append_json_check(struct buffer *buffer, const struct column *column) {
+  if (column->null != COLUMN_NOT_NULL) {
+    buffer_printf(buffer, "%s is null or ", column->name);
+  }
+  buffer_printf(buffer, "json_valid(%s)", column->name);
+}
+
+/* Appends the constraints of our own shape: enumerations, and JSON where the type does not say it.
+ * SQLite names the constraint when it is broken, so it has the column's name there. */
+static void append_checks(struct buffer *buffer, enum dialect dialect,
+                          const struct table_name *table) {
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    const struct column *column = &columns[i];
+    bool json = dialect == DIALECT_SQLITE && column_is_json((evd_column)i);
+    if (!json && !column_is_enum((evd_column)i)) {
+      continue;
+    }
+
+    buffer_append(buffer, ",\n  constraint ");
+    if (dialect == DIALECT_SQLITE) {
+      sql_identifier(buffer, dialect, column->name);
+    } else {
+      struct buffer suffix = {0};
+      buffer_printf(&suffix, "%s_check", column->name);
+      buffer->failed = buffer->failed || suffix.failed;
+      append_index_name(buffer, dialect, table, false, suffix.failed ? "" : suffix.text);
+      buffer_free(&suffix);
+    }
+    buffer_append(buffer, " check (");
+    if (json) {
+      append_json_check(buffer, column);
+    } else {
+      append_enum_check(buffer, column);
+    }
+    buffer_append(buffer, ")");
+  }
+}
+
+/* Appends an index's columns, "a, b". */
+static void append_index_columns(struct buffer *buffer, enum dialect dialect,
+                                 const struct index_definition *index) {
+  const char *comma = "";
+  for (size_t i = 0; dialect == DIALECT_MYSQL && i < INDEX_TERMS_MAX; i++) {
+    const struct index_term *term = &index->terms[i];
+    if (term->kind != INDEX_TERM_END && term->kind != INDEX_TERM_NOT_NULL) {
+      buffer_printf(buffer, "%s%s", comma, columns[term->column].name);
+      comma = ", ";
+    }
+  }
+  for (size_t i = 0; i < index->column_count; i++) {
+    buffer_printf(buffer, "%s%s", comma, columns[index->columns[i]].name);
+    comma = ", ";
+  }
+}
+
+/* Appends one term of a partial index's predicate. */
+static void append_term(struct buffer *buffer, enum dialect dialect,
+                        const struct index_term *term) {
+  buffer_append(buffer, columns[term->column].name);
+  switch (term->kind) {
+  case INDEX_TERM_END: break;
+  case INDEX_TERM_EQUALS: buffer_printf(buffer, " = '%s'", term->text); break;
+  case INDEX_TERM_TRUE:
+    buffer_append(buffer, " = ");
+    sql_bool(buffer, dialect, true);
+    break;
+  case INDEX_TERM_ZERO: buffer_append(buffer, " = 0"); break;
+  case INDEX_TERM_NOT_NULL: buffer_append(buffer, " is not null"); break;
+  }
+}
+
+/* Appends " where ..." when the index is partial. */
+static void append_predicate(struct buffer *buffer, enum dialect dialect,
+                             const struct index_definition *index) {
+  if (dialect == DIALECT_MYSQL) {
+    return;
+  }
+  for (size_t i = 0; i < INDEX_TERMS_MAX && index->terms[i].kind != INDEX_TERM_END; i++) {
+    buffer_append(buffer, i == 0 ? " where " : " and ");
+    append_term(buffer, dialect, &index->terms[i]);
+  }
+}
+
+/* Appends the indexes as lines of "create table", for MySQL. */
+static void append_keys(struct buffer *buffer, const struct table_name *table,
+                        bool framework_shape) {
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(framework_shape, &count);
+  for (size_t i = 0; i < count; i++) {
+    buffer_append(buffer, indexes[i].unique ? ",\n  unique key " : ",\n  key ");
+    append_index_name(buffer, DIALECT_MYSQL, table, framework_shape, indexes[i].suffix);
+    buffer_append(buffer, " (");
+    append_index_columns(buffer, DIALECT_MYSQL, &indexes[i]);
+    buffer_append(buffer, ")");
+  }
+}
+
+/* The statement that creates the table; see schema.h. */
+void schema_create_table(struct buffer *buffer, enum dialect dialect,
+                         const struct table_name *table, bool framework_shape) {
+  buffer_append(buffer, "create table if not exists ");
+  sql_table(buffer, dialect, table);
+  buffer_append(buffer, " (");
+  if (framework_shape) {
+    append_framework_key(buffer, dialect);
+  }
+  append_columns(buffer, dialect, framework_shape);
+  if (!framework_shape) {
+    append_checks(buffer, dialect, table);
+  }
+  if (dialect == DIALECT_MYSQL) {
+    append_keys(buffer, table, framework_shape);
+  }
+  buffer_append(buffer, "\n)");
+
+  if (dialect == DIALECT_MYSQL) {
+    buffer_append(buffer, " engine = InnoDB");
+    if (!framework_shape) { /* ids that differ in case are different ids */
+      buffer_append(buffer, " default character set utf8mb4 collate utf8mb4_bin");
+    }
+  } else if (dialect == DIALECT_SQLITE && !framework_shape) {
+    buffer_append(buffer, " strict");
+  }
+}
+
+/* The statement that creates an index; see schema.h. */
+void schema_create_index(struct buffer *buffer, enum dialect dialect,
+                         const struct table_name *table, bool framework_shape,
+                         const struct index_definition *index) {
+  buffer_append(buffer, index->unique ? "create unique index " : "create index ");
+  if (dialect != DIALECT_MYSQL) {
+    buffer_append(buffer, "if not exists ");
+  }
+
+  /* SQLite wants the schema before the index's name, the others before the table's. */
+  struct table_name on = *table;
+  if (dialect == DIALECT_SQLITE && table->schema[0] != '\0') {
+    sql_identifier(buffer, dialect, table->schema);
+    buffer_append(buffer, ".");
+    on.schema[0] = '\0';
+  }
+  append_index_name(buffer, dialect, table, framework_shape, index->suffix);
+  buffer_append(buffer, " on ");
+  sql_table(buffer, dialect, &on);
+  buffer_append(buffer, " (");
+  append_index_columns(buffer, dialect, index);
+  buffer_append(buffer, ")");
+  append_predicate(buffer, dialect, index);
+}
+
+/* Says that the table is missing. */
+evd_code schema_error_no_table(const struct table_name *table, evd_error *error) {
+  return error_set(error, EVD_ESCHEMA, "table",
+                   "there is no table %s%s%s; create it by opening with EVD_SCHEMA_CREATE or by "
+                   "`evdurable migrate up`",
+                   table->schema, table->schema[0] != '\0' ? "." : "", table->name);
+}
+
+/* Says which columns are missing, if any are. */
+evd_code schema_check_columns(const struct table_name *table, uint64_t present, evd_error *error) {
+  const char *first = NULL;
+  struct buffer names = {0};
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((present & COLUMN_BIT(column)) == 0) {
+      buffer_printf(&names, "%s%s", first != NULL ? ", " : "", columns[column].name);
+      first = first != NULL ? first : columns[column].name;
+    }
+  }
+  if (first == NULL) {
+    return EVD_OK;
+  }
+
+  evd_code code = error_set(error, EVD_ESCHEMA, first,
+                            "table %s%s%s lacks these columns; add them by `evdurable migrate up`: "
+                            "%s",
+                            table->schema, table->schema[0] != '\0' ? "." : "", table->name,
+                            names.failed ? first : names.text);
+  buffer_free(&names);
+  return code;
+}
+
+/* Reads an engine's name. */
+static bool dialect_from_name(const char *engine, enum dialect *dialect) {
+  static const struct {
+    const char *name;
+    enum dialect dialect;
+  } names[] = {
+      {"sqlite", DIALECT_SQLITE}, {"postgres", DIALECT_POSTGRES}, {"mysql", DIALECT_MYSQL}};
+
+  for (size_t i = 0; engine != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+    if (strcmp(engine, names[i].name) == 0) {
+      *dialect = names[i].dialect;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The whole schema as SQL text; see evdurable/schema.h. */
+EVD_API char *evd_schema_sql(const char *engine, const evd_schema_options *options,
+                             evd_error *error) {
+  const evd_schema_options defaults = {0};
+  if (options == NULL) {
+    options = &defaults;
+  }
+
+  enum dialect dialect;
+  if (!dialect_from_name(engine, &dialect)) {
+    error_set(error, EVD_EINVAL, "engine", "engine: not \"sqlite\", \"postgres\" or \"mysql\"");
+    return NULL;
+  }
+  struct table_name table;
+  const char *name = options->table != NULL ? options->table : "task_executions";
+  if (table_name_parse(name, &table, error) != EVD_OK) {
+    return NULL;
+  }
+
+  struct buffer buffer = {0};
+  schema_create_table(&buffer, dialect, &table, options->framework_shape);
+  buffer_append(&buffer, ";\n");
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(options->framework_shape, &count);
+  for (size_t i = 0; dialect != DIALECT_MYSQL && i < count; i++) {
+    schema_create_index(&buffer, dialect, &table, options->framework_shape, &indexes[i]);
+    buffer_append(&buffer, ";\n");
+  }
+
+  char *sql = buffer_take(&buffer);
+  if (sql == NULL) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  return sql;
+}

@@ -1,0 +1,71 @@
+/*
+ * The table and its indexes, for all dialects: how they are made, and what a table must have.
+ * Own shape: execution_id is the primary key, JSON is JSON, enumerations are constrained. The
+ * framework's shape: as its TypeScript package makes it.
+ */
+#ifndef SQL_SCHEMA_H
+#define SQL_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <evdurable/error.h>
+#include <evdurable/execution.h>
+
+#include "sql/buffer.h"
+#include "sql/sql.h"
+
+enum { INDEX_COLUMNS_MAX = 4, INDEX_TERMS_MAX = 3 };
+
+/* What a partial index demands of one column. The terms read as they stand in the queries, which is
+ * how a planner knows that the index serves them. */
+struct index_term {
+  enum index_term_kind {
+    INDEX_TERM_END, /* no further terms */
+    INDEX_TERM_EQUALS,
+    INDEX_TERM_TRUE,
+    INDEX_TERM_ZERO,
+    INDEX_TERM_NOT_NULL
+  } kind;
+  evd_column column;
+  const char *text; /* of INDEX_TERM_EQUALS */
+};
+
+/* An index. On MySQL, which has no partial ones, the columns of its terms (but NOT_NULL) come before
+ * its own. */
+struct index_definition {
+  const char *suffix; /* of its name, after the table's */
+  bool unique;
+  size_t column_count;
+  evd_column columns[INDEX_COLUMNS_MAX];
+  struct index_term terms[INDEX_TERMS_MAX];
+};
+
+/* The indexes of a shape, beside the primary key. Static. */
+const struct index_definition *schema_indexes(bool framework_shape, size_t *count);
+
+/* Appends "create table if not exists ..." without ";". On MySQL, where an index cannot be made "if
+ * not exists", the indexes are in it. */
+void schema_create_table(struct buffer *buffer, enum dialect dialect,
+                         const struct table_name *table, bool framework_shape);
+
+/* Appends "create [unique] index [if not exists] ..." without ";" ("if not exists" not on MySQL). */
+void schema_create_index(struct buffer *buffer, enum dialect dialect,
+                         const struct table_name *table, bool framework_shape,
+                         const struct index_definition *index);
+
+/* Appends an index's name (or, with the suffix "<column>_check", a constraint's): the table's name,
+ * "_" and the suffix, "ix_" before it in the framework's shape, not quoted. A name past 63 bytes is
+ * shortened in the table's part, with a hash of the whole, so that it stays unique. */
+void schema_index_name(struct buffer *buffer, const struct table_name *table, bool framework_shape,
+                       const char *suffix);
+
+/* EVD_ESCHEMA: there is no such table; the message says how to create it. Always that code. */
+evd_code schema_error_no_table(const struct table_name *table, evd_error *error);
+
+/* EVD_OK when the bits of all columns are in `present`, else EVD_ESCHEMA: the field is the first
+ * column that is missing, the message names them all (as many as fit) and says how to migrate. */
+evd_code schema_check_columns(const struct table_name *table, uint64_t present, evd_error *error);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * What the SQL of all dialects has in common: names, literals, column lists, and the key under which
+ * an engine caches a statement. Each dialect's statements are in its own file.
+ *
+ * Enumerations and booleans of a WHERE clause are literals in the text (they are closed sets), so
+ * that planners can use partial indexes; every other value is a parameter. So the text of a
+ * statement depends only on what is in its key.
+ */
+#ifndef SQL_SQL_H
+#define SQL_SQL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <evdurable/error.h>
+
+#include "engine/request.h"
+#include "sql/buffer.h"
+
+enum dialect { DIALECT_SQLITE, DIALECT_POSTGRES, DIALECT_MYSQL };
+
+/* A table's name as the caller gave it, in its parts. */
+struct table_name {
+  char schema[EVD_ID_MAX]; /* "" for none */
+  char name[EVD_ID_MAX];
+};
+
+/*
+ * Reads "table" or "schema.table". Each part is an identifier: a letter or underscore, then letters,
+ * digits, underscores or $, at most 63 bytes (48 for the table's: index names are made from it).
+ * EVD_EINVAL with field "table" otherwise.
+ */
+evd_code table_name_parse(const char *text, struct table_name *name, evd_error *error);
+
+/* The table, quoted: "schema"."table" or `schema`.`table`. */
+void sql_table(struct buffer *buffer, enum dialect dialect, const struct table_name *name);
+
+/* A column or another single identifier, quoted where the dialect needs it. */
+void sql_identifier(struct buffer *buffer, enum dialect dialect, const char *name);
+
+/* A boolean literal: true or false, 1 or 0. */
+void sql_bool(struct buffer *buffer, enum dialect dialect, bool value);
+
+/* All columns, comma-separated, in the order of the column table; `prefix` (e.g. "t.") before each. */
+void sql_columns(struct buffer *buffer, enum dialect dialect, const char *prefix);
+
+/* What a statement's text depends on. Compare and hash it as bytes: it is zeroed before it is filled
+ * in and has no padding. */
+struct statement_key {
+  uint64_t set;   /* columns set and not unset */
+  uint64_t unset; /* columns unset */
+  uint32_t rows;  /* rows in the statement where the text depends on it; else 0 */
+  uint8_t operation;
+  uint8_t part; /* which statement of the operation, by the dialect; 0 first */
+  uint8_t filter_status;
+  uint8_t filter_is_sleeping_task; /* evd_maybe */
+  uint8_t filter_is_finished;      /* evd_maybe */
+  uint8_t status;
+  uint8_t ocfp_status;
+  uint8_t close_status;
+  uint8_t flag;
+  uint8_t zero[3];
+};
+
+/* The key of a request's statement. */
+struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows);
+
+/*
+ * The condition by which operations 6 to 12, 14 and 15 select, without "where", its parameters
+ * written by `parameter` in this order: id (12, 14), then before (6, 9, 10, 11). E.g.
+ * "status = 'ready' and start_at < ?". And the column by which it is ordered (EVD_COLUMN_COUNT
+ * where there is no order: 14).
+ */
+void sql_selection(struct buffer *buffer, enum dialect dialect, const struct statement_key *key,
+                   void (*parameter)(struct buffer *buffer, void *data), void *data);
+evd_column sql_selection_order(evd_operation operation);
+
+#endif
