@@ -1,0 +1,183 @@
+/* What the loader does with an engine's answer to a batch. */
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "batch/loader.h"
+
+/* The first pause before a batch is sent again, in seconds; doubled each time, up to the last. */
+#define FIRST_PAUSE 0.002
+#define LAST_PAUSE 0.25
+
+enum verdict {
+  DELIVER, /* each request has its answer */
+  SPLIT,   /* the fault may be one request's: halve the batch */
+  RETRY,   /* the same may succeed */
+  GIVE_UP  /* each request fails */
+};
+
+static bool may_be_one_requests_fault(evd_code code) {
+  return code == EVD_EINVAL || code == EVD_EDUPLICATE || code == EVD_ECONSTRAINT ||
+         code == EVD_EDATABASE;
+}
+
+static bool may_be_retried(const struct batch *batch) {
+  const evd_error *error = &batch->error;
+  bool passing = error->code == EVD_ECONFLICT || error->code == EVD_EUNAVAILABLE;
+  bool harmless = error->outcome == EVD_OUTCOME_NOT_APPLIED || operation_is_read(batch->operation);
+  return passing && error->retryable && harmless;
+}
+
+static enum verdict judge(const struct loader *loader, const struct parcel *parcel) {
+  const struct batch *batch = &parcel->batch;
+  const evd_error *error = &batch->error;
+  if (error->code == EVD_OK) {
+    return DELIVER;
+  }
+  if (loader->aborting) {
+    return GIVE_UP;
+  }
+  if (may_be_retried(batch)) {
+    return parcel->attempts < loader->limits.attempts ? RETRY : GIVE_UP;
+  }
+  bool divisible = batch->count > 1 && error->outcome == EVD_OUTCOME_NOT_APPLIED;
+  return divisible && !error->retryable && may_be_one_requests_fault(error->code) ? SPLIT : GIVE_UP;
+}
+
+static void deliver(struct loader *loader, struct parcel *parcel) {
+  struct counters *counters = &loader->counters[parcel->batch.operation];
+  double now = monotonic_seconds();
+  for (size_t i = 0; i < parcel->batch.count; i++) {
+    struct pending *pending = parcel_at(parcel, i);
+    histogram_add(&counters->latency, (uint64_t)((now - pending->submitted) * 1e6));
+    if (pending->future_count > 0) {
+      loader_forget_futures(loader, pending, pending->future_count);
+      pending_succeed(pending);
+    }
+    loader_discard(loader, pending);
+  }
+  parcel_free(parcel);
+}
+
+static void give_up(struct loader *loader, struct parcel *parcel) {
+  for (size_t i = 0; i < parcel->batch.count; i++) {
+    struct pending *pending = parcel_at(parcel, i);
+    loader_fail_futures(loader, pending, &parcel->batch.error);
+    loader_discard(loader, pending);
+  }
+  parcel_free(parcel);
+}
+
+/* Requests that nobody waits for any more are not made again. */
+static void drop_unwanted(struct loader *loader, struct parcel *parcel) {
+  size_t kept = 0;
+  for (size_t i = 0; i < parcel->batch.count; i++) {
+    struct pending *pending = parcel_at(parcel, i);
+    if (pending->future_count > 0) {
+      pending->state = PENDING_GATHERED;
+      parcel->requests[kept++] = &pending->request;
+    } else {
+      loader_discard(loader, pending);
+    }
+  }
+  parcel->batch.count = kept;
+}
+
+/* Makes a parcel what it was before it was sent. */
+static void reset(struct parcel *parcel) {
+  parcel->batch.error = (evd_error){0};
+  for (size_t i = 0; i < parcel->batch.count; i++) {
+    struct request *request = parcel->requests[i];
+    records_release(request->rows);
+    request->rows = NULL;
+    request->count = 0;
+  }
+}
+
+/* The halves go again, the first half first, so that the earlier of two duplicates wins. */
+static void split(struct loader *loader, struct parcel *parcel) {
+  struct batch *batch = &parcel->batch;
+  size_t half = (batch->count + 1) / 2;
+  struct parcel *first = parcel_new(loader, batch->operation, half);
+  struct parcel *second = parcel_new(loader, batch->operation, batch->count - half);
+  if (!first || !second) {
+    parcel_free(first);
+    parcel_free(second);
+    give_up(loader, parcel);
+    return;
+  }
+  loader->counters[batch->operation].stats.splits++;
+  for (size_t i = 0; i < batch->count; i++) {
+    parcel_add(i < half ? first : second, parcel_at(parcel, i));
+  }
+  DL_PREPEND2(loader->again, second, previous, next);
+  DL_PREPEND2(loader->again, first, previous, next);
+  parcel_free(parcel);
+}
+
+static void send_again(struct ev_loop *loop, ev_timer *back_off, int events) {
+  (void)loop;
+  (void)events;
+  struct parcel *parcel = back_off->data;
+  struct loader *loader = parcel->loader;
+  DL_DELETE2(loader->backing_off, parcel, previous, next);
+  DL_APPEND2(loader->again, parcel, previous, next);
+  reactor_arm(loader->reactor);
+}
+
+/* A pause that doubles with each attempt, jittered by half, so that two who collided part. */
+static double pause_before(struct loader *loader, int attempts) {
+  double pause = FIRST_PAUSE;
+  for (int i = 1; i < attempts && pause < LAST_PAUSE; i++) {
+    pause *= 2;
+  }
+  return pause * (0.5 + erand48(loader->jitter));
+}
+
+static void retry(struct loader *loader, struct parcel *parcel) {
+  loader->counters[parcel->batch.operation].stats.retries++;
+  DL_APPEND2(loader->backing_off, parcel, previous, next);
+  ev_timer_init(&parcel->back_off, send_again, pause_before(loader, parcel->attempts), 0.);
+  parcel->back_off.data = parcel;
+  ev_timer_start(loader->loop, &parcel->back_off);
+}
+
+/* Tells the log of each statement, in the order in which they were run. */
+static void report_queries(struct loader *loader, struct batch *batch) {
+  while (batch->queries) {
+    struct query_record *query = batch->queries;
+    batch->queries = query->next;
+    log_event(loader->log, &(evd_log_event){.level = EVD_LOG_QUERY,
+                                            .message = "query",
+                                            .sql = query->sql,
+                                            .operation = batch->operation,
+                                            .batch_size = batch->count,
+                                            .duration_ms = query->duration_ms});
+    free(query);
+  }
+}
+
+void loader_batch_done(struct loader *loader, struct batch *batch) {
+  struct parcel *parcel = (struct parcel *)batch;
+  report_queries(loader, batch);
+  loader->counters[batch->operation].stats.retries += batch->retries;
+  batch->retries = 0;
+  reactor_arm(loader->reactor); /* the engine has capacity again */
+
+  enum verdict verdict = judge(loader, parcel);
+  if (verdict == SPLIT || verdict == RETRY) {
+    drop_unwanted(loader, parcel);
+  }
+  switch (verdict) {
+  case DELIVER: deliver(loader, parcel); break;
+  case SPLIT:
+    reset(parcel);
+    split(loader, parcel);
+    break;
+  case RETRY:
+    reset(parcel);
+    retry(loader, parcel);
+    break;
+  case GIVE_UP: give_up(loader, parcel); break;
+  }
+}

@@ -1,0 +1,114 @@
+/* How requests end before their answer: time-outs, cancellation, closing. */
+#include <utlist.h>
+
+#include "batch/loader.h"
+#include "model/error.h"
+
+evd_outcome loader_outcome(const struct pending *pending) {
+  bool known = pending->state != PENDING_SENT || operation_is_read(pending->request.operation);
+  return known ? EVD_OUTCOME_NOT_APPLIED : EVD_OUTCOME_UNKNOWN;
+}
+
+void loader_fail(struct loader *loader, struct pending *pending, const evd_error *error) {
+  loader_fail_futures(loader, pending, error);
+  if (pending->state != PENDING_SENT) {
+    loader_withdraw(loader, pending);
+    loader_discard(loader, pending);
+  }
+}
+
+evd_outcome loader_cancel(evd_future *future, void *maker) {
+  struct pending *pending = maker;
+  struct loader *loader = pending->loader;
+  evd_outcome outcome = loader_outcome(pending);
+  loader->counters[pending->request.operation].stats.failures++;
+  loader_forget_futures(loader, pending, 1);
+  pending_remove_future(pending, future);
+  if (pending->future_count == 0 && pending->state != PENDING_SENT) {
+    loader_withdraw(loader, pending);
+    loader_discard(loader, pending);
+  }
+  return outcome;
+}
+
+/* Time-outs. All requests of a storage have the same time, so the oldest runs out first. */
+
+static void describe_time_out(const struct loader *loader, const struct pending *pending,
+                              evd_error *error) {
+  const evd_error *trouble = loader->engine ? loader->ops->trouble(loader->engine) : NULL;
+  long long time = (long long)loader->limits.timeout_ms;
+  const char *name = evd_operation_name(pending->request.operation);
+  if (trouble && pending->state != PENDING_SENT) {
+    error_set(error, EVD_EUNAVAILABLE, "", "%s: no connection within %lld ms: %s", name, time,
+              trouble->message);
+    error_set_native(error, trouble->native);
+  } else {
+    error_set(error, EVD_ETIMEDOUT, "", "%s took longer than %lld ms", name, time);
+  }
+  error->outcome = loader_outcome(pending);
+}
+
+static double expires(const struct loader *loader, const struct pending *pending) {
+  return pending->submitted + (double)loader->limits.timeout_ms / 1000;
+}
+
+static void expire(struct ev_loop *loop, ev_timer *timer, int events) {
+  (void)loop;
+  (void)events;
+  struct loader *loader = timer->data;
+  double now = monotonic_seconds();
+  while (loader->oldest && expires(loader, loader->oldest) <= now) {
+    struct pending *pending = loader->oldest;
+    evd_error error;
+    describe_time_out(loader, pending, &error);
+    loader_fail(loader, pending, &error);
+  }
+  loader_watch_expiry(loader);
+}
+
+/* The timer is set for the oldest at some time and not moved when that one is done: it fires early
+ * now and then, finds nothing, and is set again. */
+void loader_watch_expiry(struct loader *loader) {
+  if (loader->limits.timeout_ms < 0) {
+    return;
+  }
+  if (!loader->oldest) {
+    ev_timer_stop(loader->loop, &loader->expiry);
+  } else if (!ev_is_active(&loader->expiry)) {
+    double left = expires(loader, loader->oldest) - monotonic_seconds();
+    ev_timer_init(&loader->expiry, expire, left > 0 ? left : 0, 0.);
+    loader->expiry.data = loader;
+    ev_timer_start(loader->loop, &loader->expiry);
+  }
+}
+
+/* Closing. */
+
+static void free_parcels(struct loader *loader, struct parcel **list) {
+  struct parcel *parcel;
+  while ((parcel = *list)) {
+    DL_DELETE2(*list, parcel, previous, next);
+    ev_timer_stop(loader->loop, &parcel->back_off);
+    parcel_free(parcel);
+  }
+}
+
+void loader_free_parcels(struct loader *loader) {
+  free_parcels(loader, &loader->again);
+  free_parcels(loader, &loader->backing_off);
+}
+
+void loader_abort(struct loader *loader, const evd_error *error) {
+  loader->refusing = true;
+  loader->aborting = true;
+  loader->emptied = NULL;
+  struct pending *pending = loader->oldest;
+  while (pending) {
+    struct pending *younger = pending->younger;
+    if (pending->state != PENDING_SENT) {
+      loader_fail(loader, pending, error);
+    }
+    pending = younger;
+  }
+  loader_free_parcels(loader);
+}

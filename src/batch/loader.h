@@ -1,0 +1,165 @@
+/*
+ * The loader: gathers the requests of a tick into batches, as DataLoader does, and gives each
+ * request its own answer.
+ *
+ *   submit ─> queue of its kind ─> batch ─> engine ─> answer ─> futures
+ *                                    ^                  │
+ *                                    └── again: retried after a conflict, or split in two when
+ *                                        one request's fault failed the batch
+ *
+ * - Requests wait in a queue for each operation. A flush, once in a tick, forms batches as long as
+ *   the engine has capacity, from the queue whose head has waited longest. When the engine is busy,
+ *   queues grow, and so does the next batch; when it is idle, they leave at once: nothing is ever
+ *   delayed for the sake of a larger batch.
+ * - Identical reads that wait are one read.
+ * - Updates of one id stand in a line: only its first is at work. So they are applied in order,
+ *   whatever is split, retried or spread over connections.
+ * - All that is pending is bounded; past the bound a submission fails at once.
+ *
+ * The room's files: loader.c takes requests and forms batches, answer.c deals with the engine's
+ * answers, expiry.c ends requests before their answer (time-outs, cancellation, closing).
+ */
+#ifndef BATCH_LOADER_H
+#define BATCH_LOADER_H
+
+#include <ev.h>
+
+#include "async/future.h"
+#include "async/reactor.h"
+#include "batch/histogram.h"
+#include "batch/log.h"
+#include "batch/pending.h"
+#include "engine/engine.h"
+
+struct limits {
+  size_t batch_requests;
+  size_t batch_bytes;
+  size_t pending_requests;
+  size_t pending_bytes;
+  int64_t timeout_ms; /* -1 is none */
+  int attempts;       /* of a batch, the first included */
+};
+
+/* A batch with the loader's own part of it. */
+struct parcel {
+  struct batch batch; /* first; batch.requests is `requests` */
+  struct loader *loader;
+  struct parcel *next, *previous; /* in loader.again, or loader.backing_off */
+  int attempts;                   /* how often it was sent */
+  ev_timer back_off;
+  struct request *requests[];
+};
+
+/* The updates of one id that are not done, oldest first; only the first is at work. */
+struct line {
+  UT_hash_handle handle;
+  struct pending *first;
+  struct pending *blocked; /* a list */
+  char id[];
+};
+
+/* What one operation did. */
+struct counters {
+  evd_operation_stats stats; /* but for latency */
+  struct histogram latency;  /* microseconds */
+};
+
+struct loader {
+  struct ev_loop *loop;
+  struct reactor *reactor; /* a reference */
+  struct limits limits;
+  const struct log *log;
+  const struct engine_ops *ops;
+  struct engine *engine; /* NULL until it is open */
+
+  struct queue {
+    struct pending *first;
+    size_t count;
+  } queues[EVD_OPERATION_COUNT];
+  struct pending *reads;  /* a table of those in queues */
+  struct line *lines;     /* a table by id */
+  struct pending *oldest; /* all that futures wait for, by time of submission */
+  struct parcel *again;   /* to be sent before new batches */
+  struct parcel *backing_off;
+  ev_timer expiry;          /* when the oldest runs out of time */
+  unsigned short jitter[3]; /* state of erand48() */
+
+  uint64_t submitted;
+  size_t pending_requests; /* futures that wait */
+  size_t pending_bytes;
+  uint64_t refused;
+  bool refusing;                /* closing: nothing new is taken */
+  bool aborting;                /* nothing is sent again */
+  void (*emptied)(void *owner); /* to be called when no future waits any more */
+  void *owner;
+  struct counters counters[EVD_OPERATION_COUNT];
+};
+
+/* NULL when memory is out. The reactor's flush becomes the loader's. */
+struct loader *loader_new(struct reactor *reactor, const struct limits *limits,
+                          const struct log *log);
+
+/* Frees it. Nothing may be pending and no batch under way. */
+void loader_free(struct loader *loader);
+
+/* The engine is open: batches may leave. */
+void loader_start(struct loader *loader, const struct engine_ops *ops, struct engine *engine);
+
+/* Takes a copy of the request. NULL when memory is out. */
+evd_future *loader_submit(struct loader *loader, const struct request *request);
+
+/* The engine answered a batch. */
+void loader_batch_done(struct loader *loader, struct batch *batch);
+
+/* The engine can take more. */
+void loader_capacity_grew(struct loader *loader);
+
+/* Takes nothing new; emptied(owner) is called once from a later tick, when no future waits. */
+void loader_drain(struct loader *loader, void (*emptied)(void *owner), void *owner);
+
+/* Fails all that is not with the engine, and sends nothing more. */
+void loader_abort(struct loader *loader, const evd_error *error);
+
+void loader_stats(const struct loader *loader, evd_stats *stats);
+
+/* Within the room. */
+
+/* Puts a pending request into the queue of its kind. */
+void loader_enqueue(struct loader *loader, struct pending *pending);
+
+/* Counts some futures of a pending request as finished; to be called before they are. */
+void loader_forget_futures(struct loader *loader, struct pending *pending, size_t count);
+
+/* Fails the futures of a pending request; it stays, unless loader_discard() follows. */
+void loader_fail_futures(struct loader *loader, struct pending *pending, const evd_error *error);
+
+/* Fails its futures and discards it, wherever it is; one that is SENT stays until its answer. */
+void loader_fail(struct loader *loader, struct pending *pending, const evd_error *error);
+
+/* Ends a pending request that no future waits for: leaves its line, frees it. */
+void loader_discard(struct loader *loader, struct pending *pending);
+
+/* Takes a request that is not SENT out of its queue, line or parcel. */
+void loader_withdraw(struct loader *loader, struct pending *pending);
+
+/* What is known of a request's effect before its answer: nothing, once a write is SENT. */
+evd_outcome loader_outcome(const struct pending *pending);
+
+/* The cancellation of a future whose maker is a pending request. */
+evd_outcome loader_cancel(evd_future *future, void *maker);
+
+/* Sees to the timer of time-outs after `oldest` has changed. */
+void loader_watch_expiry(struct loader *loader);
+
+/* An empty batch for so many requests. NULL when memory is out. */
+struct parcel *parcel_new(struct loader *loader, evd_operation operation, size_t size);
+void parcel_add(struct parcel *parcel, struct pending *pending);
+struct pending *parcel_at(const struct parcel *parcel, size_t index);
+void parcel_free(struct parcel *parcel);
+
+/* Frees the parcels that wait to be sent again; their requests are gone. */
+void loader_free_parcels(struct loader *loader);
+
+double monotonic_seconds(void);
+
+#endif

@@ -1,0 +1,150 @@
+#include "batch/pending.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/execution.h"
+
+/* Where the parts of a block begin: the struct with its key, then the records, then the texts. */
+struct layout {
+  size_t key_length;
+  size_t changes;
+  size_t executions;
+  size_t texts;
+  size_t bytes;
+};
+
+/* What stands before the id in a key. */
+#define KEY_PREFIX 4
+
+static size_t align(size_t offset) {
+  size_t to = _Alignof(max_align_t);
+  return (offset + to - 1) / to * to;
+}
+
+static struct layout lay_out(const struct request *request) {
+  struct layout layout;
+  layout.key_length = KEY_PREFIX + (request->id ? strlen(request->id) : 0);
+  layout.changes = align(offsetof(struct pending, key) + layout.key_length + 1);
+  layout.executions = layout.changes + (request->changes ? align(sizeof *request->changes) : 0);
+  layout.texts = layout.executions + request->execution_count * sizeof *request->executions;
+  layout.bytes = layout.texts + (request->changes ? changes_text_size(request->changes) : 0);
+  for (size_t i = 0; i < request->execution_count; i++) {
+    layout.bytes += execution_text_size(&request->executions[i]);
+  }
+  return layout;
+}
+
+size_t pending_key(const struct request *request, char key[READ_KEY_MAX]) {
+  size_t length = request->id ? strlen(request->id) : 0;
+  key[0] = (char)request->operation;
+  key[1] = (char)request->filter.status;
+  key[2] = (char)request->filter.is_sleeping_task;
+  key[3] = (char)request->filter.is_finished;
+  if (length > 0) {
+    memcpy(key + KEY_PREFIX, request->id, length);
+  }
+  return KEY_PREFIX + length;
+}
+
+struct pending *pending_new(const struct request *request) {
+  struct layout layout = lay_out(request);
+  struct pending *pending = malloc(layout.bytes);
+  if (!pending) {
+    return NULL;
+  }
+  memset(pending, 0, sizeof *pending);
+  pending->request = *request;
+  pending->bytes = layout.bytes;
+  pending->last_future = &pending->futures;
+  pending->key_length = pending_key(request, pending->key);
+  pending->key[pending->key_length] = '\0';
+  pending->request.id = request->id ? pending->key + KEY_PREFIX : NULL;
+
+  char *block = (char *)pending;
+  char *text = block + layout.texts;
+  if (request->changes) {
+    evd_changes *changes = (evd_changes *)(void *)(block + layout.changes);
+    changes_copy_into(changes, request->changes, &text);
+    pending->request.changes = changes;
+  }
+  if (request->execution_count > 0) {
+    evd_execution *executions = (evd_execution *)(void *)(block + layout.executions);
+    for (size_t i = 0; i < request->execution_count; i++) {
+      execution_copy_into(&executions[i], &request->executions[i], &text);
+    }
+    pending->request.executions = executions;
+  }
+  return pending;
+}
+
+void pending_free(struct pending *pending) {
+  records_release(pending->request.rows);
+  free(pending);
+}
+
+void pending_add_future(struct pending *pending, evd_future *future) {
+  *future_link(future) = NULL;
+  *pending->last_future = future;
+  pending->last_future = future_link(future);
+  pending->future_count++;
+}
+
+void pending_remove_future(struct pending *pending, evd_future *future) {
+  evd_future **at = &pending->futures;
+  while (*at != future) {
+    at = future_link(*at);
+  }
+  *at = *future_link(future);
+  if (pending->last_future == future_link(future)) {
+    pending->last_future = at;
+  }
+  pending->future_count--;
+}
+
+static evd_future *pop_future(struct pending *pending) {
+  evd_future *future = pending->futures;
+  if (future) {
+    pending_remove_future(pending, future);
+  }
+  return future;
+}
+
+static enum result_kind result_kind_of(evd_operation operation) {
+  switch (operation) {
+  case EVD_OPERATION_GET:
+  case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID: return RESULT_ROW;
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
+  case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+  case EVD_OPERATION_GET_BY_PARENT: return RESULT_ROWS;
+  case EVD_OPERATION_UPDATE:
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN: return RESULT_MATCHED;
+  default: return RESULT_COUNT;
+  }
+}
+
+void pending_succeed(struct pending *pending) {
+  struct request *request = &pending->request;
+  struct result result = {.kind = result_kind_of(request->operation), .count = request->count};
+  if (request->operation == EVD_OPERATION_INSERT) {
+    result.count = (int64_t)request->execution_count;
+  }
+  evd_future *future;
+  while ((future = pop_future(pending))) {
+    result.rows = request->rows ? records_retain(request->rows) : NULL;
+    future_succeed(future, &result);
+  }
+}
+
+void pending_fail(struct pending *pending, const evd_error *error) {
+  evd_future *future;
+  while ((future = pop_future(pending))) {
+    future_fail(future, error);
+  }
+}
+
+size_t pending_weight(const struct pending *pending) {
+  return pending->request.execution_count > 1 ? pending->request.execution_count : 1;
+}

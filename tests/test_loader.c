@@ -1,0 +1,445 @@
+/*
+ * The loader against an engine that answers as the test tells it: conflicts, lost connections and
+ * slow answers, which a real database gives only by chance. What it does with real ones is in the
+ * engine-agnostic suite.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <ev.h>
+
+#include <evdurable.h>
+
+#include "batch/loader.h"
+#include "model/error.h"
+
+enum { BATCHES_MAX = 16 };
+
+/* An engine that holds its batches until the test answers them. */
+struct scripted {
+  struct engine engine; /* first */
+  size_t capacity;
+  struct batch *held[BATCHES_MAX]; /* oldest first */
+  size_t held_count;
+  evd_error trouble;
+};
+
+static size_t scripted_capacity(const struct engine *engine) {
+  const struct scripted *scripted = (const struct scripted *)engine;
+  return scripted->capacity - scripted->held_count;
+}
+
+static void scripted_submit(struct engine *engine, struct batch *batch) {
+  struct scripted *scripted = (struct scripted *)engine;
+  assert_true(scripted->held_count < BATCHES_MAX);
+  scripted->held[scripted->held_count++] = batch;
+}
+
+static const evd_error *scripted_trouble(const struct engine *engine) {
+  const struct scripted *scripted = (const struct scripted *)engine;
+  return scripted->trouble.code == EVD_OK ? NULL : &scripted->trouble;
+}
+
+static const struct engine_ops scripted_ops = {.name = "scripted",
+                                               .capacity = scripted_capacity,
+                                               .submit = scripted_submit,
+                                               .trouble = scripted_trouble};
+
+struct fixture {
+  struct ev_loop *loop;
+  struct reactor *reactor;
+  struct log log;
+  struct limits limits;
+  struct loader *loader;
+  struct scripted engine;
+};
+
+static int set_up(void **state) {
+  struct fixture *fixture = test_calloc(1, sizeof *fixture);
+  fixture->loop = ev_loop_new(EVFLAG_AUTO);
+  fixture->reactor = reactor_new(fixture->loop);
+  fixture->limits = (struct limits){.batch_requests = 8,
+                                    .batch_bytes = 1 << 20,
+                                    .pending_requests = 100,
+                                    .pending_bytes = 1 << 20,
+                                    .timeout_ms = -1,
+                                    .attempts = 3};
+  fixture->loader = loader_new(fixture->reactor, &fixture->limits, &fixture->log);
+  fixture->engine.capacity = 2;
+  loader_start(fixture->loader, &scripted_ops, &fixture->engine.engine);
+  *state = fixture;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  struct fixture *fixture = *state;
+  assert_int_equal(fixture->loader->pending_requests, 0);
+  assert_int_equal(fixture->loader->pending_bytes, 0);
+  loader_free(fixture->loader);
+  ev_run(fixture->loop, EVRUN_NOWAIT); /* callbacks that are due */
+  reactor_release(fixture->reactor);
+  ev_loop_destroy(fixture->loop);
+  test_free(fixture);
+  return 0;
+}
+
+static void turn(struct fixture *fixture) {
+  ev_run(fixture->loop, EVRUN_NOWAIT);
+}
+
+/* Turns the loop until the engine holds so many batches, or a second has passed. */
+static void turn_until_held(struct fixture *fixture, size_t count) {
+  double end = monotonic_seconds() + 1;
+  while (fixture->engine.held_count < count && monotonic_seconds() < end) {
+    turn(fixture);
+  }
+  assert_int_equal(fixture->engine.held_count, count);
+}
+
+/* Answers the oldest batch that the engine holds. */
+static void answer(struct fixture *fixture, evd_code code, evd_outcome outcome) {
+  struct scripted *engine = &fixture->engine;
+  assert_true(engine->held_count > 0);
+  struct batch *batch = engine->held[0];
+  engine->held_count--;
+  memmove(&engine->held[0], &engine->held[1], engine->held_count * sizeof(struct batch *));
+  if (code == EVD_OK) {
+    for (size_t i = 0; i < batch->count; i++) {
+      batch->requests[i]->count = 1;
+    }
+  } else {
+    error_set(&batch->error, code, "", "as the test says");
+    batch->error.outcome = outcome;
+  }
+  loader_batch_done(fixture->loader, batch);
+}
+
+static evd_future *submit_update(struct fixture *fixture, const char *id, int32_t attempts) {
+  evd_changes changes = {.set = 0};
+  evd_set(&changes, retry_attempts, attempts);
+  struct request request = {.operation = EVD_OPERATION_UPDATE, .id = id, .changes = &changes};
+  return loader_submit(fixture->loader, &request);
+}
+
+static evd_future *submit_get(struct fixture *fixture, const char *id) {
+  struct request request = {.operation = EVD_OPERATION_GET, .id = id};
+  return loader_submit(fixture->loader, &request);
+}
+
+static int32_t attempts_in(const struct batch *batch, size_t index) {
+  return batch->requests[index]->changes->values.retry_attempts;
+}
+
+static void a_conflict_is_tried_again_and_then_succeeds(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *future = submit_update(fixture, "a", 1);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(future), EVD_EPENDING);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(future), EVD_OK);
+  evd_stats stats;
+  loader_stats(fixture->loader, &stats);
+  assert_int_equal(stats.operations[EVD_OPERATION_UPDATE].retries, 1);
+  evd_future_release(future);
+}
+
+static void a_conflict_that_stays_is_given_up_after_the_last_attempt(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *future = submit_update(fixture, "a", 1);
+  for (int i = 0; i < fixture->limits.attempts; i++) {
+    turn_until_held(fixture, 1);
+    answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  }
+  assert_int_equal(evd_future_code(future), EVD_ECONFLICT);
+  assert_true(evd_future_error(future)->retryable);
+  evd_future_release(future);
+}
+
+static void a_write_whose_outcome_is_unknown_is_not_sent_again(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *future = submit_update(fixture, "a", 1);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_EUNAVAILABLE, EVD_OUTCOME_UNKNOWN);
+  assert_int_equal(evd_future_code(future), EVD_EUNAVAILABLE);
+  assert_int_equal(evd_future_error(future)->outcome, EVD_OUTCOME_UNKNOWN);
+  evd_future_release(future);
+}
+
+static void a_read_whose_connection_was_lost_is_sent_again(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *future = submit_get(fixture, "a");
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_EUNAVAILABLE, EVD_OUTCOME_UNKNOWN);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(future), EVD_OK);
+  evd_future_release(future);
+}
+
+static void a_failed_batch_is_split_until_the_culprit_stands_alone(void **state) {
+  struct fixture *fixture = *state;
+  static const char *const ids[] = {"a", "b", "c", "d"};
+  evd_future *futures[4];
+  fixture->engine.capacity = 1;
+  for (int i = 0; i < 4; i++) {
+    futures[i] = submit_update(fixture, ids[i], i);
+  }
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 4);
+  answer(fixture, EVD_EDUPLICATE, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 2);
+  assert_int_equal(attempts_in(fixture->engine.held[0], 0), 0);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_EDUPLICATE, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_EDUPLICATE, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(evd_future_code(futures[i]), i == 2 ? EVD_EDUPLICATE : EVD_OK);
+    evd_future_release(futures[i]);
+  }
+}
+
+static void updates_of_one_id_are_at_work_one_at_a_time_even_through_a_retry(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *futures[3];
+  for (int32_t i = 0; i < 3; i++) {
+    futures[i] = submit_update(fixture, "a", i);
+  }
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  for (int32_t i = 0; i < 3; i++) {
+    turn_until_held(fixture, 1);
+    assert_int_equal(fixture->engine.held[0]->count, 1);
+    assert_int_equal(attempts_in(fixture->engine.held[0], 0), i);
+    answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+    assert_int_equal(evd_future_code(futures[i]), EVD_OK);
+    evd_future_release(futures[i]);
+  }
+}
+
+static void a_cancelled_update_lets_the_next_of_its_line_go(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *first = submit_update(fixture, "a", 1);
+  evd_future *second = submit_update(fixture, "a", 2);
+  evd_future *third = submit_update(fixture, "a", 3);
+  evd_future_cancel(second);
+  evd_future_cancel(first);
+  assert_int_equal(evd_future_error(first)->outcome, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  assert_int_equal(attempts_in(fixture->engine.held[0], 0), 3);
+  evd_future_cancel(third);
+  assert_int_equal(evd_future_error(third)->outcome, EVD_OUTCOME_UNKNOWN);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  evd_future_release(first);
+  evd_future_release(second);
+  evd_future_release(third);
+}
+
+static void a_request_that_nobody_waits_for_is_not_sent_again(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *kept = submit_update(fixture, "a", 1);
+  evd_future *cancelled = submit_update(fixture, "b", 2);
+  turn_until_held(fixture, 1);
+  evd_future_cancel(cancelled);
+  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 1);
+  assert_int_equal(attempts_in(fixture->engine.held[0], 0), 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  evd_future_release(kept);
+  evd_future_release(cancelled);
+}
+
+static void cancelling_what_backs_off_leaves_nothing_behind(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *future = submit_update(fixture, "a", 1);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  evd_future_cancel(future);
+  assert_int_equal(evd_future_error(future)->outcome, EVD_OUTCOME_NOT_APPLIED);
+  evd_future_release(future);
+  assert_int_equal(fixture->loader->pending_requests, 0);
+}
+
+static void identical_reads_that_wait_are_one_read(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *futures[3];
+  for (int i = 0; i < 3; i++) {
+    futures[i] = submit_get(fixture, "a");
+  }
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 1);
+  evd_future *later = submit_get(fixture, "a"); /* the first has left: it may be too old for this */
+  turn_until_held(fixture, 2);
+  evd_future_cancel(futures[1]);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(futures[0]), EVD_OK);
+  assert_int_equal(evd_future_code(futures[1]), EVD_ECANCELED);
+  assert_int_equal(evd_future_code(futures[2]), EVD_OK);
+  assert_int_equal(evd_future_code(later), EVD_EPENDING);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  evd_stats stats;
+  loader_stats(fixture->loader, &stats);
+  assert_int_equal(stats.operations[EVD_OPERATION_GET].merged, 2);
+  for (int i = 0; i < 3; i++) {
+    evd_future_release(futures[i]);
+  }
+  evd_future_release(later);
+}
+
+static void batches_grow_while_the_engine_is_busy(void **state) {
+  struct fixture *fixture = *state;
+  static const char *const ids[] = {"a", "b", "c", "d", "e", "f"};
+  evd_future *futures[6];
+  fixture->engine.capacity = 1;
+  for (int i = 0; i < 6; i++) {
+    futures[i] = submit_update(fixture, ids[i], i);
+    turn(fixture);
+  }
+  assert_int_equal(fixture->engine.held_count, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 5);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  for (int i = 0; i < 6; i++) {
+    evd_future_release(futures[i]);
+  }
+}
+
+static void past_the_bound_submissions_are_refused_and_later_taken_again(void **state) {
+  struct fixture *fixture = *state;
+  fixture->loader->limits.pending_requests = 2;
+  evd_future *first = submit_update(fixture, "a", 1);
+  evd_future *second = submit_update(fixture, "b", 2);
+  evd_future *refused = submit_update(fixture, "c", 3);
+  assert_int_equal(evd_future_code(refused), EVD_EBUSY);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  evd_future *taken = submit_update(fixture, "c", 3);
+  assert_int_equal(evd_future_code(taken), EVD_EPENDING);
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  evd_future_release(first);
+  evd_future_release(second);
+  evd_future_release(refused);
+  evd_future_release(taken);
+}
+
+static void a_time_out_says_whether_the_request_had_left(void **state) {
+  struct fixture *fixture = *state;
+  fixture->loader->limits.timeout_ms = 20;
+  fixture->engine.capacity = 1;
+  evd_future *sent = submit_update(fixture, "a", 1);
+  turn_until_held(fixture, 1);
+  evd_future *waiting = submit_update(fixture, "b", 2);
+  assert_int_equal(evd_future_await(waiting), EVD_ETIMEDOUT);
+  assert_int_equal(evd_future_error(waiting)->outcome, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(sent), EVD_ETIMEDOUT);
+  assert_int_equal(evd_future_error(sent)->outcome, EVD_OUTCOME_UNKNOWN);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  evd_future_release(sent);
+  evd_future_release(waiting);
+}
+
+static void a_time_out_without_a_connection_says_why_there_is_none(void **state) {
+  struct fixture *fixture = *state;
+  fixture->loader->limits.timeout_ms = 5;
+  fixture->engine.capacity = 0;
+  error_set(&fixture->engine.trouble, EVD_EUNAVAILABLE, "", "connection refused");
+  evd_future *future = submit_update(fixture, "a", 1);
+  assert_int_equal(evd_future_await(future), EVD_EUNAVAILABLE);
+  assert_non_null(strstr(evd_future_error(future)->message, "connection refused"));
+  evd_future_release(future);
+}
+
+static void note(void *data) {
+  *(bool *)data = true;
+}
+
+static void draining_ends_when_the_last_request_has(void **state) {
+  struct fixture *fixture = *state;
+  bool emptied = false;
+  evd_future *future = submit_update(fixture, "a", 1);
+  loader_drain(fixture->loader, note, &emptied);
+  evd_future *refused = submit_update(fixture, "b", 2);
+  assert_int_equal(evd_future_code(refused), EVD_ECLOSED);
+  turn_until_held(fixture, 1);
+  assert_false(emptied);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  turn(fixture);
+  assert_true(emptied);
+  evd_future_release(future);
+  evd_future_release(refused);
+}
+
+static void aborting_fails_what_waits_and_retries_nothing(void **state) {
+  struct fixture *fixture = *state;
+  fixture->engine.capacity = 1;
+  evd_future *sent = submit_update(fixture, "a", 1);
+  evd_future *blocked = submit_update(fixture, "a", 2);
+  turn_until_held(fixture, 1);
+  evd_future *queued = submit_update(fixture, "b", 3);
+  evd_error error;
+  error_set(&error, EVD_ECLOSED, "", "closed");
+  loader_abort(fixture->loader, &error);
+  assert_int_equal(evd_future_code(blocked), EVD_ECLOSED);
+  assert_int_equal(evd_future_code(queued), EVD_ECLOSED);
+  assert_int_equal(evd_future_code(sent), EVD_EPENDING);
+  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(sent), EVD_ECONFLICT);
+  evd_future_release(sent);
+  evd_future_release(blocked);
+  evd_future_release(queued);
+}
+
+static void histogram_quantiles_are_right_to_within_three_percent(void **state) {
+  (void)state;
+  static struct histogram histogram;
+  for (uint64_t value = 1; value <= 100000; value++) {
+    histogram_add(&histogram, value);
+  }
+  static const double shares[] = {0.01, 0.5, 0.9, 0.99, 0.999};
+  for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+    double exact = shares[i] * 100000;
+    double found = (double)histogram_quantile(&histogram, shares[i]);
+    assert_true(found >= exact && found <= exact * 1.032);
+  }
+  assert_int_equal(histogram_quantile(&histogram, 1), 100000);
+  histogram_add(&histogram, UINT64_MAX);
+  assert_int_equal(histogram.max, UINT64_MAX);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(a_conflict_is_tried_again_and_then_succeeds),
+      TEST(a_conflict_that_stays_is_given_up_after_the_last_attempt),
+      TEST(a_write_whose_outcome_is_unknown_is_not_sent_again),
+      TEST(a_read_whose_connection_was_lost_is_sent_again),
+      TEST(a_failed_batch_is_split_until_the_culprit_stands_alone),
+      TEST(updates_of_one_id_are_at_work_one_at_a_time_even_through_a_retry),
+      TEST(a_cancelled_update_lets_the_next_of_its_line_go),
+      TEST(a_request_that_nobody_waits_for_is_not_sent_again),
+      TEST(cancelling_what_backs_off_leaves_nothing_behind),
+      TEST(identical_reads_that_wait_are_one_read),
+      TEST(batches_grow_while_the_engine_is_busy),
+      TEST(past_the_bound_submissions_are_refused_and_later_taken_again),
+      TEST(a_time_out_says_whether_the_request_had_left),
+      TEST(a_time_out_without_a_connection_says_why_there_is_none),
+      TEST(draining_ends_when_the_last_request_has),
+      TEST(aborting_fails_what_waits_and_retries_nothing),
+      cmocka_unit_test(histogram_quantiles_are_right_to_within_three_percent),
+  };
+  return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
+}
