@@ -24,7 +24,7 @@ evd_future *keep_future(evd_future *future) {
 
 void release_kept_futures(void) {
   struct kept_future *kept, *next;
-  LL_FOREACH_SAFE(kept_futures, kept, next) {
+  LL_FOREACH_SAFE (kept_futures, kept, next) {
     evd_future_release(kept->future);
     free(kept);
   }

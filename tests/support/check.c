@@ -50,7 +50,7 @@ const char *text(const char *format, ...) {
 void release_kept(void) {
   release_kept_futures();
   struct kept *kept, *next;
-  LL_FOREACH_SAFE(all_kept, kept, next) {
+  LL_FOREACH_SAFE (all_kept, kept, next) {
     free(kept);
   }
   all_kept = NULL;

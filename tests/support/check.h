@@ -14,11 +14,10 @@ void fail_at(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 
 /* Fails the test unless the condition holds. */
-#define expect(condition, ...)                                                                     \
-  ((condition) ? (void)0 : fail_at(__FILE__, __LINE__, __VA_ARGS__))
+#define expect(condition, ...) ((condition) ? (void)0 : fail_at(__FILE__, __LINE__, __VA_ARGS__))
 
 /* A text made as by printf, that lives until release_kept(). */
-const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *text(const char *format, ...) __attribute__((format(printf, 1, 2), nonnull(1)));
 
 /* Memory of this size, all zero, that lives until release_kept(). Never NULL. */
 void *keep_memory(size_t size);

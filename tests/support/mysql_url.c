@@ -17,10 +17,10 @@ static char *cut(char *at, char mark) {
 static char *decode(char *coded) {
   char *to = coded;
   for (const char *from = coded; from && *from; from++) {
-    unsigned byte;
-    if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1) {
-      *to++ = (char)byte;
-      from += 2;
+    char digits[3] = {from[1], from[1] ? from[2] : '\0', '\0'};
+    if (*from == '%') {
+      *to++ = (char)strtoul(digits, NULL, 16);
+      from += strlen(digits);
     } else {
       *to++ = *from;
     }
@@ -40,8 +40,8 @@ static char *socket_option(char *options) {
   return decode(found);
 }
 
-void mysql_url_parse(struct mysql_url *parts, const char *url) {
-  *parts = (struct mysql_url){.port = 3306};
+void mysql_parts_read(struct mysql_parts *parts, const char *url) {
+  *parts = (struct mysql_parts){.port = 3306};
   const char *after_scheme = strstr(url, "://");
   snprintf(parts->memory, sizeof parts->memory, "%s", after_scheme ? after_scheme + 3 : "");
   char *authority = parts->memory;

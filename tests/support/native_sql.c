@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +78,8 @@ static bool is_mysql(const char *url) {
 }
 
 static void open_mysql(struct native *native, const char *url) {
-  struct mysql_url parts;
-  mysql_url_parse(&parts, url);
+  struct mysql_parts parts;
+  mysql_parts_read(&parts, url);
   native->mysql = mysql_init(NULL);
   mysql_options(native->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   if (!mysql_real_connect(native->mysql, parts.host, parts.user, parts.password, parts.database,

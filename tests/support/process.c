@@ -8,15 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* The most arguments that a role takes. */
 #define ARGUMENTS_MAX 14
 
 struct process process_start(const char *const *arguments) {
   char program[] = "/proc/self/exe";
   char *argv[ARGUMENTS_MAX + 2] = {program};
-  for (int i = 0; arguments[i] && i < ARGUMENTS_MAX; i++)
+  for (int i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
     argv[i + 1] = (char *)(size_t)arguments[i];
   int ends[2];
   posix_spawn_file_actions_t actions;

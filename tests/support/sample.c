@@ -90,12 +90,12 @@ static const void *member(const evd_execution *execution, evd_column column) {
 /* The size of a member of this kind. */
 static size_t kind_size(enum sample_kind kind) {
   switch (kind) {
-    case SAMPLE_TEXT:
-    case SAMPLE_JSON: return sizeof(const char *);
-    case SAMPLE_INT64: return sizeof(int64_t);
-    case SAMPLE_BOOL: return sizeof(bool);
-    case SAMPLE_INT32:
-    case SAMPLE_ENUM: break;
+  case SAMPLE_TEXT:
+  case SAMPLE_JSON: return sizeof(const char *);
+  case SAMPLE_INT64: return sizeof(int64_t);
+  case SAMPLE_BOOL: return sizeof(bool);
+  case SAMPLE_INT32:
+  case SAMPLE_ENUM: break;
   }
   return sizeof(int32_t);
 }
@@ -135,6 +135,13 @@ evd_execution sample_parent(const char *id, int32_t active_children) {
   parent.status = EVD_STATUS_WAITING_FOR_CHILDREN;
   parent.active_children_count = active_children;
   return parent;
+}
+
+int sample_number(const char *id) {
+  const char *at = strrchr(id, '_');
+  char *end;
+  long number = at ? strtol(at + 1, &end, 10) : -1;
+  return at && end > at + 1 ? (int)number : -1;
 }
 
 evd_execution sample_full(const char *id) {
@@ -188,15 +195,15 @@ evd_execution sample_full(const char *id) {
 /* A text for a column that no sample has. */
 static const char *other_text(evd_column column) {
   switch (column) {
-    case evd_column_executor_id: return "another_executor";
-    case evd_column_error:
-      return "{\"errorType\":\"timed_out\",\"message\":\"too late\",\"isRetryable\":false,"
-             "\"isInternal\":true}";
-    case evd_column_children:
-      return "[{\"taskId\":\"t1\",\"executionId\":\"e1\"},{\"taskId\":\"t2\",\"executionId\":"
-             "\"e2\"}]";
-    case evd_column_finalize: return "{\"taskId\":\"f1\",\"executionId\":\"fe1\"}";
-    default: return "{\"another\":[\"value\"]}";
+  case evd_column_executor_id: return "another_executor";
+  case evd_column_error:
+    return "{\"errorType\":\"timed_out\",\"message\":\"too late\",\"isRetryable\":false,"
+           "\"isInternal\":true}";
+  case evd_column_children:
+    return "[{\"taskId\":\"t1\",\"executionId\":\"e1\"},{\"taskId\":\"t2\",\"executionId\":"
+           "\"e2\"}]";
+  case evd_column_finalize: return "{\"taskId\":\"f1\",\"executionId\":\"fe1\"}";
+  default: return "{\"another\":[\"value\"]}";
   }
 }
 
@@ -204,12 +211,12 @@ void sample_set(evd_changes *changes, evd_column column) {
   void *value = sample_member(&changes->values, column);
   changes->set |= UINT64_C(1) << column;
   switch (model[column].kind) {
-    case SAMPLE_TEXT:
-    case SAMPLE_JSON: *(const char **)value = other_text(column); break;
-    case SAMPLE_INT32: *(int32_t *)value = 77; break;
-    case SAMPLE_INT64: *(int64_t *)value = SAMPLE_TIME + 1000 + column; break;
-    case SAMPLE_BOOL: *(bool *)value = column != evd_column_needs_promise_cancellation; break;
-    case SAMPLE_ENUM: *(int32_t *)value = 2; break;
+  case SAMPLE_TEXT:
+  case SAMPLE_JSON: *(const char **)value = other_text(column); break;
+  case SAMPLE_INT32: *(int32_t *)value = 77; break;
+  case SAMPLE_INT64: *(int64_t *)value = SAMPLE_TIME + 1000 + column; break;
+  case SAMPLE_BOOL: *(bool *)value = column != evd_column_needs_promise_cancellation; break;
+  case SAMPLE_ENUM: *(int32_t *)value = 2; break;
   }
   if (column != evd_column_updated_at)
     evd_set(changes, updated_at, SAMPLE_TIME + 1000);
@@ -282,15 +289,15 @@ evd_column sample_difference(const evd_execution *a, const evd_execution *b) {
 static const char *describe(const evd_execution *execution, evd_column column) {
   const void *value = member(execution, column);
   switch (model[column].kind) {
-    case SAMPLE_TEXT:
-    case SAMPLE_JSON:
-      return *(const char *const *)value ? text("\"%.200s\"", *(const char *const *)value) : "NULL";
-    case SAMPLE_INT64:
-      return *(const int64_t *)value == EVD_NONE ? "NULL"
-                                                 : text("%lld", (long long)*(const int64_t *)value);
-    case SAMPLE_BOOL: return *(const bool *)value ? "true" : "false";
-    case SAMPLE_INT32:
-    case SAMPLE_ENUM: break;
+  case SAMPLE_TEXT:
+  case SAMPLE_JSON:
+    return *(const char *const *)value ? text("\"%.200s\"", *(const char *const *)value) : "NULL";
+  case SAMPLE_INT64:
+    return *(const int64_t *)value == EVD_NONE ? "NULL"
+                                               : text("%lld", (long long)*(const int64_t *)value);
+  case SAMPLE_BOOL: return *(const bool *)value ? "true" : "false";
+  case SAMPLE_INT32:
+  case SAMPLE_ENUM: break;
   }
   return text("%d", *(const int32_t *)value);
 }

@@ -28,6 +28,9 @@ evd_execution sample_finished_child(const char *id, const char *parent_id, int32
 /* A parent that waits for so many children. */
 evd_execution sample_parent(const char *id, int32_t active_children);
 
+/* The number with which an id ends, after its last "_"; -1 when there is none. */
+int sample_number(const char *id);
+
 /* An execution in which every column has a value (a sleeping one). */
 evd_execution sample_full(const char *id);
 
