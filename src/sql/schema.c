@@ -7,6 +7,7 @@
 
 #include "model/columns.h"
 #include "model/error.h"
+#include "sql/strict.h"
 
 enum { INDEX_NAME_MAX = 63 };
 
@@ -204,17 +205,21 @@ static const char *column_sql_type(enum dialect dialect, enum column_type type,
   return "";
 }
 
+/* One column as "create table" has it; see schema.h. */
+void schema_column(struct buffer *buffer, enum dialect dialect, bool framework_shape,
+                   evd_column column) {
+  buffer_printf(buffer, "%s %s", columns[column].name,
+                column_sql_type(dialect, columns[column].type, framework_shape));
+  if (columns[column].null == COLUMN_NOT_NULL) {
+    buffer_append(buffer, " not null");
+  }
+}
+
 /* Appends the lines of all columns, each after a new line, with commas between them. */
 static void append_columns(struct buffer *buffer, enum dialect dialect, bool framework_shape) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
-    const struct column *column = &columns[i];
     buffer_append(buffer, i > 0 ? ",\n  " : "\n  ");
-    buffer_append(buffer, column->name);
-    buffer_append(buffer, " ");
-    buffer_append(buffer, column_sql_type(dialect, column->type, framework_shape));
-    if (column->null == COLUMN_NOT_NULL) {
-      buffer_append(buffer, " not null");
-    }
+    schema_column(buffer, dialect, framework_shape, (evd_column)i);
     if (i == evd_column_execution_id && !framework_shape) {
       buffer_append(buffer, " primary key");
     }
@@ -246,13 +251,21 @@ static const char *enum_name(enum column_type type, int value) {
   }
 }
 
-/* Appends "column in ('a', 'b')", with all values of an enumeration. */
-static void append_enum_check(struct buffer *buffer, const struct column *column) {
-  buffer_printf(buffer, "%s in (", column->name);
+/* Appends "column in ('a', 'b')", with all values of an enumeration. For SQLite "column = 'a' or
+ * column = 'b'": it would build a table in memory for "in", each time that it looks. */
+static void append_enum_check(struct buffer *buffer, enum dialect dialect,
+                              const struct column *column) {
+  bool list = dialect != DIALECT_SQLITE;
   for (int value = 1; enum_name(column->type, value) != NULL; value++) {
-    buffer_printf(buffer, "%s'%s'", value > 1 ? ", " : "", enum_name(column->type, value));
+    if (value == 1 || !list) {
+      buffer_printf(buffer, "%s%s%s", value > 1 ? " or " : "", column->name,
+                    list ? " in (" : " = ");
+    } else {
+      buffer_append(buffer, ", ");
+    }
+    buffer_printf(buffer, "'%s'", enum_name(column->type, value));
   }
-  buffer_append(buffer, ")");
+  buffer_append(buffer, list ? ")" : "");
 }
 
 /* Appends what makes SQLite take only JSON. (Of NULL, json_valid() says that it is not valid.) */
@@ -288,15 +301,15 @@ static void append_checks(struct buffer *buffer, enum dialect dialect,
     if (json) {
       append_json_check(buffer, column);
     } else {
-      append_enum_check(buffer, column);
+      append_enum_check(buffer, dialect, column);
     }
     buffer_append(buffer, ")");
   }
 }
 
-/* Appends an index's columns, "a, b". */
-static void append_index_columns(struct buffer *buffer, enum dialect dialect,
-                                 const struct index_definition *index) {
+/* An index's columns; see schema.h. */
+void schema_index_columns(struct buffer *buffer, enum dialect dialect,
+                          const struct index_definition *index) {
   const char *comma = "";
   for (size_t i = 0; dialect == DIALECT_MYSQL && i < INDEX_TERMS_MAX; i++) {
     const struct index_term *term = &index->terms[i];
@@ -348,7 +361,7 @@ static void append_keys(struct buffer *buffer, const struct table_name *table,
     buffer_append(buffer, indexes[i].unique ? ",\n  unique key " : ",\n  key ");
     append_index_name(buffer, DIALECT_MYSQL, table, framework_shape, indexes[i].suffix);
     buffer_append(buffer, " (");
-    append_index_columns(buffer, DIALECT_MYSQL, &indexes[i]);
+    schema_index_columns(buffer, DIALECT_MYSQL, &indexes[i]);
     buffer_append(buffer, ")");
   }
 }
@@ -373,19 +386,26 @@ void schema_create_table(struct buffer *buffer, enum dialect dialect,
 
   if (dialect == DIALECT_MYSQL) {
     buffer_append(buffer, " engine = InnoDB");
-    if (!framework_shape) { /* ids that differ in case are different ids */
-      buffer_append(buffer, " default character set utf8mb4 collate utf8mb4_bin");
+    if (!framework_shape) {
+      /* Ids that differ in case, or in a space at the end, are different ids. The collation for that
+       * has a name of its own on MariaDB and on MySQL, each of which skips the other's comment. */
+      buffer_append(buffer,
+                    " default character set utf8mb4"
+                    " /*M! collate utf8mb4_nopad_bin */ /*!80017 collate utf8mb4_0900_bin */");
     }
   } else if (dialect == DIALECT_SQLITE && !framework_shape) {
     buffer_append(buffer, " strict");
   }
 }
 
-/* The statement that creates an index; see schema.h. */
-void schema_create_index(struct buffer *buffer, enum dialect dialect,
-                         const struct table_name *table, bool framework_shape,
-                         const struct index_definition *index) {
+/* Appends the statement that creates an index. */
+static void append_create_index(struct buffer *buffer, enum dialect dialect,
+                                const struct table_name *table, bool framework_shape,
+                                const struct index_definition *index, bool concurrently) {
   buffer_append(buffer, index->unique ? "create unique index " : "create index ");
+  if (concurrently) {
+    buffer_append(buffer, "concurrently ");
+  }
   if (dialect != DIALECT_MYSQL) {
     buffer_append(buffer, "if not exists ");
   }
@@ -401,9 +421,22 @@ void schema_create_index(struct buffer *buffer, enum dialect dialect,
   buffer_append(buffer, " on ");
   sql_table(buffer, dialect, &on);
   buffer_append(buffer, " (");
-  append_index_columns(buffer, dialect, index);
+  schema_index_columns(buffer, dialect, index);
   buffer_append(buffer, ")");
   append_predicate(buffer, dialect, index);
+}
+
+/* The statement that creates an index; see schema.h. */
+void schema_create_index(struct buffer *buffer, enum dialect dialect,
+                         const struct table_name *table, bool framework_shape,
+                         const struct index_definition *index) {
+  append_create_index(buffer, dialect, table, framework_shape, index, false);
+}
+
+/* The same, beside writers; see schema.h. */
+void schema_create_index_concurrently(struct buffer *buffer, const struct table_name *table,
+                                      bool framework_shape, const struct index_definition *index) {
+  append_create_index(buffer, DIALECT_POSTGRES, table, framework_shape, index, true);
 }
 
 /* Says that the table is missing. */
@@ -479,8 +512,12 @@ EVD_API char *evd_schema_sql(const char *engine, const evd_schema_options *optio
   size_t count;
   const struct index_definition *indexes = schema_indexes(options->framework_shape, &count);
   for (size_t i = 0; dialect != DIALECT_MYSQL && i < count; i++) {
-    schema_create_index(&buffer, dialect, &table, options->framework_shape, &indexes[i]);
+    append_create_index(&buffer, dialect, &table, options->framework_shape, &indexes[i],
+                        options->concurrently && dialect == DIALECT_POSTGRES);
     buffer_append(&buffer, ";\n");
+  }
+  if (options->strict_transitions) {
+    strict_create(&buffer, dialect, &table);
   }
 
   char *sql = buffer_take(&buffer);

@@ -50,10 +50,23 @@ const struct index_definition *schema_indexes(bool framework_shape, size_t *coun
 void schema_create_table(struct buffer *buffer, enum dialect dialect,
                          const struct table_name *table, bool framework_shape);
 
+/* Appends a column as "create table" and "alter table ... add column" have it: "name type", and "not
+ * null" where it is so. */
+void schema_column(struct buffer *buffer, enum dialect dialect, bool framework_shape,
+                   evd_column column);
+
 /* Appends "create [unique] index [if not exists] ..." without ";" ("if not exists" not on MySQL). */
 void schema_create_index(struct buffer *buffer, enum dialect dialect,
                          const struct table_name *table, bool framework_shape,
                          const struct index_definition *index);
+
+/* The same, for PostgreSQL, without blocking who writes: "create index concurrently ...". */
+void schema_create_index_concurrently(struct buffer *buffer, const struct table_name *table,
+                                      bool framework_shape, const struct index_definition *index);
+
+/* Appends an index's columns as the dialect has them, "a, b". */
+void schema_index_columns(struct buffer *buffer, enum dialect dialect,
+                          const struct index_definition *index);
 
 /* Appends an index's name (or, with the suffix "<column>_check", a constraint's): the table's name,
  * "_" and the suffix, "ix_" before it in the framework's shape, not quoted. A name past 63 bytes is

@@ -1,0 +1,271 @@
+#include "engine/sqlite/connection.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/sqlite/errors.h"
+#include "engine/sqlite/table.h"
+#include "model/error.h"
+
+enum {
+  WAIT_MIN_US = 100,
+  WAIT_MAX_US = 10 * 1000,
+  CACHE_KIB = 16 * 1024,
+  /* Pages in the log at which it is brought into the database: 16 MiB. At SQLite's own 1,000, a page
+   * that is changed again and again is written there so often that updates are a fifth slower. */
+  CHECKPOINT_PAGES = 4000,
+  WAL_LIMIT_BYTES = 64 * 1024 * 1024 /* what a checkpoint leaves of a larger log */
+};
+
+/* The time now, for durations. */
+double connection_time_ms(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+/*
+ * Waits for another's lock, for the `attempt`th time: longer each time, by chance, so that several
+ * processes do not wait in step. Not longer than WAIT_MAX_US, so that an abort is soon seen.
+ * 0 when it has waited long enough.
+ */
+static int wait_for_lock(void *data, int attempt) {
+  struct connection *connection = data;
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  int64_t time_ms = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+  if (attempt == 0) {
+    connection->busy_since_ms = time_ms;
+  }
+  if (atomic_load(connection->aborting) ||
+      time_ms - connection->busy_since_ms >= connection->url.busy_timeout_ms) {
+    return 0;
+  }
+
+  long longest = attempt < 7 ? WAIT_MIN_US << attempt : WAIT_MAX_US;
+  long chance = time.tv_nsec / 64 % longest; /* the clock's last bits are as good as dice */
+  struct timespec pause = {.tv_nsec = (WAIT_MIN_US + chance) * 1000};
+  nanosleep(&pause, NULL);
+  return 1;
+}
+
+/* Runs a statement; see connection.h. */
+evd_code connection_execute(struct connection *connection, const char *sql, evd_error *error) {
+  int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
+  return result == SQLITE_OK ? EVD_OK : sqlite_error_set(error, connection->db, result, sql);
+}
+
+/* Runs a pragma that answers with a word, at most `size` - 1 bytes of which are kept. */
+static int run_pragma(struct connection *connection, const char *sql, char *word, size_t size) {
+  sqlite3_stmt *statement;
+  int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+  if (result != SQLITE_OK) {
+    return result;
+  }
+  word[0] = '\0';
+  if (sqlite3_step(statement) == SQLITE_ROW) {
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+    (void)snprintf(word, size, "%s", text != NULL ? text : "");
+  }
+  return sqlite3_finalize(statement);
+}
+
+/* Sets the journal mode. A change of mode needs the file for itself, and SQLite does not wait for
+ * that: so this does. */
+static evd_code set_journal_mode(struct connection *connection, evd_error *error) {
+  const char *wanted = connection->url.journal_mode;
+  char sql[64];
+  char mode[16];
+  (void)snprintf(sql, sizeof(sql), "pragma journal_mode = %s", wanted);
+
+  int result;
+  int attempt = 0;
+  do {
+    result = run_pragma(connection, sql, mode, sizeof(mode));
+  } while ((result & 0xff) == SQLITE_BUSY && wait_for_lock(connection, attempt++) != 0);
+  if (result != SQLITE_OK) {
+    return sqlite_error_set(error, connection->db, result, sql);
+  }
+
+  if (strcasecmp(mode, wanted) != 0 && !connection->url.is_memory) {
+    (void)snprintf(connection->warning, sizeof(connection->warning),
+                   "SQLite keeps journal_mode %s where %s was asked for", mode, wanted);
+  }
+  return EVD_OK;
+}
+
+/* Brings the connection into the state that the engine relies on. */
+static evd_code configure(struct connection *connection, evd_error *error) {
+  sqlite3 *db = connection->db;
+  sqlite3_extended_result_codes(db, 1);
+  sqlite3_busy_handler(db, wait_for_lock, connection);
+  /* A mistaken column name shall be an error, not a string. */
+  sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
+
+  char sql[192];
+  (void)snprintf(sql, sizeof(sql),
+                 "pragma synchronous = %s; pragma cache_size = -%d; "
+                 "pragma wal_autocheckpoint = %d; pragma journal_size_limit = %d",
+                 connection->url.synchronous, CACHE_KIB, CHECKPOINT_PAGES, WAL_LIMIT_BYTES);
+  evd_code code = connection_execute(connection, sql, error);
+  if (code == EVD_OK && sqlite3_db_readonly(db, "main") == 0) {
+    code = set_journal_mode(connection, error);
+  }
+  return code;
+}
+
+/* Prepares the statements that begin and end transactions. */
+static evd_code prepare_transactions(struct connection *connection, evd_error *error) {
+  const struct {
+    const char *sql;
+    sqlite3_stmt **statement;
+  } all[] = {{"begin", &connection->begin_read},
+             {"begin immediate", &connection->begin_write},
+             {"commit", &connection->commit}};
+
+  for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+    int result = sqlite3_prepare_v3(connection->db, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                    all[i].statement, NULL);
+    if (result != SQLITE_OK) {
+      return sqlite_error_set(error, connection->db, result, all[i].sql);
+    }
+  }
+  return EVD_OK;
+}
+
+/* Whether the directory of a file exists: then only the file itself is missing. */
+static bool directory_exists(const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL || slash == path) {
+    return true;
+  }
+  char *directory = strndup(path, (size_t)(slash - path));
+  bool exists = directory != NULL && access(directory, F_OK) == 0;
+  free(directory);
+  return exists;
+}
+
+/* Opens the file. It is created only where the table may be, too, or where a URI says so itself. */
+static evd_code open_file(struct connection *connection, evd_error *error) {
+  const struct sqlite_url *url = &connection->url;
+  bool create = connection->schema == EVD_SCHEMA_CREATE || url->has_mode || url->is_memory;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0) |
+              (url->is_uri ? SQLITE_OPEN_URI : 0);
+
+  int result = sqlite3_open_v2(url->name, &connection->db, flags, NULL);
+  if (result == SQLITE_OK) {
+    return EVD_OK;
+  }
+
+  if (!create && (result & 0xff) == SQLITE_CANTOPEN && connection->db != NULL &&
+      sqlite3_system_errno(connection->db) == ENOENT &&
+      (url->is_uri || directory_exists(url->name))) {
+    return error_set(error, EVD_ESCHEMA, "url",
+                     "there is no SQLite database %s; create it by opening with "
+                     "EVD_SCHEMA_CREATE or by `evdurable migrate up`",
+                     url->name);
+  }
+  return sqlite_error_set(error, connection->db, result, "open");
+}
+
+/* Makes an error of opening one that says what could not be opened. What has to do with the table
+ * stays as it is. */
+static void set_open_error(const struct connection *connection, evd_error *error) {
+  if (error->code == EVD_ESCHEMA || error->code == EVD_ENOMEM || error->code == EVD_ECLOSED) {
+    return;
+  }
+  evd_error cause = *error;
+  error_set(error, EVD_EUNAVAILABLE, "url", "cannot open the SQLite database %s: %s",
+            connection->url.name, cause.message);
+  error_set_native(error, cause.native);
+  error->retryable = strcmp(cause.native, "SQLITE_NOTADB") != 0;
+}
+
+/* Opens the database; see connection.h. */
+evd_code connection_open(struct connection *connection, evd_error *error) {
+  evd_code code = open_file(connection, error);
+  if (code == EVD_OK) {
+    code = configure(connection, error);
+  }
+  if (code == EVD_OK) {
+    code = table_prepare(connection, error);
+  }
+  if (code == EVD_OK) {
+    code = prepare_transactions(connection, error);
+  }
+  if (code != EVD_OK) {
+    set_open_error(connection, error);
+    connection_close(connection);
+    return error->code;
+  }
+  return EVD_OK;
+}
+
+/* Closes the database. */
+void connection_close(struct connection *connection) {
+  statements_free(&connection->statements);
+  sqlite3_finalize(connection->begin_read);
+  sqlite3_finalize(connection->begin_write);
+  sqlite3_finalize(connection->commit);
+  connection->begin_read = connection->begin_write = connection->commit = NULL;
+  sqlite3_close(connection->db);
+  connection->db = NULL;
+}
+
+/* Runs a prepared statement that gives no rows. */
+static int run(sqlite3_stmt *statement) {
+  int result = sqlite3_step(statement);
+  int reset = sqlite3_reset(statement);
+  return result == SQLITE_DONE ? SQLITE_OK : reset;
+}
+
+/* Begins a transaction. */
+evd_code connection_begin(struct connection *connection, bool write, evd_error *error) {
+  int result = run(write ? connection->begin_write : connection->begin_read);
+  return result == SQLITE_OK ? EVD_OK : sqlite_error_set(error, connection->db, result, "begin");
+}
+
+/* Whether a commit that failed like this may be found on the disk after all. */
+static bool is_in_doubt(int result) {
+  return (result & 0xff) == SQLITE_IOERR;
+}
+
+/* Commits. */
+evd_code connection_commit(struct connection *connection, evd_error *error) {
+  int result = run(connection->commit);
+  if (result == SQLITE_OK) {
+    return EVD_OK;
+  }
+  evd_code code = sqlite_error_set(error, connection->db, result, "commit");
+  error->outcome = is_in_doubt(result) ? EVD_OUTCOME_UNKNOWN : EVD_OUTCOME_NOT_APPLIED;
+  connection_rollback(connection);
+  return code;
+}
+
+/* Rolls back. SQLite has done that itself after some errors. */
+void connection_rollback(struct connection *connection) {
+  statements_reset(&connection->statements);
+  if (sqlite3_get_autocommit(connection->db) == 0) {
+    sqlite3_exec(connection->db, "rollback", NULL, NULL, NULL);
+  }
+}
+
+/* Looks whether the file was deleted, moved or replaced. */
+evd_code connection_check_file(struct connection *connection, evd_error *error) {
+  int moved = 0;
+  int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (result != SQLITE_OK || moved == 0) {
+    return EVD_OK;
+  }
+  error_set(error, EVD_EDATABASE, "",
+            "the database's file %s was deleted, moved or replaced since it was opened; open the "
+            "storage again",
+            connection->url.name);
+  error_set_native(error, sqlite_error_name(SQLITE_READONLY_DBMOVED));
+  return EVD_EDATABASE;
+}

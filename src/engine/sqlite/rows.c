@@ -1,0 +1,116 @@
+#include "engine/sqlite/rows.h"
+
+#include "model/columns.h"
+#include "model/error.h"
+
+/* Room to begin with: for a row's ids, options and a small input, and for some rows. A claim mostly
+ * finds fewer than it may take. */
+enum { TEXT_EXPECTED = 512, ROWS_EXPECTED_MAX = 16 };
+
+/* A statement keeps its bindings from one run to the next, so a parameter that was NULL needs no
+ * binding to be NULL again. */
+static int bind_null(struct statement *statement, int index) {
+  uint64_t bit = UINT64_C(1) << (index - 1);
+  if ((statement->bound & bit) == 0) {
+    return SQLITE_OK;
+  }
+  statement->bound &= ~bit;
+  return sqlite3_bind_null(statement->handle, index);
+}
+
+/* Binds a text that lives long enough. */
+int rows_bind_text(struct statement *statement, int index, const char *text) {
+  statement->bound |= UINT64_C(1) << (index - 1);
+  return sqlite3_bind_text(statement->handle, index, text, -1, SQLITE_STATIC);
+}
+
+/* Binds an integer. */
+int rows_bind_integer(struct statement *statement, int index, int64_t integer) {
+  statement->bound |= UINT64_C(1) << (index - 1);
+  return sqlite3_bind_int64(statement->handle, index, integer);
+}
+
+/* Binds one column of a record. */
+static int bind_column(struct statement *statement, int index, const evd_execution *execution,
+                       evd_column column) {
+  struct value value = column_get(execution, column);
+  switch (value.kind) {
+  case VALUE_TEXT: return rows_bind_text(statement, index, value.text);
+  case VALUE_INTEGER: return rows_bind_integer(statement, index, value.integer);
+  case VALUE_NULL: break;
+  }
+  return bind_null(statement, index);
+}
+
+/* Binds all columns, in order. */
+int rows_bind_execution(struct statement *statement, const evd_execution *execution) {
+  int result = SQLITE_OK;
+  for (int column = 0; column < EVD_COLUMN_COUNT && result == SQLITE_OK; column++) {
+    result = bind_column(statement, column + 1, execution, (evd_column)column);
+  }
+  return result;
+}
+
+/* Binds the columns that the statement sets, in order. */
+int rows_bind_changes(struct statement *statement, const evd_changes *changes, int *next) {
+  int result = SQLITE_OK;
+  *next = 1;
+  for (uint64_t set = statement->key.set; set != 0 && result == SQLITE_OK; set &= set - 1) {
+    evd_column column = (evd_column)__builtin_ctzll(set);
+    result = bind_column(statement, (*next)++, &changes->values, column);
+  }
+  return result;
+}
+
+/* Reads one column of the present row; false when memory is out or the record cannot hold it. */
+static bool read_column(sqlite3_stmt *handle, int index, evd_column column, struct records *records,
+                        evd_execution *row) {
+  if (sqlite3_column_type(handle, index) == SQLITE_NULL) {
+    return true; /* as execution_clear() left it */
+  }
+  bool is_enum = column_is_enum(column);
+  if (!is_enum && !column_is_text(column)) {
+    return column_set_integer(row, column, sqlite3_column_int64(handle, index));
+  }
+
+  const char *text = (const char *)sqlite3_column_text(handle, index);
+  if (text != NULL && !is_enum) {
+    text = records_text(records, text, (size_t)sqlite3_column_bytes(handle, index));
+  }
+  return text != NULL && column_set_text(row, column, text);
+}
+
+/* Says why a column of a row could not be read. The row is named by its id where that is known. */
+static void set_read_error(sqlite3_stmt *handle, int first, evd_column column, evd_error *error) {
+  if (sqlite3_errcode(sqlite3_db_handle(handle)) == SQLITE_NOMEM ||
+      (column_is_text(column) && !column_is_enum(column))) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return;
+  }
+  const char *id = (const char *)sqlite3_column_text(handle, first + evd_column_execution_id);
+  error_set(error, EVD_ECONSTRAINT, columns[column].name,
+            "%s of the row with execution_id \"%.64s\" holds what no execution can",
+            columns[column].name, id != NULL ? id : "");
+}
+
+/* Adds the present row to the records; see rows.h. */
+evd_execution *rows_add(struct statement *statement, int first, size_t expected,
+                        struct records **records, evd_error *error) {
+  if (*records == NULL) {
+    expected = expected < ROWS_EXPECTED_MAX ? expected : ROWS_EXPECTED_MAX;
+    *records = records_new(expected, expected * TEXT_EXPECTED);
+  }
+  evd_execution *row = *records != NULL ? records_add(*records) : NULL;
+  if (row == NULL) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return NULL;
+  }
+
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (!read_column(statement->handle, first + column, (evd_column)column, *records, row)) {
+      set_read_error(statement->handle, first, (evd_column)column, error);
+      return NULL;
+    }
+  }
+  return row;
+}

@@ -1,0 +1,205 @@
+#include "engine/sqlite/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/sqlite/errors.h"
+#include "model/columns.h"
+#include "model/error.h"
+#include "sql/schema.h"
+
+/* What there is under the table's name. */
+struct shape {
+  bool exists;
+  bool is_table;     /* and no view or virtual table */
+  bool has_rowid;    /* rows are claimed by it */
+  bool has_id;       /* the framework's key column */
+  bool id_is_unique; /* execution_id has a unique index */
+  uint64_t present;  /* bits of the columns there are */
+  char foreign[64];  /* a column that is not ours and must not be NULL; "" for none */
+};
+
+/* Prepares a query whose parameters are all the table's name. */
+static sqlite3_stmt *query(struct connection *connection, const char *sql, evd_error *error) {
+  sqlite3_stmt *statement;
+  int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+  if (result == SQLITE_OK) {
+    result = sqlite3_bind_text(statement, 1, connection->table.name, -1, SQLITE_STATIC);
+  }
+  if (result != SQLITE_OK) {
+    sqlite_error_set(error, connection->db, result, "reading the schema");
+    sqlite3_finalize(statement);
+    return NULL;
+  }
+  return statement;
+}
+
+/* Ends a query; EVD_OK when it was read to its end or left early without an error. */
+static evd_code finish(struct connection *connection, sqlite3_stmt *statement, evd_error *error) {
+  int result = sqlite3_finalize(statement);
+  return result == SQLITE_OK
+             ? EVD_OK
+             : sqlite_error_set(error, connection->db, result, "reading the schema");
+}
+
+/* Reads what kind of table it is. */
+static evd_code read_kind(struct connection *connection, struct shape *shape, evd_error *error) {
+  sqlite3_stmt *statement = query(connection,
+                                  "select type = 'table', wr = 0 from pragma_table_list "
+                                  "where schema = 'main' and name = ? collate nocase",
+                                  error);
+  if (statement == NULL) {
+    return error->code;
+  }
+  if (sqlite3_step(statement) == SQLITE_ROW) {
+    shape->exists = true;
+    shape->is_table = sqlite3_column_int(statement, 0) != 0;
+    shape->has_rowid = sqlite3_column_int(statement, 1) != 0;
+  }
+  return finish(connection, statement, error);
+}
+
+/* Reads which columns it has. */
+static evd_code read_columns(struct connection *connection, struct shape *shape, evd_error *error) {
+  sqlite3_stmt *statement =
+      query(connection,
+            "select lower(name), \"notnull\" and dflt_value is null and pk = 0 "
+            "from pragma_table_info(?, 'main')",
+            error);
+  if (statement == NULL) {
+    return error->code;
+  }
+  while (sqlite3_step(statement) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(statement, 0);
+    evd_column column = name != NULL ? column_from_name(name) : EVD_COLUMN_COUNT;
+    if (column != EVD_COLUMN_COUNT) {
+      shape->present |= COLUMN_BIT(column);
+    } else if (name != NULL && strcmp(name, "id") == 0) {
+      shape->has_id = true;
+    } else if (name != NULL && sqlite3_column_int(statement, 1) != 0) {
+      (void)snprintf(shape->foreign, sizeof(shape->foreign), "%s", name);
+    }
+  }
+  return finish(connection, statement, error);
+}
+
+/* Reads whether the database itself keeps execution_id unique. */
+static evd_code read_uniqueness(struct connection *connection, struct shape *shape,
+                                evd_error *error) {
+  sqlite3_stmt *statement =
+      query(connection,
+            "select 1 from pragma_index_list(?, 'main') as l where l.\"unique\" and not l.partial "
+            "and (select group_concat(lower(i.name)) from pragma_index_info(l.name, 'main') as i) "
+            "= 'execution_id'",
+            error);
+  if (statement == NULL) {
+    return error->code;
+  }
+  shape->id_is_unique = sqlite3_step(statement) == SQLITE_ROW;
+  return finish(connection, statement, error);
+}
+
+/* Reads the table's shape. */
+static evd_code read_shape(struct connection *connection, struct shape *shape, evd_error *error) {
+  *shape = (struct shape){0};
+  evd_code code = read_kind(connection, shape, error);
+  if (code == EVD_OK && shape->exists) {
+    code = read_columns(connection, shape, error);
+  }
+  if (code == EVD_OK && shape->exists) {
+    code = read_uniqueness(connection, shape, error);
+  }
+  return code;
+}
+
+/* Says what the table lacks. */
+static evd_code check_shape(struct connection *connection, const struct shape *shape,
+                            evd_error *error) {
+  const char *name = connection->table.name;
+  if (!shape->exists) {
+    return schema_error_no_table(&connection->table, error);
+  }
+  evd_code code = schema_check_columns(&connection->table, shape->present, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  if (!shape->is_table || !shape->has_rowid) {
+    return error_set(error, EVD_ESCHEMA, "table",
+                     "%s is not an ordinary table: a view, a virtual table or one WITHOUT ROWID "
+                     "will not do",
+                     name);
+  }
+  if (!shape->id_is_unique) {
+    return error_set(error, EVD_ESCHEMA, "execution_id",
+                     "table %s has no unique index on execution_id; add it by `evdurable migrate "
+                     "up`",
+                     name);
+  }
+  if (shape->foreign[0] != '\0') {
+    return error_set(error, EVD_ESCHEMA, shape->foreign,
+                     "table %s has a column %s that is not an execution's and has no default", name,
+                     shape->foreign);
+  }
+  return EVD_OK;
+}
+
+/* Creates the table and its indexes where they are missing. Called in a transaction. */
+static evd_code create_missing(struct connection *connection, evd_error *error) {
+  struct shape shape;
+  evd_code code = read_shape(connection, &shape, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  evd_error lack;
+  if (shape.exists && check_shape(connection, &shape, &lack) != EVD_OK &&
+      strcmp(lack.field, "execution_id") != 0) {
+    *error = lack; /* an index is easily added, all else is a migration's work */
+    return lack.code;
+  }
+
+  bool framework_shape = shape.has_id;
+  struct buffer sql = {0};
+  schema_create_table(&sql, DIALECT_SQLITE, &connection->table, framework_shape);
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(framework_shape, &count);
+  for (size_t i = 0; i < count; i++) {
+    buffer_append(&sql, ";\n");
+    schema_create_index(&sql, DIALECT_SQLITE, &connection->table, framework_shape, &indexes[i]);
+  }
+
+  int result = sql.failed ? SQLITE_NOMEM : sqlite3_exec(connection->db, sql.text, NULL, NULL, NULL);
+  buffer_free(&sql);
+  return result == SQLITE_OK
+             ? EVD_OK
+             : sqlite_error_set(error, connection->db, result, "creating the table");
+}
+
+/* Creates what is missing, in one transaction: whoever opens at the same time waits. */
+static evd_code create(struct connection *connection, evd_error *error) {
+  evd_code code = connection_execute(connection, "begin immediate", error);
+  if (code == EVD_OK) {
+    code = create_missing(connection, error);
+  }
+  if (code == EVD_OK) {
+    code = connection_execute(connection, "commit", error);
+  }
+  if (code != EVD_OK) {
+    connection_rollback(connection);
+  }
+  return code;
+}
+
+/* Creates or checks the table; see table.h. */
+evd_code table_prepare(struct connection *connection, evd_error *error) {
+  evd_code code = EVD_OK;
+  if (connection->schema == EVD_SCHEMA_CREATE) {
+    code = create(connection, error);
+  }
+  if (code != EVD_OK || connection->schema == EVD_SCHEMA_SKIP) {
+    return code;
+  }
+
+  struct shape shape;
+  code = read_shape(connection, &shape, error);
+  return code == EVD_OK ? check_shape(connection, &shape, error) : code;
+}

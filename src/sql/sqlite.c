@@ -1,0 +1,207 @@
+#include "sql/sqlite.h"
+
+#include <string.h>
+
+#include "model/columns.h"
+
+/* The key of a statement; see sqlite.h. */
+struct statement_key sqlite_statement_key(const struct request *request, enum sqlite_part part) {
+  struct statement_key key = statement_key(request, (uint8_t)part, 0);
+
+  switch (request->operation) {
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+    key.set &= ~COLUMN_BIT(evd_column_expires_at);
+    key.unset &= ~COLUMN_BIT(evd_column_expires_at);
+    break;
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
+  case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+  case EVD_OPERATION_CLOSE_FINISHED: break;
+  default: return key;
+  }
+
+  /* Two statements: the selection does not depend on the changes, nor the other way round. */
+  if (part == SQLITE_PART_MAIN) {
+    key.set = key.unset = 0;
+  } else {
+    key.status = key.ocfp_status = key.close_status = key.flag = 0;
+  }
+  if (part == SQLITE_PART_PARENT) {
+    key.set = key.unset = 0;
+  }
+  return key;
+}
+
+/* The key of the insertion. */
+struct statement_key sqlite_insert_key(void) {
+  struct statement_key key;
+  memset(&key, 0, sizeof(key));
+  key.operation = EVD_OPERATION_INSERT;
+  return key;
+}
+
+/* Writes a parameter of sql_selection(). */
+static void append_parameter(struct buffer *buffer, void *data) {
+  (void)data;
+  buffer_append(buffer, "?");
+}
+
+/* Appends "insert into t (...) values (?, ...)". */
+static void append_insert(struct buffer *buffer, const struct table_name *table) {
+  buffer_append(buffer, "insert into ");
+  sql_table(buffer, DIALECT_SQLITE, table);
+  buffer_append(buffer, " (");
+  sql_columns(buffer, DIALECT_SQLITE, "");
+  buffer_append(buffer, ") values (");
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    buffer_append(buffer, column > 0 ? ", ?" : "?");
+  }
+  buffer_append(buffer, ")");
+}
+
+/* Appends "select <first><all columns> from t where ". */
+static void append_select(struct buffer *buffer, const struct table_name *table,
+                          const char *first) {
+  buffer_printf(buffer, "select %s", first);
+  sql_columns(buffer, DIALECT_SQLITE, "");
+  buffer_append(buffer, " from ");
+  sql_table(buffer, DIALECT_SQLITE, table);
+  buffer_append(buffer, " where ");
+}
+
+/* Appends "update t set ... where ", with a parameter for each column that is set. */
+static void append_update(struct buffer *buffer, const struct table_name *table,
+                          const struct statement_key *key) {
+  buffer_append(buffer, "update ");
+  sql_table(buffer, DIALECT_SQLITE, table);
+
+  const char *separator = " set ";
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((key->set & COLUMN_BIT(column)) != 0) {
+      buffer_printf(buffer, "%s%s = ?", separator, columns[column].name);
+      separator = ", ";
+    }
+  }
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((key->unset & COLUMN_BIT(column)) != 0) {
+      buffer_printf(buffer, "%s%s = null", separator, columns[column].name);
+      separator = ", ";
+    }
+  }
+  if (key->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
+    buffer_printf(buffer, "%sexpires_at = ?", separator);
+  }
+  buffer_append(buffer, " where ");
+}
+
+/* Appends the filter of an operation by id. The unary plus keeps the planner from reading another
+ * index than that of the id. */
+static void append_filter(struct buffer *buffer, const struct statement_key *key) {
+  if (key->filter_status != 0) {
+    buffer_printf(buffer, " and +status = '%s'", evd_status_name((evd_status)key->filter_status));
+  }
+  if (key->filter_is_sleeping_task != EVD_ANY) {
+    buffer_append(buffer, " and +is_sleeping_task = ");
+    sql_bool(buffer, DIALECT_SQLITE, key->filter_is_sleeping_task == EVD_YES);
+  }
+  if (key->filter_is_finished != EVD_ANY) {
+    buffer_append(buffer, " and +is_finished = ");
+    sql_bool(buffer, DIALECT_SQLITE, key->filter_is_finished == EVD_YES);
+  }
+}
+
+/* Appends the selection of operations 6 to 12 and 15: the condition, the order and the limit. */
+static void append_selection(struct buffer *buffer, const struct statement_key *key) {
+  sql_selection(buffer, DIALECT_SQLITE, key, append_parameter, NULL);
+  evd_column order = sql_selection_order((evd_operation)key->operation);
+  buffer_printf(buffer, " order by %s limit ?", columns[order].name);
+}
+
+/* Appends the statement that changes one selected row. */
+static void append_update_row(struct buffer *buffer, const struct table_name *table,
+                              const struct statement_key *key) {
+  append_update(buffer, table, key);
+  buffer_append(buffer, "rowid = ?");
+}
+
+/* Appends the statement that takes children off a parent. */
+static void append_update_parent(struct buffer *buffer, const struct table_name *table) {
+  buffer_append(buffer, "update ");
+  sql_table(buffer, DIALECT_SQLITE, table);
+  buffer_append(buffer, " set active_children_count = active_children_count - ?, updated_at = ? "
+                        "where execution_id = ?");
+}
+
+/* Appends an operation's main statement. */
+static void append_main(struct buffer *buffer, const struct table_name *table,
+                        const struct statement_key *key) {
+  switch ((evd_operation)key->operation) {
+  case EVD_OPERATION_INSERT: append_insert(buffer, table); break;
+  case EVD_OPERATION_GET:
+    append_select(buffer, table, "");
+    buffer_append(buffer, "execution_id = ?");
+    append_filter(buffer, key);
+    break;
+  case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
+    append_select(buffer, table, "");
+    buffer_append(buffer, "sleeping_task_unique_id = ?");
+    break;
+  case EVD_OPERATION_UPDATE:
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
+    append_update(buffer, table, key);
+    buffer_append(buffer, "execution_id = ?");
+    append_filter(buffer, key);
+    break;
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
+  case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+    append_select(buffer, table, "rowid, ");
+    append_selection(buffer, key);
+    break;
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT:
+    append_update(buffer, table, key);
+    buffer_append(buffer, "rowid in (select rowid from ");
+    sql_table(buffer, DIALECT_SQLITE, table);
+    buffer_append(buffer, " where ");
+    append_selection(buffer, key);
+    buffer_append(buffer, ")");
+    break;
+  case EVD_OPERATION_GET_BY_PARENT:
+    append_select(buffer, table, "");
+    buffer_append(buffer, "parent_execution_id = ? order by index_in_parent_children, "
+                          "execution_id");
+    break;
+  case EVD_OPERATION_UPDATE_BY_PARENT:
+    append_update(buffer, table, key);
+    sql_selection(buffer, DIALECT_SQLITE, key, append_parameter, NULL);
+    break;
+  case EVD_OPERATION_CLOSE_FINISHED:
+    buffer_append(buffer, "select rowid, parent_execution_id from ");
+    sql_table(buffer, DIALECT_SQLITE, table);
+    buffer_append(buffer, " where ");
+    append_selection(buffer, key);
+    break;
+  case EVD_OPERATION_DELETE:
+  case EVD_OPERATION_DELETE_ALL:
+    buffer_append(buffer, "delete from ");
+    sql_table(buffer, DIALECT_SQLITE, table);
+    if (key->operation == EVD_OPERATION_DELETE) {
+      buffer_append(buffer, " where execution_id = ?");
+    }
+    break;
+  case EVD_OPERATION_COUNT: break;
+  }
+}
+
+/* The statement of a key; see sqlite.h. */
+void sqlite_statement(struct buffer *buffer, const struct table_name *table,
+                      const struct statement_key *key) {
+  switch ((enum sqlite_part)key->part) {
+  case SQLITE_PART_MAIN: append_main(buffer, table, key); break;
+  case SQLITE_PART_ROW: append_update_row(buffer, table, key); break;
+  case SQLITE_PART_PARENT: append_update_parent(buffer, table); break;
+  }
+}
