@@ -37,11 +37,11 @@ EVD_API evd_code evd_future_then(evd_future *future, evd_callback callback, void
 
 /**
  * Runs the loop until the future is finished; for programs that are not event-driven. Events of
- * others on the loop are served meanwhile, and ev_break() does not end the wait. The caller goes on
- * owning the future.
+ * others on the loop are served meanwhile. The caller goes on owning the future. May be called in a
+ * callback.
  *
- * @return the future's code, as evd_future_code(). EVD_EPENDING when nothing is left on the loop
- *         that could finish it.
+ * @return the future's code, as evd_future_code(). EVD_EPENDING when the loop ended before: somebody
+ *         called ev_break(), or nothing is left on the loop that could finish the future.
  */
 EVD_API evd_code evd_future_await(evd_future *future);
 

@@ -30,6 +30,17 @@ struct evd_future {
   evd_error *first_error; /* of the group, in time; not owned */
 };
 
+/* A call of evd_future_await() that is running its loop; calls nest when a callback awaits. It is
+ * woken as a callback is called: in its turn, after those of futures that finished before. */
+struct await {
+  struct deferred wake; /* first, so that one gives the other */
+  evd_future *future;
+  struct await *outer;
+  bool woken;
+};
+
+static _Thread_local struct await *innermost;
+
 static const evd_error no_error = {.code = EVD_OK};
 static const evd_error pending_error = {.code = EVD_EPENDING,
                                         .message = "the future is not finished yet"};
@@ -91,8 +102,27 @@ static void deliver(struct deferred *delivery) {
 
 static void member_finished(evd_future *all, evd_future *member);
 
+/* Ends a call of evd_future_await(): at once if it runs the innermost loop, else in its turn. */
+static void wake(struct deferred *deferred) {
+  struct await *await = (struct await *)deferred;
+  await->woken = true;
+  if (await == innermost) {
+    ev_break(await->future->reactor->loop, EVBREAK_ONE);
+  }
+}
+
+static void wake_awaiting(evd_future *future) {
+  for (struct await *await = innermost; await; await = await->outer) {
+    if (await->future == future) {
+      await->wake.run = wake;
+      reactor_defer(future->reactor, &await->wake);
+    }
+  }
+}
+
 static void finish(evd_future *future) {
   future->finished = true;
+  wake_awaiting(future);
   if (future->callback) {
     reactor_defer(future->reactor, &future->delivery);
   }
@@ -180,13 +210,29 @@ evd_code evd_future_then(evd_future *future, evd_callback callback, void *data) 
   return EVD_OK;
 }
 
-evd_code evd_future_await(evd_future *future) {
-  while (future && !future->finished) {
-    if (!ev_run(future->reactor->loop, EVRUN_ONCE) && !future->finished) {
-      break;
-    }
+/* Runs the loop until it is woken, or somebody else breaks the loop. */
+static void run_loop_for(evd_future *future) {
+  struct await await = {.future = future, .outer = innermost};
+  innermost = &await;
+  ev_run(future->reactor->loop, 0);
+  innermost = await.outer;
+  if (!await.woken) {
+    reactor_forget(future->reactor, &await.wake);
   }
-  return evd_future_code(future);
+  if (innermost && innermost->woken) {
+    ev_break(innermost->future->reactor->loop, EVBREAK_ONE);
+  }
+}
+
+evd_code evd_future_await(evd_future *future) {
+  if (!future || future->finished) {
+    return evd_future_code(future);
+  }
+  evd_future_retain(future);
+  run_loop_for(future);
+  evd_code code = evd_future_code(future);
+  evd_future_release(future);
+  return code;
 }
 
 static void cancel_members(const struct group *group) {

@@ -90,6 +90,18 @@ void reactor_defer(struct reactor *reactor, struct deferred *deferred) {
   wake(reactor);
 }
 
+void reactor_forget(struct reactor *reactor, const struct deferred *deferred) {
+  for (struct deferred **at = &reactor->first; *at; at = &(*at)->next) {
+    if (*at == deferred) {
+      *at = deferred->next;
+      if (!*at) {
+        reactor->last = at;
+      }
+      return;
+    }
+  }
+}
+
 void reactor_arm(struct reactor *reactor) {
   reactor->flush_wanted = true;
   wake(reactor);

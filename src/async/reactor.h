@@ -43,6 +43,9 @@ void reactor_release(struct reactor *reactor);
 /* Runs this in the next tick. */
 void reactor_defer(struct reactor *reactor, struct deferred *deferred);
 
+/* Does not run it after all; it need not have been deferred. */
+void reactor_forget(struct reactor *reactor, const struct deferred *deferred);
+
 /* Wants a flush in the next tick. */
 void reactor_arm(struct reactor *reactor);
 

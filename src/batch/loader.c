@@ -44,7 +44,9 @@ static evd_future *attach_future(struct loader *loader, struct pending *pending)
   }
   future_set_maker(future, loader_cancel, pending);
   pending_add_future(pending, future);
-  loader->pending_requests++;
+  if (loader->pending_requests++ == 0) {
+    ev_ref(loader->loop); /* somebody waits: the loop must not end for want of watchers */
+  }
   evd_operation_stats *stats = &loader->counters[pending->request.operation].stats;
   stats->requests++;
   stats->pending++;
@@ -53,8 +55,12 @@ static evd_future *attach_future(struct loader *loader, struct pending *pending)
 
 void loader_forget_futures(struct loader *loader, struct pending *pending, size_t count) {
   loader->pending_requests -= count;
+  if (count > 0 && loader->pending_requests == 0) {
+    ev_unref(loader->loop);
+  }
   loader->counters[pending->request.operation].stats.pending -= count;
   if (count == pending->future_count) {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the list
     DL_DELETE2(loader->oldest, pending, older, younger);
     loader_watch_expiry(loader);
   }
@@ -225,6 +231,7 @@ static void dequeue(struct loader *loader, struct queue *queue, struct pending *
   DL_DELETE2(queue->first, pending, previous, next);
   queue->count--;
   if (pending->handle.tbl) {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table
     HASH_DELETE(handle, loader->reads, pending);
     pending->handle.tbl = NULL;
   }
@@ -273,7 +280,7 @@ static struct parcel *gather(struct loader *loader) {
       fail_first(loader, queue);
       continue;
     }
-    while (parcel->batch.count < size) {
+    while (queue->first && parcel->batch.count < size) {
       struct pending *pending = queue->first;
       dequeue(loader, queue, pending);
       parcel_add(parcel, pending);

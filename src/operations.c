@@ -1,0 +1,287 @@
+/* The 17 operations: each checks what it is given and hands a request to the loader. */
+#include <string.h>
+
+#include <evdurable/storage.h>
+
+#include "model/check.h"
+#include "model/error.h"
+#include "storage.h"
+
+/* Ways to end at once. */
+
+static evd_future *fail(evd_storage *storage, const evd_error *error) {
+  return future_failed(storage->reactor, error);
+}
+
+/* There is nothing to do: no rows, or none touched. */
+static evd_future *nothing(evd_storage *storage, enum result_kind kind) {
+  return future_succeeded(storage->reactor, &(struct result){.kind = kind});
+}
+
+/* Submits a request whose changes were checked; sees to it that updated_at is set. */
+static evd_future *submit_changes(evd_storage *storage, struct request request,
+                                  const evd_changes *changes) {
+  request.changes = changes;
+  if (changes->set & (UINT64_C(1) << evd_column_updated_at)) {
+    return loader_submit(storage->loader, &request);
+  }
+  evd_changes stamped = *changes;
+  evd_set(&stamped, updated_at, evd_now());
+  request.changes = &stamped;
+  return loader_submit(storage->loader, &request);
+}
+
+static evd_code check_executions(const evd_execution *executions, size_t count, const char *field,
+                                 evd_error *error) {
+  if (count > 0 && !executions) {
+    return error_set(error, EVD_EINVAL, field, "%s is NULL", field);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (check_execution(&executions[i], i, count, error) != EVD_OK) {
+      return error->code;
+    }
+  }
+  return EVD_OK;
+}
+
+static evd_code check_given_changes(const evd_changes *changes, evd_error *error) {
+  if (!changes) {
+    return error_set(error, EVD_EINVAL, "changes", "changes is NULL");
+  }
+  return check_changes(changes, error);
+}
+
+static evd_code check_given_filter(const evd_filter *filter, evd_error *error) {
+  return filter ? check_filter(filter, error) : EVD_OK;
+}
+
+static evd_filter filter_or_any(const evd_filter *filter) {
+  return filter ? *filter : (evd_filter){0};
+}
+
+/* 1 to 5: by id. */
+
+evd_future *evd_insert(evd_storage *storage, const evd_execution *executions, size_t count) {
+  evd_error error;
+  if (check_executions(executions, count, "executions", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  if (count == 0) {
+    return nothing(storage, RESULT_COUNT);
+  }
+  struct request request = {
+      .operation = EVD_OPERATION_INSERT, .executions = executions, .execution_count = count};
+  return loader_submit(storage->loader, &request);
+}
+
+evd_future *evd_get(evd_storage *storage, const char *execution_id, const evd_filter *filter) {
+  evd_error error;
+  if (check_id(execution_id, "execution_id", EVD_ID_MAX, &error) != EVD_OK ||
+      check_given_filter(filter, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {
+      .operation = EVD_OPERATION_GET, .id = execution_id, .filter = filter_or_any(filter)};
+  return loader_submit(storage->loader, &request);
+}
+
+evd_future *evd_get_by_sleeping_task_unique_id(evd_storage *storage, const char *unique_id) {
+  evd_error error;
+  if (check_id(unique_id, "sleeping_task_unique_id", EVD_UNIQUE_ID_MAX, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID,
+                            .id = unique_id};
+  return loader_submit(storage->loader, &request);
+}
+
+evd_future *evd_update(evd_storage *storage, const char *execution_id, const evd_filter *filter,
+                       const evd_changes *changes) {
+  evd_error error;
+  if (check_id(execution_id, "execution_id", EVD_ID_MAX, &error) != EVD_OK ||
+      check_given_filter(filter, &error) != EVD_OK ||
+      check_given_changes(changes, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {
+      .operation = EVD_OPERATION_UPDATE, .id = execution_id, .filter = filter_or_any(filter)};
+  return submit_changes(storage, request, changes);
+}
+
+evd_future *evd_update_and_insert_children(evd_storage *storage, const char *execution_id,
+                                           const evd_filter *filter, const evd_changes *changes,
+                                           const evd_execution *children, size_t count) {
+  evd_error error;
+  if (check_id(execution_id, "execution_id", EVD_ID_MAX, &error) != EVD_OK ||
+      check_given_filter(filter, &error) != EVD_OK ||
+      check_given_changes(changes, &error) != EVD_OK ||
+      check_executions(children, count, "children", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN,
+                            .id = execution_id,
+                            .filter = filter_or_any(filter),
+                            .executions = children,
+                            .execution_count = count};
+  return submit_changes(storage, request, changes);
+}
+
+/* 6 to 8, 12: claims. A limit of nothing is answered here. */
+
+static evd_future *claim(evd_storage *storage, struct request *request, const evd_changes *changes,
+                         int64_t limit, enum result_kind kind) {
+  evd_error error;
+  if (check_given_changes(changes, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  if (limit <= 0) {
+    return nothing(storage, kind);
+  }
+  request->limit = limit;
+  return submit_changes(storage, *request, changes);
+}
+
+evd_future *evd_claim_by_start_at(evd_storage *storage, evd_status status, int64_t start_at_before,
+                                  int64_t started_at, const evd_changes *changes, int64_t limit) {
+  evd_error error;
+  if (check_status(status, "status", &error) != EVD_OK ||
+      check_time(start_at_before, "start_at_before", &error) != EVD_OK ||
+      check_time(started_at, "started_at", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_CLAIM_BY_START_AT,
+                            .status = status,
+                            .before = start_at_before,
+                            .started_at = started_at};
+  return claim(storage, &request, changes, limit, RESULT_ROWS);
+}
+
+evd_future *evd_claim_by_children_finished(evd_storage *storage, evd_status status,
+                                           evd_ocfp_status ocfp_status, const evd_changes *changes,
+                                           int64_t limit) {
+  evd_error error;
+  if (check_status(status, "status", &error) != EVD_OK ||
+      check_ocfp_status(ocfp_status, "ocfp_status", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
+                            .status = status,
+                            .ocfp_status = ocfp_status};
+  return claim(storage, &request, changes, limit, RESULT_ROWS);
+}
+
+evd_future *evd_claim_by_close_status(evd_storage *storage, evd_close_status close_status,
+                                      const evd_changes *changes, int64_t limit) {
+  evd_error error;
+  if (check_close_status(close_status, "close_status", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_CLAIM_BY_CLOSE_STATUS,
+                            .close_status = close_status};
+  return claim(storage, &request, changes, limit, RESULT_ROWS);
+}
+
+evd_future *evd_claim_by_cancellation(evd_storage *storage, const char *executor_id,
+                                      bool needs_promise_cancellation, const evd_changes *changes,
+                                      int64_t limit) {
+  evd_error error;
+  if (check_id(executor_id, "executor_id", EVD_ID_MAX, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_CLAIM_BY_CANCELLATION,
+                            .id = executor_id,
+                            .flag = needs_promise_cancellation};
+  return claim(storage, &request, changes, limit, RESULT_ROWS);
+}
+
+/* 9 to 11: expiries. */
+
+static evd_future *expire(evd_storage *storage, struct request *request, int64_t before,
+                          const evd_changes *changes, int64_t limit) {
+  evd_error error;
+  if (check_time(before, "before", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  request->before = before;
+  return claim(storage, request, changes, limit, RESULT_COUNT);
+}
+
+evd_future *evd_expire_by_expires_at(evd_storage *storage, evd_status status, bool is_sleeping_task,
+                                     int64_t before, const evd_changes *changes, int64_t limit) {
+  evd_error error;
+  if (check_status(status, "status", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {
+      .operation = EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, .status = status, .flag = is_sleeping_task};
+  return expire(storage, &request, before, changes, limit);
+}
+
+evd_future *evd_expire_by_ocfp_expires_at(evd_storage *storage, int64_t before,
+                                          const evd_changes *changes, int64_t limit) {
+  struct request request = {.operation = EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT};
+  return expire(storage, &request, before, changes, limit);
+}
+
+evd_future *evd_expire_by_close_expires_at(evd_storage *storage, int64_t before,
+                                           const evd_changes *changes, int64_t limit) {
+  struct request request = {.operation = EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT};
+  return expire(storage, &request, before, changes, limit);
+}
+
+/* 13 to 15: by parent, and closing. */
+
+evd_future *evd_get_by_parent(evd_storage *storage, const char *parent_execution_id) {
+  evd_error error;
+  if (check_id(parent_execution_id, "parent_execution_id", EVD_ID_MAX, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_GET_BY_PARENT, .id = parent_execution_id};
+  return loader_submit(storage->loader, &request);
+}
+
+evd_future *evd_update_by_parent(evd_storage *storage, const char *parent_execution_id,
+                                 bool is_finished, const evd_changes *changes) {
+  evd_error error;
+  if (check_id(parent_execution_id, "parent_execution_id", EVD_ID_MAX, &error) != EVD_OK ||
+      check_given_changes(changes, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {
+      .operation = EVD_OPERATION_UPDATE_BY_PARENT, .id = parent_execution_id, .flag = is_finished};
+  return submit_changes(storage, request, changes);
+}
+
+evd_future *evd_close_finished(evd_storage *storage, bool is_finished,
+                               evd_close_status close_status, const evd_changes *changes,
+                               int64_t limit) {
+  evd_error error;
+  if (check_close_status(close_status, "close_status", &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {
+      .operation = EVD_OPERATION_CLOSE_FINISHED, .flag = is_finished, .close_status = close_status};
+  return claim(storage, &request, changes, limit, RESULT_COUNT);
+}
+
+/* 16 and 17: deletions, in test mode. */
+
+evd_future *evd_delete(evd_storage *storage, const char *execution_id) {
+  evd_error error;
+  if (check_id(execution_id, "execution_id", EVD_ID_MAX, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  if (!storage->test_mode) {
+    return nothing(storage, RESULT_COUNT);
+  }
+  struct request request = {.operation = EVD_OPERATION_DELETE, .id = execution_id};
+  return loader_submit(storage->loader, &request);
+}
+
+evd_future *evd_delete_all(evd_storage *storage) {
+  if (!storage->test_mode) {
+    return nothing(storage, RESULT_COUNT);
+  }
+  struct request request = {.operation = EVD_OPERATION_DELETE_ALL};
+  return loader_submit(storage->loader, &request);
+}

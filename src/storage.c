@@ -1,0 +1,268 @@
+#include "storage.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "model/error.h"
+
+/* The defaults of evd_options; storage.h of the interface names them. */
+#define BATCH_MAX_REQUESTS 128
+#define BATCH_MAX_BYTES (4u << 20)
+#define PENDING_MAX_REQUESTS 100000
+#define PENDING_MAX_BYTES (256u << 20)
+#define OPERATION_TIMEOUT_MS 30000
+#define RETRIES 10
+
+static size_t size_or(size_t value, size_t standard) {
+  return value > 0 ? value : standard;
+}
+
+static struct limits limits_of(const evd_options *options) {
+  int64_t timeout = options->operation_timeout_ms;
+  int retries = options->retry_max_attempts;
+  return (struct limits){
+      .batch_requests = size_or(options->batch_max_requests, BATCH_MAX_REQUESTS),
+      .batch_bytes = size_or(options->batch_max_bytes, BATCH_MAX_BYTES),
+      .pending_requests = size_or(options->pending_max_requests, PENDING_MAX_REQUESTS),
+      .pending_bytes = size_or(options->pending_max_bytes, PENDING_MAX_BYTES),
+      .timeout_ms = timeout == 0 ? OPERATION_TIMEOUT_MS : timeout,
+      .attempts = 1 + (retries == 0  ? RETRIES
+                       : retries > 0 ? retries
+                                     : 0),
+  };
+}
+
+static evd_code check_options(const evd_options *options, evd_error *error) {
+  if (options->schema < EVD_SCHEMA_CHECK || options->schema > EVD_SCHEMA_SKIP) {
+    return error_set(error, EVD_EINVAL, "schema", "schema is not an evd_schema_mode");
+  }
+  if (options->operation_timeout_ms < -1) {
+    return error_set(error, EVD_EINVAL, "operation_timeout_ms",
+                     "operation_timeout_ms is negative; -1 is no time-out");
+  }
+  if (options->retry_max_attempts < -1) {
+    return error_set(error, EVD_EINVAL, "retry_max_attempts",
+                     "retry_max_attempts is negative; -1 is no retry");
+  }
+  if (options->log_level < 0 || options->log_level > EVD_LOG_QUERY) {
+    return error_set(error, EVD_EINVAL, "log_level", "log_level is not an evd_log_level");
+  }
+  return EVD_OK;
+}
+
+static void storage_free(evd_storage *storage) {
+  if (!storage) {
+    return;
+  }
+  loader_free(storage->loader);
+  if (storage->reactor) {
+    reactor_release(storage->reactor);
+  }
+  free(storage);
+}
+
+/* What the engine tells us. */
+
+static void when_opened(void *owner, const evd_error *error) {
+  evd_storage *storage = owner;
+  evd_future *opening = storage->opening;
+  storage->opening = NULL;
+  if (error) {
+    if (opening) {
+      future_fail(opening, error);
+    }
+    return; /* the engine closes itself */
+  }
+  if (opening && future_is_observed(opening)) {
+    loader_start(storage->loader, storage->ops, storage->engine);
+    future_succeed(opening, &(struct result){.kind = RESULT_STORAGE, .storage = storage});
+    return;
+  }
+  if (opening) {
+    future_succeed(opening, &(struct result){.kind = RESULT_NOTHING});
+  }
+  storage->ops->close(storage->engine, false); /* nobody is there to close it */
+}
+
+static void when_batch_done(void *owner, struct batch *batch) {
+  evd_storage *storage = owner;
+  loader_batch_done(storage->loader, batch);
+}
+
+static void when_capacity_grew(void *owner) {
+  evd_storage *storage = owner;
+  loader_capacity_grew(storage->loader);
+}
+
+static void when_told(void *owner, evd_log_level level, const char *message) {
+  evd_storage *storage = owner;
+  log_message(&storage->log, level, "%s", message);
+}
+
+/* Comes after every callback that was due: whoever awaited the closing may end the loop. */
+static void finish_closing(struct deferred *farewell) {
+  evd_storage *storage =
+      (evd_storage *)(void *)((char *)farewell - offsetof(evd_storage, farewell));
+  if (storage->closing) {
+    future_succeed(storage->closing, &(struct result){.kind = RESULT_NOTHING});
+  }
+  storage_free(storage);
+}
+
+static void when_closed(void *owner) {
+  evd_storage *storage = owner;
+  ev_timer_stop(storage->reactor->loop, &storage->drain);
+  if (!storage->closing) {
+    storage_free(storage);
+    return;
+  }
+  storage->farewell.run = finish_closing;
+  reactor_defer(storage->reactor, &storage->farewell);
+}
+
+/* Opening. */
+
+static evd_storage *storage_new(struct ev_loop *loop, const evd_options *options) {
+  evd_storage *storage = calloc(1, sizeof *storage);
+  if (!storage) {
+    return NULL;
+  }
+  struct limits limits = limits_of(options);
+  storage->test_mode = options->test_mode;
+  storage->log = (struct log){.callback = options->log,
+                              .data = options->log_data,
+                              .level = options->log_level ? options->log_level : EVD_LOG_WARNING};
+  storage->reactor = reactor_new(loop);
+  storage->loader = storage->reactor ? loader_new(storage->reactor, &limits, &storage->log) : NULL;
+  storage->opening = storage->loader ? future_new(storage->reactor) : NULL;
+  if (!storage->opening) {
+    storage_free(storage);
+    return NULL;
+  }
+  return storage;
+}
+
+static evd_code open_engine(evd_storage *storage, const char *url, const evd_options *options,
+                            evd_error *error) {
+  if (!url) {
+    return error_set(error, EVD_EINVAL, "url", "url is NULL");
+  }
+  if (check_options(options, error) != EVD_OK) {
+    return error->code;
+  }
+  storage->ops = engine_for_url(url, error);
+  if (!storage->ops) {
+    return error->code;
+  }
+  struct engine_config config = {
+      .loop = storage->reactor->loop,
+      .url = url,
+      .table = options->table ? options->table : "task_executions",
+      .schema = options->schema,
+      .test_mode = options->test_mode,
+      .timeout_ms = limits_of(options).timeout_ms,
+      .callbacks = {.opened = when_opened,
+                    .batch_done = when_batch_done,
+                    .capacity_grew = when_capacity_grew,
+                    .log = when_told,
+                    .closed = when_closed,
+                    .owner = storage},
+  };
+  storage->engine = storage->ops->open(&config, error);
+  return storage->engine ? EVD_OK : error->code;
+}
+
+static evd_outcome cancel_opening(evd_future *future, void *maker) {
+  (void)future;
+  evd_storage *storage = maker;
+  storage->opening = NULL; /* when_opened() sees it and closes */
+  return EVD_OUTCOME_NOT_APPLIED;
+}
+
+evd_future *evd_storage_open(struct ev_loop *loop, const char *url, const evd_options *options) {
+  static const evd_options defaults = {.table = NULL};
+  evd_storage *storage = storage_new(loop, options ? options : &defaults);
+  if (!storage) {
+    return NULL;
+  }
+  evd_future *future = storage->opening;
+  evd_error error;
+  if (open_engine(storage, url, options ? options : &defaults, &error) != EVD_OK) {
+    future_fail(future, &error);
+    storage_free(storage);
+    return future;
+  }
+  future_set_maker(future, cancel_opening, storage);
+  return future;
+}
+
+/* Closing. */
+
+static evd_outcome cancel_closing(evd_future *future, void *maker) {
+  (void)future;
+  evd_storage *storage = maker;
+  storage->closing = NULL; /* it is closed all the same */
+  return EVD_OUTCOME_UNKNOWN;
+}
+
+static void when_emptied(void *owner) {
+  evd_storage *storage = owner;
+  storage->ops->close(storage->engine, false);
+}
+
+static void abort_pending(evd_storage *storage) {
+  evd_error error;
+  error_set(&error, EVD_ECLOSED, "", "the storage was closed before the operation was sent");
+  loader_abort(storage->loader, &error);
+  storage->ops->close(storage->engine, true);
+}
+
+static void end_drain(struct ev_loop *loop, ev_timer *drain, int events) {
+  (void)loop;
+  (void)events;
+  abort_pending(drain->data);
+}
+
+evd_future *evd_storage_close(evd_storage *storage, int64_t drain_ms) {
+  if (!storage) {
+    return NULL;
+  }
+  struct reactor *reactor = storage->reactor;
+  evd_future *future = future_new(reactor);
+  if (!future) {
+    return NULL;
+  }
+  if (storage->loader->refusing) {
+    evd_error error;
+    error_set(&error, EVD_EMISUSE, "", "the storage is closing already");
+    future_fail(future, &error);
+    return future;
+  }
+  future_set_maker(future, cancel_closing, storage);
+  storage->closing = future;
+  storage->drain.data = storage;
+  if (drain_ms == 0) {
+    abort_pending(storage);
+    return future;
+  }
+  loader_drain(storage->loader, when_emptied, storage);
+  if (drain_ms > 0) {
+    ev_timer_init(&storage->drain, end_drain, (double)drain_ms / 1000, 0.);
+    ev_timer_start(reactor->loop, &storage->drain);
+  }
+  return future;
+}
+
+/* Looking. */
+
+const char *evd_storage_engine(const evd_storage *storage) {
+  return storage->ops->name;
+}
+
+void evd_storage_stats(const evd_storage *storage, evd_stats *stats) {
+  struct engine_stats engine = {0};
+  loader_stats(storage->loader, stats);
+  storage->ops->stats(storage->engine, &engine);
+  stats->connections = engine.connections;
+  stats->reconnections = engine.reconnections;
+}

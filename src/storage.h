@@ -1,0 +1,32 @@
+/*
+ * The front door's own: what storage.c (opening, closing, statistics) and operations.c (the 17
+ * operations) share.
+ *
+ *   OPENING ──engine opened──> OPEN ──evd_storage_close──> DRAINING ──nothing pending, or time is
+ *      │                                                      over──> CLOSING ──engine closed──> (freed)
+ *      └──engine failed──> CLOSING
+ */
+#ifndef STORAGE_H
+#define STORAGE_H
+
+#include <ev.h>
+
+#include "async/reactor.h"
+#include "batch/loader.h"
+#include "batch/log.h"
+#include "engine/engine.h"
+
+struct evd_storage {
+  struct reactor *reactor; /* a reference */
+  struct loader *loader;
+  const struct engine_ops *ops;
+  struct engine *engine; /* its own; frees itself before its last callback */
+  struct log log;
+  bool test_mode;
+  evd_future *opening;      /* a maker's reference, until the engine is open or has failed */
+  evd_future *closing;      /* a maker's reference, once it was asked to close */
+  ev_timer drain;           /* when pending operations have to end */
+  struct deferred farewell; /* finishes `closing`, after the callbacks of all before it */
+};
+
+#endif
