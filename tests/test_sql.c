@@ -84,9 +84,7 @@ static void a_table_name_that_is_no_identifier_is_refused(void **state) {
   (void)state;
   static const char *const bad[] = {
       "", ".", "a.", ".a", "a.b.c", "1a", "$a", "a b", "a\"b", "a`b", "a;b", "a-b", "t\xc3\xa4",
-      "a.1", "a'b", "a\\b", "a.b;drop table c", "a\nb",
-      "a."
-      "\"b\"",
+      "a.1", "a'b", "a\\b", "a.b;drop table c", "a\nb", "a.\"b\"",
       /* 49 bytes */ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
       /* a schema of 64 bytes */
       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.t"};

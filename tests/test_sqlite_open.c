@@ -1,0 +1,375 @@
+/* Opening SQLite databases: URLs, settings, and tables that will do or will not. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <evdurable.h>
+
+#include "engine/sqlite/connection.h"
+#include "model/columns.h"
+#include "support/check.h"
+#include "support/engine_driver.h"
+#include "support/native_sql.h"
+#include "support/sample.h"
+#include "support/scratch.h"
+
+/* --- URLs --- */
+
+static void urls_are_known_by_their_scheme(void **state) {
+  (void)state;
+  static const char *const ours[] = {"sqlite:x", "sqlite::memory:", "SQLite:x",
+                                     "sqlite:",  "file:x",          "file:///tmp/x?mode=ro"};
+  static const char *const others[] = {"", "sqlite", "x.db", "/tmp/x.db", "postgres://x", "FILE:x"};
+  for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+    expect(sqlite_url_accepts(ours[i]), "%s is not SQLite's", ours[i]);
+  }
+  for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+    expect(!sqlite_url_accepts(others[i]), "%s is SQLite's", others[i]);
+  }
+}
+
+static void a_url_is_taken_apart(void **state) {
+  (void)state;
+  static const struct {
+    const char *url;
+    const char *name;
+    bool is_uri, has_mode, is_memory;
+    const char *synchronous, *journal_mode;
+    int64_t busy_timeout_ms;
+  } cases[] = {
+      {"sqlite:a/b%20c#d.db", "a/b%20c#d.db", false, false, false, "full", "wal", 5000},
+      {"sqlite:/x.db?", "/x.db", false, false, false, "full", "wal", 5000},
+      {"sqlite:///x.db", "///x.db", false, false, false, "full", "wal", 5000},
+      {"sqlite::memory:", ":memory:", false, false, true, "full", "wal", 5000},
+      {"sqlite:file:x", "./file:x", false, false, false, "full", "wal", 5000},
+      {"sqlite:x?synchronous=NORMAL&&busy_timeout=0&journal_mode=delete", "x", false, false, false,
+       "normal", "delete", 0},
+      {"file:x", "file:x", true, false, false, "full", "wal", 5000},
+      {"file:x?cache=private&synchronous=off&mode=ro&busy_timeout=17&vfs=unix#f?y",
+       "file:x?cache=private&mode=ro&vfs=unix", true, true, false, "off", "wal", 17},
+      {"file::memory:", "file::memory:", true, false, true, "full", "wal", 5000},
+      {"file:x?mode=memory&journal_mode=OFF", "file:x?mode=memory", true, true, true, "full", "off",
+       5000},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    struct sqlite_url url;
+    evd_error error = {0};
+    expect(sqlite_url_parse(cases[i].url, &url, &error) == EVD_OK, "%s: %s", cases[i].url,
+           error.message);
+    assert_string_equal(url.name, cases[i].name);
+    assert_int_equal(url.is_uri, cases[i].is_uri);
+    assert_int_equal(url.has_mode, cases[i].has_mode);
+    assert_int_equal(url.is_memory, cases[i].is_memory);
+    assert_string_equal(url.synchronous, cases[i].synchronous);
+    assert_string_equal(url.journal_mode, cases[i].journal_mode);
+    assert_int_equal(url.busy_timeout_ms, cases[i].busy_timeout_ms);
+    sqlite_url_free(&url);
+  }
+}
+
+static void a_bad_url_is_refused_and_what_is_bad_is_named(void **state) {
+  (void)state;
+  static const struct {
+    const char *url;
+    const char *named;
+  } cases[] = {
+      {"sqlite:", "path"},
+      {"sqlite:?synchronous=full", "path"},
+      {"sqlite://host/x.db", "host"},
+      {"sqlite:x?cache=shared", "\"cache=shared\""},
+      {"sqlite:x?synchronous=full&mode=ro", "\"mode=ro\""},
+      {"sqlite:x?synchronous", "\"synchronous\""},
+      {"sqlite:x?synchronous=", "\"synchronous=\""},
+      {"sqlite:x?synchronous=sometimes", "\"synchronous=sometimes\""},
+      {"sqlite:x?journal_mode=paper", "\"journal_mode=paper\""},
+      {"sqlite:x?busy_timeout=-1", "\"busy_timeout=-1\""},
+      {"sqlite:x?busy_timeout=1s", "\"busy_timeout=1s\""},
+      {"sqlite:x?busy_timeout=9999999999", "\"busy_timeout=9999999999\""},
+      {"file:x?busy_timeout=", "\"busy_timeout=\""},
+      {"file:x?synchronous=ful", "\"synchronous=ful\""},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    evd_error error = driver_open_fails(cases[i].url, NULL, EVD_SCHEMA_CREATE);
+    expect(error.code == EVD_EINVAL, "%s: %s", cases[i].url, error.message);
+    assert_string_equal(error.field, "url");
+    expect(strstr(error.message, cases[i].named) != NULL, "%s: %s", cases[i].url, error.message);
+  }
+}
+
+/* --- settings --- */
+
+static atomic_bool not_aborting;
+
+/* The answer of a pragma on a connection opened with this URL. */
+static const char *pragma(const char *url, const char *name) {
+  struct connection connection = {
+      .aborting = &not_aborting, .schema = EVD_SCHEMA_CREATE, .table = {.name = "task_executions"}};
+  evd_error error = {0};
+  expect(sqlite_url_parse(url, &connection.url, &error) == EVD_OK, "%s", error.message);
+  expect(connection_open(&connection, &error) == EVD_OK, "%s", error.message);
+
+  sqlite3_stmt *statement;
+  sqlite3_prepare_v2(connection.db, text("pragma %s", name), -1, &statement, NULL);
+  assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+  const char *answer = text("%s", (const char *)sqlite3_column_text(statement, 0));
+  sqlite3_finalize(statement);
+  connection_close(&connection);
+  sqlite_url_free(&connection.url);
+  return answer;
+}
+
+static void a_database_is_durable_unless_it_is_asked_not_to_be(void **state) {
+  (void)state;
+  const char *url = text("sqlite:%s", scratch_new());
+  assert_string_equal(pragma(url, "journal_mode"), "wal");
+  assert_string_equal(pragma(url, "synchronous"), "2");
+}
+
+static void parameters_reach_the_database(void **state) {
+  (void)state;
+  const char *path = scratch_new();
+  assert_string_equal(pragma(text("sqlite:%s?synchronous=normal", path), "synchronous"), "1");
+  assert_string_equal(pragma(text("sqlite:%s?synchronous=extra", path), "synchronous"), "3");
+  assert_string_equal(pragma(text("file:%s?synchronous=off", path), "synchronous"), "0");
+  const char *other = scratch_new();
+  assert_string_equal(pragma(text("sqlite:%s?journal_mode=delete", other), "journal_mode"),
+                      "delete");
+  assert_string_equal(pragma(text("sqlite:%s?journal_mode=truncate", other), "journal_mode"),
+                      "truncate");
+}
+
+static void a_database_in_memory_journals_in_memory(void **state) {
+  (void)state;
+  assert_string_equal(pragma("sqlite::memory:", "journal_mode"), "memory");
+}
+
+/* --- files --- */
+
+static void a_missing_file_is_not_made_by_a_check(void **state) {
+  (void)state;
+  const char *path = scratch_new();
+  const char *urls[] = {text("sqlite:%s", path), text("file:%s", path)};
+  for (size_t i = 0; i < 2; i++) {
+    evd_error error = driver_open_fails(urls[i], NULL, EVD_SCHEMA_CHECK);
+    assert_int_equal(error.code, EVD_ESCHEMA);
+    assert_non_null(strstr(error.message, path));
+    assert_non_null(strstr(error.message, "EVD_SCHEMA_CREATE"));
+    assert_int_equal(access(path, F_OK), -1);
+  }
+}
+
+static void a_missing_directory_is_unavailable(void **state) {
+  (void)state;
+  const char *path = scratch_path("no/such/x.db");
+  for (int schema = EVD_SCHEMA_CHECK; schema <= EVD_SCHEMA_SKIP; schema++) {
+    evd_error error = driver_open_fails(text("sqlite:%s", path), NULL, (evd_schema_mode)schema);
+    assert_int_equal(error.code, EVD_EUNAVAILABLE);
+    assert_non_null(strstr(error.message, path));
+    assert_non_null(strstr(error.message, "No such file or directory"));
+    assert_string_equal(error.native, "SQLITE_CANTOPEN");
+  }
+}
+
+static void a_file_that_is_no_database_is_unavailable_and_stays_as_it_is(void **state) {
+  (void)state;
+  const char *path = scratch_new();
+  FILE *file = fopen(path, "w");
+  for (int i = 0; i < 1000; i++) {
+    (void)fprintf(file, "This is no database. ");
+  }
+  assert_int_equal(fclose(file), 0);
+
+  evd_error error = driver_open_fails(text("sqlite:%s", path), NULL, EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_string_equal(error.native, "SQLITE_NOTADB");
+  assert_non_null(strstr(error.message, path));
+  assert_false(error.retryable);
+  struct stat after;
+  assert_int_equal(stat(path, &after), 0);
+  assert_int_equal(after.st_size, 21000);
+}
+
+static void a_directory_is_unavailable(void **state) {
+  (void)state;
+  evd_error error = driver_open_fails("sqlite:/", NULL, EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+}
+
+/* --- tables --- */
+
+/* A URL of a new database in which this SQL was run. */
+static const char *made_by(const char *sql) {
+  const char *url = text("sqlite:%s", scratch_new());
+  native_run_once(url, sql);
+  return url;
+}
+
+/* The schema of a table "task_executions", with one text in it replaced by another. */
+static const char *schema_but(bool framework_shape, const char *what, const char *by) {
+  evd_schema_options options = {.framework_shape = framework_shape};
+  char *sql = evd_schema_sql("sqlite", &options, NULL);
+  assert_non_null(sql);
+  const char *found = strstr(sql, what);
+  expect(found != NULL, "no \"%s\" in the schema", what);
+  const char *changed = text("%.*s%s%s", (int)(found - sql), sql, by, found + strlen(what));
+  free(sql);
+  return changed;
+}
+
+static void a_missing_table_is_named(void **state) {
+  (void)state;
+  const char *url = made_by("create table other (a);");
+  evd_error error = driver_open_fails(url, "tasks", EVD_SCHEMA_CHECK);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  assert_non_null(strstr(error.message, "tasks"));
+  assert_non_null(strstr(error.message, "EVD_SCHEMA_CREATE"));
+  assert_non_null(strstr(error.message, "evdurable migrate up"));
+
+  error = driver_open_fails("sqlite::memory:", NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+}
+
+static void every_missing_column_is_named(void **state) {
+  (void)state;
+  const char *sql = schema_but(true, "  closed_at integer,\n", "");
+  for (int schema = EVD_SCHEMA_CHECK; schema <= EVD_SCHEMA_CREATE; schema++) {
+    evd_error error = driver_open_fails(made_by(sql), NULL, (evd_schema_mode)schema);
+    assert_int_equal(error.code, EVD_ESCHEMA);
+    assert_string_equal(error.field, "closed_at");
+    assert_non_null(strstr(error.message, "closed_at"));
+    assert_non_null(strstr(error.message, "evdurable migrate up"));
+  }
+}
+
+static void a_table_that_cannot_be_claimed_from_is_refused(void **state) {
+  (void)state;
+  const char *without_rowid = schema_but(false, ") strict;", ") without rowid;");
+  const char *view = text("%s\nalter table task_executions rename to t;"
+                          "create view task_executions as select * from t;",
+                          schema_but(false, "", ""));
+  const char *not_unique = schema_but(true,
+                                      "create unique index if not exists "
+                                      "\"ix_task_executions_execution_id\"",
+                                      "create index if not exists \"x\"");
+  const char *foreign = schema_but(false, "  task_id text not null,",
+                                   "  task_id text not null,\n  tenant text not null,");
+  assert_non_null(
+      strstr(driver_open_fails(made_by(without_rowid), NULL, EVD_SCHEMA_CHECK).message, "ROWID"));
+  assert_non_null(strstr(driver_open_fails(made_by(view), NULL, EVD_SCHEMA_CHECK).message, "view"));
+  evd_error error = driver_open_fails(made_by(not_unique), NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  assert_string_equal(error.field, "execution_id");
+  error = driver_open_fails(made_by(foreign), NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  assert_string_equal(error.field, "tenant");
+}
+
+static void a_table_in_another_schema_is_refused(void **state) {
+  (void)state;
+  evd_error error = driver_open_fails("sqlite::memory:", "app.tasks", EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EINVAL);
+  assert_string_equal(error.field, "table");
+  error = driver_open_fails("sqlite::memory:", "a;b", EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EINVAL);
+  assert_string_equal(error.field, "table");
+}
+
+/* Opens, inserts a row in which every column has a value, reads it, closes. */
+static void check_round_trip(const char *url, const char *table, evd_schema_mode schema) {
+  struct driver driver;
+  driver_open(&driver, url, table, schema);
+  expect(driver.open_error.code == EVD_OK, "%s", driver.open_error.message);
+  evd_execution full = sample_full("full");
+  driver_insert(&driver, &full, 1);
+  const evd_execution *row = driver_get(&driver, "full");
+  assert_non_null(row);
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    struct value expected = column_get(&full, (evd_column)column);
+    struct value actual = column_get(row, (evd_column)column);
+    assert_int_equal(actual.kind, expected.kind);
+    expect(expected.kind == VALUE_TEXT ? strcmp(actual.text, expected.text) == 0
+                                       : actual.integer == expected.integer,
+           "%s differs", columns[column].name);
+  }
+  struct request all = {.operation = EVD_OPERATION_DELETE_ALL};
+  driver_run_ok(&driver, &all, 1);
+  assert_int_equal(all.count, 1);
+  driver_close(&driver);
+}
+
+static void a_table_is_created_once_and_checked_from_then_on(void **state) {
+  (void)state;
+  const char *url = text("sqlite:%s", scratch_new());
+  check_round_trip(url, "main.tasks", EVD_SCHEMA_CREATE);
+  check_round_trip(url, "tasks", EVD_SCHEMA_CREATE);
+  check_round_trip(url, "tasks", EVD_SCHEMA_CHECK);
+  check_round_trip(url, "TASKS", EVD_SCHEMA_CHECK);
+  check_round_trip(url, "tasks", EVD_SCHEMA_SKIP);
+  check_round_trip(url, "task_executions_with_a_name_of_48_bytes_in_it_48", EVD_SCHEMA_CREATE);
+  struct native *native = native_open(url);
+  assert_int_equal(native_number(native, "select count(*) from sqlite_schema where tbl_name = "
+                                         "'tasks' and type = 'index' and sql is not null;"),
+                   10);
+  native_close(native);
+}
+
+static void the_frameworks_table_will_do(void **state) {
+  (void)state;
+  const char *url = made_by(schema_but(true, "", ""));
+  check_round_trip(url, NULL, EVD_SCHEMA_CHECK);
+  check_round_trip(url, NULL, EVD_SCHEMA_CREATE);
+  struct native *native = native_open(url);
+  assert_int_equal(
+      native_number(native, "select count(*) from sqlite_schema where type = 'index';"), 11);
+  native_close(native);
+}
+
+static void missing_indexes_are_created_where_tables_are(void **state) {
+  (void)state;
+  const char *url =
+      made_by(text("%s drop index ix_task_executions_execution_id;", schema_but(true, "", "")));
+  assert_int_equal(driver_open_fails(url, NULL, EVD_SCHEMA_CHECK).code, EVD_ESCHEMA);
+  check_round_trip(url, NULL, EVD_SCHEMA_CREATE);
+  check_round_trip(url, NULL, EVD_SCHEMA_CHECK);
+}
+
+static void a_database_in_memory_does_as_well(void **state) {
+  (void)state;
+  check_round_trip("sqlite::memory:", NULL, EVD_SCHEMA_CREATE);
+  check_round_trip("file:x?mode=memory", NULL, EVD_SCHEMA_CREATE);
+}
+
+static int teardown(void **state) {
+  (void)state;
+  release_kept();
+  return 0;
+}
+
+#define test(name) cmocka_unit_test_teardown(name, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      test(urls_are_known_by_their_scheme),
+      test(a_url_is_taken_apart),
+      test(a_bad_url_is_refused_and_what_is_bad_is_named),
+      test(a_database_is_durable_unless_it_is_asked_not_to_be),
+      test(parameters_reach_the_database),
+      test(a_database_in_memory_journals_in_memory),
+      test(a_missing_file_is_not_made_by_a_check),
+      test(a_missing_directory_is_unavailable),
+      test(a_file_that_is_no_database_is_unavailable_and_stays_as_it_is),
+      test(a_directory_is_unavailable),
+      test(a_missing_table_is_named),
+      test(every_missing_column_is_named),
+      test(a_table_that_cannot_be_claimed_from_is_refused),
+      test(a_table_in_another_schema_is_refused),
+      test(a_table_is_created_once_and_checked_from_then_on),
+      test(the_frameworks_table_will_do),
+      test(missing_indexes_are_created_where_tables_are),
+      test(a_database_in_memory_does_as_well),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
