@@ -1,0 +1,141 @@
+/* Section "bad input": the arguments of each operation. */
+#include "suite/suite.h"
+
+#include <string.h>
+
+/* The call fails at its argument of this name. */
+#define expect_refused(future, argument) \
+  assert_string_equal(await_error((future), EVD_EINVAL).field, (argument))
+
+/* Ids that no operation takes. */
+static const char *const bad_ids[] = {NULL, "", "\xff", "te_\xc3("};
+
+static void an_id_that_cannot_be_one_is_refused(void **state) {
+  const char *long_id = text("%065d", 0);
+  evd_changes changes = sample_changes(0);
+  for (int i = 0; i < 5; i++) {
+    const char *id = i < 4 ? bad_ids[i] : long_id;
+    expect_refused(evd_get(suite.storage, id, NULL), "execution_id");
+    expect_refused(evd_update(suite.storage, id, NULL, &changes), "execution_id");
+    expect_refused(evd_update_and_insert_children(suite.storage, id, NULL, &changes, NULL, 0),
+                   "execution_id");
+    expect_refused(evd_delete(suite.storage, id), "execution_id");
+    expect_refused(evd_get_by_parent(suite.storage, id), "parent_execution_id");
+    expect_refused(evd_update_by_parent(suite.storage, id, true, &changes), "parent_execution_id");
+    expect_refused(evd_claim_by_cancellation(suite.storage, id, true, &changes, 1), "executor_id");
+  }
+  for (int i = 0; i < 4; i++)
+    expect_refused(evd_get_by_sleeping_task_unique_id(suite.storage, bad_ids[i]),
+                   "sleeping_task_unique_id");
+  expect_refused(evd_get_by_sleeping_task_unique_id(suite.storage, text("%0256d", 0)),
+                 "sleeping_task_unique_id");
+}
+
+static void a_status_outside_its_set_is_refused(void **state) {
+  evd_changes changes = sample_changes(0);
+  static const int wrong[] = {0, 10, -1};
+  for (int i = 0; i < 3; i++) {
+    evd_status status = (evd_status)wrong[i];
+    expect_refused(evd_claim_by_start_at(suite.storage, status, 1, 1, &changes, 1), "status");
+    expect_refused(
+        evd_claim_by_children_finished(suite.storage, status, EVD_OCFP_IDLE, &changes, 1),
+        "status");
+    expect_refused(evd_expire_by_expires_at(suite.storage, status, true, 1, &changes, 1), "status");
+    expect_refused(evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY,
+                                                  (evd_ocfp_status)wrong[i], &changes, 1),
+                   "ocfp_status");
+    expect_refused(
+        evd_claim_by_close_status(suite.storage, (evd_close_status)wrong[i], &changes, 1),
+        "close_status");
+    expect_refused(evd_close_finished(suite.storage, true, (evd_close_status)wrong[i], &changes, 1),
+                   "close_status");
+  }
+}
+
+static void a_time_out_of_range_is_refused(void **state) {
+  evd_changes changes = sample_changes(0);
+  static const int64_t wrong[] = {SAMPLE_MAX_TIME + 1, INT64_MAX, EVD_NONE};
+  for (int i = 0; i < 3; i++) {
+    expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, wrong[i], 1, &changes, 1),
+                   "start_at_before");
+    expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, wrong[i], &changes, 1),
+                   "started_at");
+    expect_refused(
+        evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, wrong[i], &changes, 1),
+        "before");
+    expect_refused(evd_expire_by_ocfp_expires_at(suite.storage, wrong[i], &changes, 1), "before");
+    expect_refused(evd_expire_by_close_expires_at(suite.storage, wrong[i], &changes, 1), "before");
+  }
+}
+
+static void a_filter_outside_its_sets_is_refused(void **state) {
+  evd_execution row = sample_execution("te_1");
+  suite_insert(&row);
+  const evd_filter filters[] = {{.status = (evd_status)10},
+                                {.is_sleeping_task = (evd_maybe)3},
+                                {.is_finished = (evd_maybe)-1}};
+  static const char *const fields[] = {"status", "is_sleeping_task", "is_finished"};
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  for (int i = 0; i < 3; i++) {
+    expect_refused(evd_get(suite.storage, "te_1", &filters[i]), fields[i]);
+    expect_refused(evd_update(suite.storage, "te_1", &filters[i], &changes), fields[i]);
+    expect_refused(
+        evd_update_and_insert_children(suite.storage, "te_1", &filters[i], &changes, NULL, 0),
+        fields[i]);
+  }
+  suite_expect(&row);
+}
+
+static void missing_arguments_are_refused(void **state) {
+  evd_changes changes = sample_changes(0);
+  expect_refused(evd_insert(suite.storage, NULL, 1), "executions");
+  expect_refused(evd_update(suite.storage, "te_1", NULL, NULL), "changes");
+  expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, NULL, NULL, 0),
+                 "changes");
+  expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, &changes, NULL, 1),
+                 "children");
+  expect_refused(evd_update_by_parent(suite.storage, "te_1", true, NULL), "changes");
+  expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, 1, NULL, 1), "changes");
+  expect_refused(
+      evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY, EVD_OCFP_IDLE, NULL, 1),
+      "changes");
+  expect_refused(evd_claim_by_close_status(suite.storage, EVD_CLOSE_READY, NULL, 1), "changes");
+  expect_refused(evd_claim_by_cancellation(suite.storage, "executor", true, NULL, 1), "changes");
+  expect_refused(evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, 1, NULL, 1),
+                 "changes");
+  expect_refused(evd_expire_by_ocfp_expires_at(suite.storage, 1, NULL, 1), "changes");
+  expect_refused(evd_expire_by_close_expires_at(suite.storage, 1, NULL, 1), "changes");
+  expect_refused(evd_close_finished(suite.storage, true, EVD_CLOSE_IDLE, NULL, 1), "changes");
+}
+
+static void bad_changes_are_refused_by_every_operation(void **state) {
+  evd_changes changes = sample_changes(0);
+  evd_set(&changes, output, "not json");
+  expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, &changes, NULL, 0),
+                 "output");
+  expect_refused(evd_update_by_parent(suite.storage, "te_1", true, &changes), "output");
+  expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, 1, &changes, 1),
+                 "output");
+  expect_refused(
+      evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY, EVD_OCFP_IDLE, &changes, 1),
+      "output");
+  expect_refused(evd_claim_by_close_status(suite.storage, EVD_CLOSE_READY, &changes, 1), "output");
+  expect_refused(evd_claim_by_cancellation(suite.storage, "executor", true, &changes, 1), "output");
+  expect_refused(evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, 1, &changes, 1),
+                 "output");
+  expect_refused(evd_expire_by_ocfp_expires_at(suite.storage, 1, &changes, 1), "output");
+  expect_refused(evd_expire_by_close_expires_at(suite.storage, 1, &changes, 1), "output");
+  expect_refused(evd_close_finished(suite.storage, true, EVD_CLOSE_IDLE, &changes, 1), "output");
+}
+
+int bad_calls_tests(void) {
+  const struct CMUnitTest tests[] = {
+      suite_test(an_id_that_cannot_be_one_is_refused),
+      suite_test(a_status_outside_its_set_is_refused),
+      suite_test(a_time_out_of_range_is_refused),
+      suite_test(a_filter_outside_its_sets_is_refused),
+      suite_test(missing_arguments_are_refused),
+      suite_test(bad_changes_are_refused_by_every_operation),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

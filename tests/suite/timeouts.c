@@ -1,0 +1,118 @@
+/* Operations that take too long, or whose rows another session holds. */
+#include "suite/suite.h"
+
+#include <string.h>
+
+/* How long operations may take in these tests. */
+#define TIMEOUT_MS 200
+
+static void set_up_locked(evd_execution *row) {
+  suite_needs_shared();
+  suite_reopen((evd_options){.operation_timeout_ms = TIMEOUT_MS, .retry_max_attempts = 1000});
+  *row = sample_execution("te_1");
+  suite_insert(row);
+}
+
+static void an_operation_that_another_session_holds_up_times_out(void **state) {
+  evd_execution row;
+  set_up_locked(&row);
+  suite_lock("true");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  int64_t start = evd_now();
+  evd_error error = await_error(evd_update(suite.storage, "te_1", NULL, &changes), EVD_ETIMEDOUT);
+  int64_t took = evd_now() - start;
+  suite_unlock();
+  assert_true(error.retryable);
+  expect(took >= TIMEOUT_MS - 20 && took < 10 * TIMEOUT_MS, "%d ms", (int)took);
+}
+
+static void after_a_time_out_the_storage_works_again(void **state) {
+  evd_execution row;
+  set_up_locked(&row);
+  suite_lock("true");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  evd_future *futures[10];
+  for (int i = 0; i < 10; i++)
+    futures[i] = evd_update(suite.storage, "te_1", NULL, &changes);
+  for (int i = 0; i < 10; i++)
+    await_error(futures[i], EVD_ETIMEDOUT);
+  suite_unlock();
+  int tries = 0;
+  while (await_code(evd_update(suite.storage, "te_1", NULL, &changes)) && tries < 50)
+    tries++;
+  sample_apply(&row, &changes);
+  suite_expect(&row);
+}
+
+/* What was never with the database is known not to have been applied. */
+static void an_operation_that_never_left_was_not_applied(void **state) {
+  evd_execution row;
+  set_up_locked(&row);
+  suite_lock("true");
+  evd_changes first = sample_changes(EVD_STATUS_RUNNING);
+  evd_changes second = sample_changes(EVD_STATUS_CANCELLED);
+  evd_future *blocking = evd_update(suite.storage, "te_1", NULL, &first);
+  evd_future *behind = evd_update(suite.storage, "te_1", NULL, &second);
+  await_error(blocking, EVD_ETIMEDOUT);
+  evd_error error = await_error(behind, EVD_ETIMEDOUT);
+  suite_unlock();
+  assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  suite_run_loop(0.3);
+  assert_int_not_equal(suite_get("te_1")->status, EVD_STATUS_CANCELLED);
+}
+
+static void what_times_out_is_applied_whole_or_not_at_all(void **state) {
+  enum { CALLS = 300, ROWS = 10 };
+  suite_reopen((evd_options){.operation_timeout_ms = 5});
+  evd_future *futures[CALLS];
+  for (int i = 0; i < CALLS; i++) {
+    evd_execution rows[ROWS];
+    for (int j = 0; j < ROWS; j++)
+      rows[j] = sample_full(text("te_%d_%d", i, j));
+    futures[i] = keep_future(evd_insert(suite.storage, rows, ROWS));
+  }
+  for (int i = 0; i < CALLS; i++)
+    evd_future_await(futures[i]);
+  ev_run(suite.loop, 0);
+  if (suite_is_shared())
+    suite_reopen((evd_options){0});
+  for (int i = 0; i < CALLS; i++) {
+    const evd_error *error = evd_future_error(futures[i]);
+    bool there = suite_is_shared() && suite_get(text("te_%d_0", i)) != NULL;
+    expect(error->code == EVD_OK || error->code == EVD_ETIMEDOUT, "%s: %s",
+           evd_code_name(error->code), error->message);
+    for (int j = 1; j < ROWS && suite_is_shared(); j += 4)
+      assert_true((suite_get(text("te_%d_%d", i, j)) != NULL) == there);
+    if (suite_is_shared() && error->code == EVD_OK)
+      assert_true(there);
+    if (error->code && error->outcome == EVD_OUTCOME_NOT_APPLIED)
+      assert_false(there);
+  }
+}
+
+static void without_a_time_out_operations_wait(void **state) {
+  suite_needs_shared();
+  suite_reopen((evd_options){.operation_timeout_ms = -1, .retry_max_attempts = 1000});
+  evd_execution row = sample_execution("te_1");
+  suite_insert(&row);
+  suite_lock("true");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  evd_future *future = keep_future(evd_update(suite.storage, "te_1", NULL, &changes));
+  suite_run_loop(0.5);
+  assert_int_equal(evd_future_code(future), EVD_EPENDING);
+  suite_unlock();
+  assert_int_equal(evd_future_await(future), EVD_OK);
+  sample_apply(&row, &changes);
+  suite_expect(&row);
+}
+
+int timeouts_tests(void) {
+  const struct CMUnitTest tests[] = {
+      suite_test(an_operation_that_another_session_holds_up_times_out),
+      suite_test(after_a_time_out_the_storage_works_again),
+      suite_test(an_operation_that_never_left_was_not_applied),
+      suite_test(what_times_out_is_applied_whole_or_not_at_all),
+      suite_test(without_a_time_out_operations_wait),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
