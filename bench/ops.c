@@ -1,0 +1,111 @@
+/*
+ * The benchmark of single operations. Every run has a fresh table, and runs of the engine and of the
+ * floor take turns, so that both see the same moods of the machine.
+ */
+#include <string.h>
+
+#include "bench.h"
+#include "floor.h"
+#include "ops.h"
+#include "report.h"
+
+#define REPETITIONS_MAX 100
+
+const char *op_name(enum op op) {
+  static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim"};
+  return names[op];
+}
+
+/* Describes the work of an operation. */
+static void describe(struct op_work *work, enum op op, const struct target *target,
+                     const struct rows *rows) {
+  int64_t now = evd_now();
+  *work = (struct op_work){.op = op, .target = target, .rows = rows};
+  work->filter.status = EVD_STATUS_READY;
+  work->before = now + 1000; /* all rows are due */
+  work->started_at = now;
+  evd_set(&work->changes, status, EVD_STATUS_RUNNING);
+  evd_set(&work->changes, executor_id, "executor-1");
+  evd_set(&work->changes, started_at, now);
+  evd_set(&work->changes, updated_at, now);
+  if (op == OP_UPDATE)
+    evd_set(&work->changes, expires_at, now + 60000); /* a claim sets it itself */
+}
+
+/* One run in a fresh table: by the floor when a batch size is given, else by the engine. */
+static bool run_once(enum op op, const char *engine, const struct bench_options *options,
+                     const struct rows *rows, double floor_batch, struct op_run *run) {
+  struct target target;
+  struct op_work work;
+  size_t in_flight = options->in_flight > 0 ? options->in_flight : 256;
+  if (!target_init(&target, engine, options))
+    return false;
+  describe(&work, op, &target, rows);
+  bool ok = op_load(&work);
+  if (ok && floor_batch > 0)
+    ok = op_run_floor(&work, in_flight, floor_batch, run);
+  else if (ok)
+    ok = op_run_engine(&work, in_flight, run);
+  ok = ok && op_verify(&work);
+  return target_remove(&target) && ok;
+}
+
+/* The runs of one operation, and their medians. */
+struct series {
+  double engine[REPETITIONS_MAX], floor[REPETITIONS_MAX], ratio[REPETITIONS_MAX];
+  double cpu[REPETITIONS_MAX], floor_cpu[REPETITIONS_MAX], batch[REPETITIONS_MAX];
+};
+
+static void summarize(struct series *series, size_t count, struct ops_result *result) {
+  result->ops_per_s = bench_median(series->engine, count);
+  result->floor_ops_per_s = bench_median(series->floor, count);
+  result->ratio = bench_median(series->ratio, count);
+  result->cpu_us_per_op = bench_median(series->cpu, count);
+  result->floor_cpu_us_per_op = bench_median(series->floor_cpu, count);
+  result->batch = bench_median(series->batch, count);
+}
+
+/* Measures one operation: engine and floor by turns. */
+static bool measure(enum op op, const char *engine, const struct bench_options *options,
+                    const struct rows *rows, size_t repetitions) {
+  struct series series;
+  for (size_t i = 0; i < repetitions; i++) {
+    struct op_run run, floor;
+    bench_progress("%s: %s %zu of %zu", engine, op_name(op), i + 1, repetitions);
+    if (!run_once(op, engine, options, rows, 0, &run))
+      return false;
+    bench_progress("%s: %s %zu of %zu, floor", engine, op_name(op), i + 1, repetitions);
+    if (!run_once(op, engine, options, rows, run.batch, &floor))
+      return false;
+    series.engine[i] = run.ops_per_s;
+    series.floor[i] = floor.ops_per_s;
+    series.ratio[i] = run.ops_per_s / floor.ops_per_s;
+    series.cpu[i] = run.cpu_us_per_op;
+    series.floor_cpu[i] = floor.cpu_us_per_op;
+    series.batch[i] = run.batch;
+  }
+  struct ops_result result = {.engine = engine, .op = op_name(op)};
+  result.in_flight = options->in_flight > 0 ? options->in_flight : 256;
+  summarize(&series, repetitions, &result);
+  report_ops(options, &result);
+  return true;
+}
+
+bool bench_ops(const char *engine, const struct bench_options *options) {
+  size_t count = options->quick ? 1000 : 10000;
+  size_t repetitions = options->quick ? 1 : 5;
+  if (options->row_count > 0)
+    count = options->row_count;
+  if (options->repetitions > 0 && options->repetitions <= REPETITIONS_MAX)
+    repetitions = options->repetitions;
+  struct rows *rows = rows_new(count);
+  if (rows == NULL)
+    return bench_fail("out of memory");
+  bool ok = true;
+  for (enum op op = 0; op < OP_COUNT && ok; op++)
+    if (options->only_op == NULL || strcmp(options->only_op, op_name(op)) == 0)
+      ok = measure(op, engine, options, rows, repetitions);
+  bench_progress(NULL);
+  rows_free(rows);
+  return ok;
+}

@@ -1,0 +1,128 @@
+/* Tables for people, or a JSON object a line. */
+#include <stdio.h>
+#include <string.h>
+
+#include "report.h"
+
+/* Writes a number without decimals and with commas between thousands. */
+static const char *with_commas(double number, char text[32]) {
+  char digits[24];
+  int length = snprintf(digits, sizeof digits, "%.0f", number);
+  size_t used = 0;
+  for (int i = 0; i < length; i++) {
+    if (i > 0 && (length - i) % 3 == 0)
+      text[used++] = ',';
+    text[used++] = digits[i];
+  }
+  text[used] = '\0';
+  return text;
+}
+
+void report_tasks_head(const struct bench_options *options) {
+  if (options->json)
+    return;
+  puts(
+      "Tasks: each is inserted, claimed, run for 1 ms, completed, and closed with its parent's\n"
+      "counter taken down. Loop delay: how late a 1 ms timer on the same loop fires. Below it, what\n"
+      "of that is ours, the CPU time of the loop's turns; and what the machine adds, the delay of\n"
+      "a loop with nothing else to do, just before.\n");
+  puts("engine     tasks  in flight    tasks/s  CPU us/task | loop delay, ms:  p50     p99   p99.9"
+       "     max");
+}
+
+static void print_delays(const struct delays *delays) {
+  printf(" | %20.2f %7.2f %7.2f %7.2f\n", delays->p50, delays->p99, delays->p999, delays->max);
+}
+
+static void print_json_delays(const char *name, const struct delays *delays) {
+  printf(",\"%s\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}", name, delays->p50,
+         delays->p99, delays->p999, delays->max);
+}
+
+void report_tasks(const struct bench_options *options, const struct tasks_result *result) {
+  char tasks[32], rate[32];
+  bench_progress(NULL);
+  if (options->json) {
+    printf("{\"bench\":\"tasks\",\"engine\":\"%s\",\"tasks\":%zu,\"in_flight\":%zu,"
+           "\"tasks_per_s\":%.1f",
+           result->engine, result->tasks, result->in_flight, result->tasks_per_s);
+    print_json_delays("loop_delay_ms", &result->delay);
+    print_json_delays("loop_turn_cpu_ms", &result->turns);
+    print_json_delays("idle_loop_delay_ms", &result->idle);
+    printf(",\"cpu_us_per_task\":%.2f}\n", result->cpu_us_per_task);
+    return;
+  }
+  printf("%-8s %7s %10zu %10s %12.1f", result->engine, with_commas((double)result->tasks, tasks),
+         result->in_flight, with_commas(result->tasks_per_s, rate), result->cpu_us_per_task);
+  print_delays(&result->delay);
+  printf("%-51s", "         its turns, CPU time");
+  print_delays(&result->turns);
+  printf("%-51s", "         idle loop");
+  print_delays(&result->idle);
+}
+
+void report_ops_head(const struct bench_options *options) {
+  if (options->json)
+    return;
+  if (options->tasks)
+    putchar('\n');
+  puts("Ops: requests submitted one by one; a claim takes 100 rows. Floor: the same SQL and\n"
+       "batches by the database's own client alone. Ratio: ours to the floor's, each pair run one\n"
+       "after the other. Batch: mean rows a batch. CPU: of this process, all its threads.\n");
+  puts("engine   op       in flight   batch       ops/s  floor ops/s   ratio | CPU us/op  floor's");
+}
+
+void report_ops(const struct bench_options *options, const struct ops_result *result) {
+  char rate[32], floor_rate[32];
+  bench_progress(NULL);
+  if (options->json) {
+    printf("{\"bench\":\"ops\",\"engine\":\"%s\",\"op\":\"%s\",\"in_flight\":%zu,"
+           "\"ops_per_s\":%.1f,\"floor_ops_per_s\":%.1f,\"ratio\":%.3f,\"cpu_us_per_op\":%.2f,"
+           "\"floor_cpu_us_per_op\":%.2f,\"batch\":%.1f}\n",
+           result->engine, result->op, result->in_flight, result->ops_per_s,
+           result->floor_ops_per_s, result->ratio, result->cpu_us_per_op,
+           result->floor_cpu_us_per_op, result->batch);
+    return;
+  }
+  printf("%-8s %-8s %9zu %7.0f %11s %12s %7.2f | %9.1f %8.1f\n", result->engine, result->op,
+         result->in_flight, result->batch, with_commas(result->ops_per_s, rate),
+         with_commas(result->floor_ops_per_s, floor_rate), result->ratio, result->cpu_us_per_op,
+         result->floor_cpu_us_per_op);
+}
+
+void report_memory_head(const struct bench_options *options) {
+  if (options->json)
+    return;
+  puts("Memory of this process: with many inserts pending at once, and then over a long run.\n");
+  puts("engine     operations   resident MiB   heap in use MiB");
+}
+
+void report_memory_sample(const struct bench_options *options, const char *engine,
+                          const struct memory_sample *sample) {
+  char operations[32];
+  bench_progress(NULL);
+  if (options->json)
+    printf("{\"bench\":\"memory\",\"engine\":\"%s\",\"operations\":%zu,\"resident_mib\":%.2f,"
+           "\"heap_mib\":%.3f}\n",
+           engine, sample->operations, sample->resident, sample->heap);
+  else
+    printf("%-8s %12s %14.1f %17.3f\n", engine, with_commas((double)sample->operations, operations),
+           sample->resident, sample->heap);
+}
+
+void report_memory(const struct bench_options *options, const struct memory_result *result) {
+  char pending[32];
+  bench_progress(NULL);
+  if (options->json) {
+    printf("{\"bench\":\"memory\",\"engine\":\"%s\",\"pending\":%zu,\"bytes_per_request\":%.1f,"
+           "\"resident_mib\":%.2f,\"resident_pending_mib\":%.2f,"
+           "\"resident_bytes_per_request\":%.1f}\n",
+           result->engine, result->pending, result->bytes_per_request, result->resident_start,
+           result->resident_pending, result->resident_per_request);
+    return;
+  }
+  printf("\n%s: %s inserts pending at once: %.1f MiB resident (%.1f before), %.0f bytes for each;\n"
+         "%.0f bytes for each by the storage's own count (evd_stats.pending_bytes).\n",
+         result->engine, with_commas((double)result->pending, pending), result->resident_pending,
+         result->resident_start, result->resident_per_request, result->bytes_per_request);
+}
