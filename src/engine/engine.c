@@ -64,6 +64,12 @@ static const struct engine_ops *const engines[] = {
 #ifdef EVD_WITH_SQLITE
     &engine_sqlite,
 #endif
+#ifdef EVD_WITH_POSTGRES
+    &engine_postgres,
+#endif
+#ifdef EVD_WITH_MYSQL
+    &engine_mysql,
+#endif
     NULL,
 };
 

@@ -56,16 +56,15 @@ static void create_sqlite(struct buffer *buffer, const struct table_name *table)
 static void create_postgres(struct buffer *buffer, const struct table_name *table) {
   buffer_append(buffer, "create or replace function ");
   append_name(buffer, DIALECT_POSTGRES, table, true);
-  buffer_append(buffer,
-                "() returns trigger language plpgsql as $$\n"
-                "begin\n"
-                "  raise exception '" REFUSAL "'\n"
-                "    using errcode = 'check_violation', schema = tg_table_schema,\n"
-                "      table = tg_table_name, column = 'status', constraint = tg_name,\n"
-                "      detail = format('%s is %s and would become %s', old.execution_id, "
-                "old.status, new.status);\n"
-                "end $$;\n"
-                "create or replace trigger ");
+  buffer_append(buffer, "() returns trigger language plpgsql as $$\n"
+                        "begin\n"
+                        "  raise exception '" REFUSAL "'\n"
+                        "    using errcode = 'check_violation', schema = tg_table_schema,\n"
+                        "      table = tg_table_name, column = 'status', constraint = tg_name,\n"
+                        "      detail = format('%s is %s and would become %s', old.execution_id, "
+                        "old.status, new.status);\n"
+                        "end $$;\n"
+                        "create or replace trigger ");
   append_name(buffer, DIALECT_POSTGRES, table, false);
   buffer_append(buffer, " before update of status on ");
   sql_table(buffer, DIALECT_POSTGRES, table);

@@ -188,6 +188,9 @@ run_server() {
       rm -f "$dir/data/postmaster.pid" "$dir"/socket/.s.PGSQL.*.lock
       ;;
     mariadb) set -- mariadbd --defaults-file="$dir/my.cnf" --port="$(server_port "$dir")" ;;
+    mysql) # of mysql9.sh
+      set -- "$BASH" "$dir/mysqld" --bind-address=127.0.0.1 --port="$(server_port "$dir")" --mysqlx=OFF
+      ;;
   esac
   exec_as_server "$dir" "$@" </dev/null >>"$dir/log" 2>&1 &
   echo $! >"$dir/pid"
@@ -211,7 +214,7 @@ await_ready() {
 server_greets() {
   case $(server_kind "$1") in
     postgres) "$(postgres_bin)/pg_isready" -q -h 127.0.0.1 -p "$(server_port "$1")" ;;
-    mariadb) (read -r -n 1 -t 10 <>"/dev/tcp/127.0.0.1/$(server_port "$1")") 2>/dev/null ;;
+    mariadb | mysql) (read -r -n 1 -t 10 <>"/dev/tcp/127.0.0.1/$(server_port "$1")") 2>/dev/null ;;
   esac
 }
 

@@ -17,7 +17,8 @@ static char *cut(char *at, char mark) {
 static char *decode(char *coded) {
   char *to = coded;
   for (const char *from = coded; from && *from; from++) {
-    char digits[3] = {from[1], from[1] ? from[2] : '\0', '\0'};
+    char digits[3];
+    snprintf(digits, sizeof digits, "%.2s", from + 1);
     if (*from == '%') {
       *to++ = (char)strtoul(digits, NULL, 16);
       from += strlen(digits);

@@ -1,0 +1,28 @@
+/* What an error of the database means to a caller. */
+#ifndef POSTGRES_FAILURE_H
+#define POSTGRES_FAILURE_H
+
+#include <stdbool.h>
+
+#include <libpq-fe.h>
+
+#include <evdurable/error.h>
+
+#include "sql/sql.h"
+
+/* What the connection has to do about an error, beside answering with it. */
+enum failure_remedy {
+  FAILURE_NO_REMEDY,
+  FAILURE_PREPARE_ANEW, /* the server's prepared statements are not those that we think */
+  FAILURE_RECONNECT     /* the server takes no writes any more, or is going away */
+};
+
+/* Fills in the error of a result that is a failure. What failed was not applied: the server says
+ * so. `key` is that of the statement, NULL when it is none. */
+enum failure_remedy failure_read(const PGresult *result, const struct statement_key *key,
+                                 evd_error *error);
+
+/* The error of a connection that broke: why, as libpq says. */
+void failure_of_connection(const PGconn *pg, const char *where, evd_error *error);
+
+#endif

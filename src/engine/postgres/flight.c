@@ -1,0 +1,216 @@
+#include "engine/postgres/flight.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/columns.h"
+#include "model/execution.h"
+#include "model/records.h"
+#include "sql/postgres.h"
+
+/* The most rows or requests in one statement, and the bytes after which it ends: what is encoded
+ * without a pause. */
+enum { STEP_MAX = 256, STEP_BYTES = 1024 * 1024 };
+
+/* A request with what it is ordered by. */
+struct entry {
+  struct statement_key key;
+  struct request *request;
+};
+
+static int compare_entries(const void *left, const void *right) {
+  const struct entry *a = left;
+  const struct entry *b = right;
+  int order = memcmp(&a->key, &b->key, sizeof(a->key));
+  if (order != 0) {
+    return order;
+  }
+  return a->request->id != NULL && b->request->id != NULL ? strcmp(a->request->id, b->request->id)
+                                                          : 0;
+}
+
+/* Whether requests of this operation with the same key share a statement. */
+static bool is_set_based(evd_operation operation) {
+  switch (operation) {
+  case EVD_OPERATION_GET:
+  case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
+  case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_UPDATE:
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
+  case EVD_OPERATION_DELETE: return true;
+  default: return false;
+  }
+}
+
+static struct step *add_step(struct flight *flight) {
+  struct step *steps = realloc(flight->steps, (flight->step_count + 1) * sizeof(*steps));
+  if (steps == NULL) {
+    return NULL;
+  }
+  flight->steps = steps;
+  struct step *step = &steps[flight->step_count++];
+  memset(step, 0, sizeof(*step));
+  return step;
+}
+
+/* All rows of all requests, each with the request's id. */
+static bool gather_rows(struct flight *flight) {
+  size_t count = 0;
+  for (size_t i = 0; i < flight->batch->count; i++) {
+    count += flight->requests[i]->execution_count;
+  }
+  flight->rows = calloc(count > 0 ? count : 1, sizeof(*flight->rows));
+  if (flight->rows == NULL) {
+    return false;
+  }
+  flight->row_count = count;
+  struct flight_row *row = flight->rows;
+  for (size_t i = 0; i < flight->batch->count; i++) {
+    const struct request *request = flight->requests[i];
+    for (size_t j = 0; j < request->execution_count; j++) {
+      *row++ = (struct flight_row){&request->executions[j], request->id};
+    }
+  }
+  return true;
+}
+
+/* The columns that are not NULL in all of the rows. */
+static uint64_t present_columns(const struct flight_row *rows, size_t count) {
+  uint64_t present = 0;
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    for (size_t i = 0; i < count && (present & COLUMN_BIT(column)) == 0; i++) {
+      if (column_get(rows[i].execution, (evd_column)column).kind != VALUE_NULL) {
+        present |= COLUMN_BIT(column);
+      }
+    }
+  }
+  return present;
+}
+
+/* How many of the rows go into one statement. */
+static size_t rows_of_step(const struct flight_row *rows, size_t count) {
+  size_t bytes = 0;
+  size_t taken = 0;
+  while (taken < count && taken < STEP_MAX && bytes < STEP_BYTES) {
+    bytes += execution_text_size(rows[taken].execution);
+    taken++;
+  }
+  return taken;
+}
+
+/* Plans the next step of an insertion. */
+static bool plan_rows(struct flight *flight) {
+  struct step *step = add_step(flight);
+  if (step == NULL) {
+    return false;
+  }
+  step->requests = flight->requests;
+  step->rows = flight->rows + flight->rows_planned;
+  step->row_count = rows_of_step(step->rows, flight->row_count - flight->rows_planned);
+  step->key = postgres_insert_key(present_columns(step->rows, step->row_count));
+  flight->rows_planned += step->row_count;
+  return true;
+}
+
+/* An insertion is as many statements as its rows need. */
+static bool plan_insert(struct flight *flight) {
+  for (size_t i = 0; i < flight->batch->count; i++) {
+    flight->requests[i]->count = (int64_t)flight->requests[i]->execution_count;
+  }
+  return gather_rows(flight);
+}
+
+/* Statements for runs of requests with the same key. */
+static bool plan_requests(struct flight *flight, const struct entry *entries) {
+  size_t rows = 0;
+  bool set_based = is_set_based(flight->batch->operation);
+  for (size_t i = 0; i < flight->batch->count;) {
+    struct step *step = add_step(flight);
+    if (step == NULL) {
+      return false;
+    }
+    step->key = entries[i].key;
+    size_t first_row = rows;
+    step->requests = flight->requests + i;
+    do {
+      rows += flight->requests[i]->execution_count;
+      i++;
+      step->count++;
+    } while (set_based && i < flight->batch->count && step->count < STEP_MAX &&
+             memcmp(&entries[i].key, &step->key, sizeof(step->key)) == 0);
+    step->rows = flight->rows != NULL ? flight->rows + first_row : NULL;
+    step->row_count = rows - first_row;
+  }
+  return true;
+}
+
+static bool plan(struct flight *flight) {
+  struct batch *batch = flight->batch;
+  if (batch->operation == EVD_OPERATION_INSERT) {
+    memcpy(flight->requests, batch->requests, batch->count * sizeof(struct request *));
+    return plan_insert(flight);
+  }
+
+  struct entry *entries = malloc(batch->count * sizeof(*entries));
+  if (entries == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < batch->count; i++) {
+    entries[i] = (struct entry){postgres_statement_key(batch->requests[i]), batch->requests[i]};
+  }
+  if (is_set_based(batch->operation)) {
+    qsort(entries, batch->count, sizeof(*entries), compare_entries);
+  }
+  for (size_t i = 0; i < batch->count; i++) {
+    flight->requests[i] = entries[i].request;
+  }
+  bool has_rows = batch->operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
+  bool ok = (!has_rows || gather_rows(flight)) && plan_requests(flight, entries);
+  free(entries);
+  return ok;
+}
+
+struct flight *flight_new(struct batch *batch) {
+  struct flight *flight = calloc(1, sizeof(*flight));
+  if (flight == NULL) {
+    return NULL;
+  }
+  flight->batch = batch;
+  flight->requests = malloc(batch->count * sizeof(struct request *));
+  if (flight->requests == NULL || !plan(flight)) {
+    flight_free(flight);
+    return NULL;
+  }
+  return flight;
+}
+
+bool flight_has_step(const struct flight *flight) {
+  bool is_insertion = flight->batch->operation == EVD_OPERATION_INSERT;
+  return flight->sent < flight->step_count ||
+         (is_insertion && flight->rows_planned < flight->row_count);
+}
+
+const struct step *flight_next_step(struct flight *flight) {
+  if (flight->sent == flight->step_count && !plan_rows(flight)) {
+    return NULL;
+  }
+  return &flight->steps[flight->sent++];
+}
+
+void flight_forget_answers(struct flight *flight) {
+  for (size_t i = 0; i < flight->batch->count; i++) {
+    struct request *request = flight->batch->requests[i];
+    records_release(request->rows);
+    request->rows = NULL;
+    request->count = 0;
+  }
+}
+
+void flight_free(struct flight *flight) {
+  if (flight != NULL) {
+    free(flight->requests);
+    free(flight->rows);
+    free(flight->steps);
+    free(flight);
+  }
+}

@@ -1,0 +1,32 @@
+/* What libpq is told when it connects: keywords and values. */
+#ifndef POSTGRES_PARAMETERS_H
+#define POSTGRES_PARAMETERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/postgres/url.h"
+
+enum { PARAMETERS_MAX = 80 };
+
+/* For PQconnectStartParams(); both lists end with NULL. Owns its strings. */
+struct parameters {
+  size_t count;
+  char *keywords[PARAMETERS_MAX + 1];
+  char *values[PARAMETERS_MAX + 1];
+};
+
+/* The URL's parameters, `session` ("-c name=value ...") beside its own options, and our defaults
+ * where the URL has none. False when memory is out. */
+bool parameters_init(struct parameters *parameters, const struct postgres_url *url,
+                     const char *session);
+
+/* Sets a keyword to a copy of the value; NULL takes it away. False when memory is out. */
+bool parameters_set(struct parameters *parameters, const char *keyword, const char *value);
+
+/* The value of a keyword; NULL when it is not set. */
+const char *parameters_get(const struct parameters *parameters, const char *keyword);
+
+void parameters_free(struct parameters *parameters);
+
+#endif

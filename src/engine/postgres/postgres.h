@@ -1,0 +1,176 @@
+/*
+ * The PostgreSQL engine, as its own files see it.
+ *
+ *   engine.c     opening, closing, which pool a batch goes to
+ *   url.c        the URL's options
+ *   dial.c       connecting (with parameters.c and targets.c)
+ *   connection.c a connection's life
+ *   send.c       batches, onto a connection
+ *   receive.c    answers, off a connection
+ *   flight.c     a batch on a connection: which statements it takes, in which order
+ *   prepared.c   the named statements of a connection
+ *   encode.c     a statement's parameters, in binary
+ *   decode.c     a statement's result, into the requests' answers
+ *   schema.c     the table's making and checking
+ *   failure.c    what an error of the database means
+ *
+ * Each connection is in pipeline mode. A batch is one or more statements and one sync: an implicit
+ * transaction, which fails alone.
+ */
+#ifndef POSTGRES_POSTGRES_H
+#define POSTGRES_POSTGRES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+#include <libpq-fe.h>
+
+#include "engine/engine.h"
+#include "engine/pool.h"
+#include "engine/postgres/dial.h"
+#include "engine/postgres/encode.h"
+#include "engine/postgres/flight.h"
+#include "engine/postgres/prepared.h"
+#include "engine/postgres/url.h"
+#include "sql/buffer.h"
+#include "sql/postgres.h"
+
+struct worker;
+
+/* A server or a set of servers that batches go to, and the connections to it. */
+struct source {
+  struct postgres *postgres;
+  struct postgres_url url;
+  char *session; /* settings for each connection */
+  struct worker *worker;
+  struct pool *pool;    /* NULL: there is no such source, or it is closed */
+  double shunned_until; /* the replica: no reads before, after a failure */
+};
+
+struct postgres {
+  struct engine engine; /* first */
+  enum { POSTGRES_OPENING, POSTGRES_OPEN, POSTGRES_CLOSING } state;
+  struct ev_loop *loop;
+  struct engine_callbacks callbacks;
+  struct postgres_table table;
+  unsigned table_version; /* grows when the types in the table change */
+  evd_schema_mode schema_mode;
+  bool test_mode;
+  int64_t timeout_ms;
+  struct source primary;
+  struct source replica; /* for reads */
+
+  /* What making a statement needs: here, so that it is not allocated each time. */
+  struct buffer sql;
+  struct encoder encoder;
+};
+
+/* What the server will answer next on a connection, one entry for each thing sent. */
+struct expected {
+  enum expected_kind {
+    EXPECT_STATEMENT,  /* of the flight at the head */
+    EXPECT_PREPARE,    /* the prepared statement with this number */
+    EXPECT_DEALLOCATE, /* nothing of interest */
+    EXPECT_SYNC,       /* the end of the flight at the head */
+    EXPECT_SCHEMA,     /* a statement that makes the schema */
+    EXPECT_COLUMNS,    /* the table's columns */
+    EXPECT_SCHEMA_SYNC /* the end of those */
+  } kind;
+  unsigned number;
+};
+
+/*
+ * A connection. The pool's part of it says in which state it is:
+ *
+ *   CONNECTING: dialling; the first one then sees to the schema    READY, DRAINING: at work
+ */
+struct connection {
+  struct pool_connection link; /* first */
+  struct postgres *postgres;
+  struct source *source;
+  struct dial *dial; /* while dialling */
+  PGconn *pg;        /* once dialled */
+  char where[128];   /* "host:port" */
+
+  ev_io readable;     /* always while there is a pg */
+  ev_io writable;     /* while libpq holds what the socket does not take */
+  ev_timer more;      /* goes on with work in the next iteration of the loop */
+  ev_timer watch;     /* looks whether the server still answers, while flights are under way */
+  double progress_at; /* when it last answered, or was first asked */
+  bool broken;        /* sending failed: to be seen to from the loop */
+
+  struct batch *refused;     /* memory was out: to be answered from the loop; a list */
+  struct flight *flights;    /* in the order of sending; a list */
+  struct flight *sending;    /* the first that is not sent whole; NULL when all are */
+  struct expected *expected; /* a ring */
+  size_t expected_first, expected_count, expected_size;
+  struct prepared prepared;
+  unsigned table_version; /* that the prepared statements are for */
+  evd_error schema_error; /* while seeing to the schema */
+
+  PGresult *result; /* that is being decoded */
+  int row;          /* the next of its rows */
+};
+
+/* How long one call from the loop may send or decode, in seconds, before others have their turn. */
+#define CONNECTION_TURN 0.00025
+
+/* connection.c: its life */
+
+/* Begins to connect to a source; NULL when memory is out. */
+struct connection *postgres_connection_new(struct source *source);
+
+/* The pool's callbacks. */
+void postgres_connection_fail(struct pool_connection *link, const evd_error *error);
+void postgres_connection_close(struct pool_connection *link);
+
+/* The connection has broken: ends its flights and tells the pool. */
+void postgres_connection_lose(struct connection *connection, const evd_error *error);
+
+/* Goes on in the next iteration of the loop. */
+void postgres_connection_go_on(struct connection *connection);
+
+/* send.c */
+
+/* The pool's callback. */
+void postgres_connection_send(struct pool_connection *link, struct batch *batch);
+
+/* Sends what waits, as far as the socket takes it and the turn allows. */
+void postgres_send_more(struct connection *connection);
+
+/* Writes what libpq still holds, or waits for the socket. */
+void postgres_send_flush(struct connection *connection);
+
+/* Notes what the server will answer next. False when memory is out. */
+bool postgres_send_expect(struct connection *connection, enum expected_kind kind, unsigned number);
+
+/* receive.c */
+
+/* Deals with what the server has answered, as far as the turn allows; and then, if the connection
+ * is broken, with that. */
+void postgres_receive_more(struct connection *connection);
+
+/* schema.c */
+
+/* Sends what the schema mode asks for, the question for the table's columns, and a sync. False when
+ * that fails. */
+bool postgres_schema_send(struct connection *connection);
+
+/* Reads the table's columns into the engine's table. */
+evd_code postgres_schema_read(struct postgres *postgres, const PGresult *result, evd_error *error);
+
+/* Takes over the types of a result that has all columns first, if they have changed since. */
+evd_code postgres_schema_adopt(struct postgres *postgres, const PGresult *result, evd_error *error);
+
+/* engine.c */
+
+/* The first connection has seen to the schema, or opening has failed. */
+void postgres_opened(struct postgres *postgres, const evd_error *error);
+
+/* A batch of reads failed on the replica: the primary shall have the next. Changes the error so that
+ * it is tried again. */
+void postgres_shun_replica(struct source *replica, struct batch *batch);
+
+#endif

@@ -1,0 +1,145 @@
+#include "sql/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/postgres/postgres.h"
+#include "model/columns.h"
+#include "model/error.h"
+
+enum { OLDEST_SERVER = 140000 };
+
+/* Processes that create the schema at once would get in each other's way: the second waits. */
+static const char lock_sql[] =
+    "select pg_advisory_xact_lock(hashtext('evdurable'), hashtext($1::text))";
+
+/* One row for each column, with what may keep us from using it. A domain counts as its base. */
+static const char columns_sql[] =
+    "select a.attname, coalesce(nullif(y.typbasetype, 0), a.atttypid)::integer, "
+    "a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '', "
+    "exists (select from pg_catalog.pg_index as i where i.indrelid = a.attrelid and i.indisunique "
+    "and i.indisvalid and i.indpred is null and i.indexprs is null and i.indnkeyatts = 1 "
+    "and i.indkey[0] = a.attnum), y.typname "
+    "from pg_catalog.pg_attribute as a join pg_catalog.pg_type as y on y.oid = a.atttypid "
+    "where a.attrelid = pg_catalog.to_regclass($1::text) and a.attnum > 0 and not a.attisdropped";
+
+enum { FIELD_NAME, FIELD_TYPE, FIELD_MUST_BE_GIVEN, FIELD_UNIQUE, FIELD_TYPE_NAME };
+
+/* Sends a statement that may have the table's name as its parameter. */
+static bool send_sql(struct connection *connection, const char *sql, const char *table,
+                     enum expected_kind kind) {
+  const char *const values[] = {table};
+  return PQsendQueryParams(connection->pg, sql, table != NULL ? 1 : 0, NULL, values, NULL, NULL,
+                           1) == 1 &&
+         postgres_send_expect(connection, kind, 0);
+}
+
+/* Sends what makes the table and its indexes. */
+static bool send_creation(struct connection *connection, const char *table) {
+  const struct table_name *name = &connection->postgres->table.name;
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(false, &count);
+  struct buffer sql = {0};
+  schema_create_table(&sql, DIALECT_POSTGRES, name, false);
+  bool ok = send_sql(connection, lock_sql, table, EXPECT_SCHEMA) && !sql.failed &&
+            send_sql(connection, sql.text, NULL, EXPECT_SCHEMA);
+  for (size_t i = 0; i < count && ok; i++) {
+    buffer_reset(&sql);
+    schema_create_index(&sql, DIALECT_POSTGRES, name, false, &indexes[i]);
+    ok = !sql.failed && send_sql(connection, sql.text, NULL, EXPECT_SCHEMA);
+  }
+  buffer_free(&sql);
+  return ok;
+}
+
+bool postgres_schema_send(struct connection *connection) {
+  const struct postgres *postgres = connection->postgres;
+  struct buffer table = {0};
+  sql_table(&table, DIALECT_POSTGRES, &postgres->table.name);
+  bool ok = !table.failed;
+  if (postgres->schema_mode == EVD_SCHEMA_CREATE) {
+    ok = ok && send_creation(connection, table.text);
+  }
+  ok = ok && send_sql(connection, columns_sql, table.text, EXPECT_COLUMNS) &&
+       PQpipelineSync(connection->pg) == 1 &&
+       postgres_send_expect(connection, EXPECT_SCHEMA_SYNC, 0);
+  buffer_free(&table);
+  postgres_send_flush(connection);
+  return ok;
+}
+
+static bool field_bool(const PGresult *result, int row, int field) {
+  return PQgetvalue(result, row, field)[0] != 0;
+}
+
+static uint32_t field_oid(const PGresult *result, int row, int field) {
+  const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, row, field);
+  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* One column of the table: its type goes into `table`, its bit into *present. */
+static evd_code read_column(struct postgres_table *table, const PGresult *result, int row,
+                            uint64_t *present, evd_error *error) {
+  const char *name = PQgetvalue(result, row, FIELD_NAME);
+  evd_column column = column_from_name(name);
+  if (column == EVD_COLUMN_COUNT) {
+    return field_bool(result, row, FIELD_MUST_BE_GIVEN)
+               ? error_set(error, EVD_ESCHEMA, name,
+                           "column %s of table %s is not null and has no default, so that no "
+                           "execution could be inserted",
+                           name, table->name.name)
+               : EVD_OK;
+  }
+  table->types[column] = postgres_type_for(column, field_oid(result, row, FIELD_TYPE));
+  if (table->types[column] == NULL) {
+    return error_set(error, EVD_ESCHEMA, name, "column %s of table %s cannot be of type %s", name,
+                     table->name.name, PQgetvalue(result, row, FIELD_TYPE_NAME));
+  }
+  if (column == evd_column_execution_id && !field_bool(result, row, FIELD_UNIQUE)) {
+    return error_set(error, EVD_ESCHEMA, name,
+                     "column execution_id of table %s is neither its key nor unique",
+                     table->name.name);
+  }
+  *present |= COLUMN_BIT(column);
+  return EVD_OK;
+}
+
+evd_code postgres_schema_read(struct postgres *postgres, const PGresult *result, evd_error *error) {
+  const struct table_name *name = &postgres->table.name;
+  int rows = PQntuples(result);
+  if (rows == 0) {
+    return schema_error_no_table(name, error);
+  }
+  struct postgres_table table = postgres->table;
+  uint64_t present = 0;
+  evd_code code = EVD_OK;
+  for (int row = 0; row < rows && code == EVD_OK; row++) {
+    code = read_column(&table, result, row, &present, error);
+  }
+  if (code == EVD_OK) {
+    code = schema_check_columns(name, present, error);
+  }
+  if (code == EVD_OK) {
+    postgres->table = table;
+  }
+  return code;
+}
+
+evd_code postgres_schema_adopt(struct postgres *postgres, const PGresult *result,
+                               evd_error *error) {
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    uint32_t oid = PQftype(result, column);
+    if (oid == postgres->table.types[column]->oid) {
+      continue;
+    }
+    const struct postgres_type *type = postgres_type_for((evd_column)column, oid);
+    if (type == NULL) {
+      return error_set(error, EVD_ESCHEMA, columns[column].name,
+                       "the type of column %s has changed to one that it cannot be of",
+                       columns[column].name);
+    }
+    postgres->table.types[column] = type;
+    postgres->table_version++;
+  }
+  return EVD_OK;
+}

@@ -1,0 +1,169 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "engine/clock.h"
+#include "engine/postgres/postgres.h"
+#include "engine/quiet.h"
+#include "model/error.h"
+
+/* What a connection can take no more, it says from the loop. */
+static void break_later(struct connection *connection) {
+  connection->broken = true;
+  postgres_connection_go_on(connection);
+}
+
+bool postgres_send_expect(struct connection *connection, enum expected_kind kind, unsigned number) {
+  if (connection->expected_count == connection->expected_size) {
+    size_t size = connection->expected_size > 0 ? connection->expected_size * 2 : 16;
+    struct expected *expected = malloc(size * sizeof(*expected));
+    if (expected == NULL) {
+      return false;
+    }
+    for (size_t i = 0; i < connection->expected_count; i++) {
+      expected[i] =
+          connection->expected[(connection->expected_first + i) % connection->expected_size];
+    }
+    free(connection->expected);
+    connection->expected = expected;
+    connection->expected_size = size;
+    connection->expected_first = 0;
+  }
+  size_t place =
+      (connection->expected_first + connection->expected_count) % connection->expected_size;
+  connection->expected[place] = (struct expected){kind, number};
+  connection->expected_count++;
+  return true;
+}
+
+/* The statement's text, in the engine's buffer; NULL when memory is out. */
+static const char *statement_text(struct postgres *postgres, const struct statement_key *key) {
+  buffer_reset(&postgres->sql);
+  postgres_statement(&postgres->sql, &postgres->table, key);
+  return postgres->sql.failed ? NULL : postgres->sql.text;
+}
+
+/* Gives a statement beyond the bound back. */
+static bool deallocate(struct connection *connection, unsigned number) {
+  char name[PREPARED_NAME_SIZE];
+  char sql[PREPARED_NAME_SIZE + 16];
+  prepared_name(number, name);
+  snprintf(sql, sizeof(sql), "deallocate %s", name);
+  return PQsendQueryParams(connection->pg, sql, 0, NULL, NULL, NULL, NULL, 0) == 1 &&
+         postgres_send_expect(connection, EXPECT_DEALLOCATE, number);
+}
+
+/* Prepares a statement ahead of its first use; its number, or 0. */
+static unsigned prepare(struct connection *connection, const struct statement_key *key) {
+  const char *sql = statement_text(connection->postgres, key);
+  unsigned number = sql != NULL ? prepared_add(&connection->prepared, key) : 0;
+  if (number == 0) {
+    return 0;
+  }
+  char name[PREPARED_NAME_SIZE];
+  prepared_name(number, name);
+  bool ok = PQsendPrepare(connection->pg, name, sql, 0, NULL) == 1 &&
+            postgres_send_expect(connection, EXPECT_PREPARE, number);
+  unsigned evicted = prepared_evict(&connection->prepared);
+  ok = ok && (evicted == 0 || deallocate(connection, evicted));
+  return ok ? number : 0;
+}
+
+/* The number of the prepared statement with this key, prepared now if it must be; 0 on failure. */
+static unsigned find_prepared(struct connection *connection, const struct statement_key *key) {
+  if (connection->table_version != connection->postgres->table_version) {
+    prepared_clear(&connection->prepared);
+    connection->table_version = connection->postgres->table_version;
+  }
+  unsigned number = prepared_find(&connection->prepared, key);
+  return number != 0 ? number : prepare(connection, key);
+}
+
+static bool send_step(struct connection *connection, const struct step *step) {
+  struct encoder *encoder = &connection->postgres->encoder;
+  if (!postgres_encode(encoder, &connection->postgres->table, step)) {
+    return false;
+  }
+  bool sent;
+  if (connection->source->url.prepare) {
+    unsigned number = find_prepared(connection, &step->key);
+    char name[PREPARED_NAME_SIZE];
+    prepared_name(number, name);
+    sent = number != 0 && PQsendQueryPrepared(connection->pg, name, encoder->count, encoder->values,
+                                              encoder->lengths, encoder->formats, 1) == 1;
+  } else {
+    const char *sql = statement_text(connection->postgres, &step->key);
+    sent =
+        sql != NULL && PQsendQueryParams(connection->pg, sql, encoder->count, NULL, encoder->values,
+                                         encoder->lengths, encoder->formats, 1) == 1;
+  }
+  return sent && postgres_send_expect(connection, EXPECT_STATEMENT, 0);
+}
+
+/* Sends the next thing of a flight: a statement, or after the last, the sync. */
+static bool send_next(struct connection *connection, struct flight *flight) {
+  if (flight_has_step(flight)) {
+    const struct step *step = flight_next_step(flight);
+    return step != NULL && send_step(connection, step);
+  }
+  flight->synced = true;
+  flight->sent_at = clock_seconds();
+  connection->sending = flight->next;
+  return PQpipelineSync(connection->pg) == 1 && postgres_send_expect(connection, EXPECT_SYNC, 0);
+}
+
+void postgres_send_flush(struct connection *connection) {
+  struct ev_loop *loop = connection->postgres->loop;
+  switch (PQflush(connection->pg)) {
+  case 0: quiet_io_stop(loop, &connection->writable); break;
+  case 1: quiet_io_start(loop, &connection->writable); break;
+  default: break_later(connection);
+  }
+}
+
+void postgres_send_more(struct connection *connection) {
+  double end = 0;
+  while (connection->sending != NULL && !connection->broken) {
+    if (ev_is_active(&connection->writable)) {
+      return; /* the socket takes no more; on_writable goes on */
+    }
+    const struct flight *flight = connection->sending;
+    bool is_last = !flight_has_step(flight);
+    if (!send_next(connection, connection->sending)) {
+      break_later(connection);
+      return;
+    }
+    if (is_last || flight_has_step(flight)) {
+      postgres_send_flush(connection);
+    }
+    double now = clock_seconds();
+    if (end == 0) {
+      end = now + CONNECTION_TURN;
+    } else if (now > end && connection->sending != NULL) {
+      postgres_connection_go_on(connection);
+      return;
+    }
+  }
+}
+
+void postgres_connection_send(struct pool_connection *link, struct batch *batch) {
+  struct connection *connection = (struct connection *)link;
+  struct flight *flight = flight_new(batch);
+  if (flight == NULL) {
+    LL_APPEND(connection->refused, batch);
+    postgres_connection_go_on(connection);
+    return;
+  }
+  if (connection->flights == NULL) {
+    connection->progress_at = clock_seconds();
+    if (connection->postgres->timeout_ms > 0) {
+      quiet_timer_start(connection->postgres->loop, &connection->watch, 1);
+    }
+  }
+  DL_APPEND(connection->flights, flight);
+  if (connection->sending == NULL) {
+    connection->sending = flight;
+  }
+  postgres_send_more(connection);
+}

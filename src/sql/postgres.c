@@ -1,0 +1,452 @@
+#include "sql/postgres.h"
+
+#include <string.h>
+
+#include "model/columns.h"
+
+/* varchar's values travel as text. */
+static const struct postgres_type types[] = {
+    {25, 25, 1009, "text", POSTGRES_TEXT},    {1043, 25, 1009, "text", POSTGRES_TEXT},
+    {114, 114, 199, "json", POSTGRES_TEXT},   {3802, 3802, 3807, "jsonb", POSTGRES_JSONB},
+    {23, 23, 1007, "integer", POSTGRES_INT4}, {20, 20, 1016, "bigint", POSTGRES_INT8},
+    {16, 16, 1000, "boolean", POSTGRES_BOOL},
+};
+
+static const uint64_t all_columns = (UINT64_C(1) << EVD_COLUMN_COUNT) - 1;
+
+enum { OID_TEXT = 25, OID_JSONB = 3802, OID_INT4 = 23, OID_INT8 = 20, OID_BOOL = 16 };
+
+/* What a column's type may be. */
+static bool format_fits(evd_column column, const struct postgres_type *type) {
+  bool is_json = type->oid == OID_JSONB || strcmp(type->name, "json") == 0;
+  switch (columns[column].type) {
+  case COLUMN_ID:
+  case COLUMN_UNIQUE_ID:
+  case COLUMN_STATUS:
+  case COLUMN_OCFP_STATUS:
+  case COLUMN_CLOSE_STATUS: return type->format == POSTGRES_TEXT && !is_json;
+  case COLUMN_JSON:
+  case COLUMN_JSON_OBJECT:
+  case COLUMN_JSON_ARRAY: return type->format == POSTGRES_TEXT || is_json;
+  case COLUMN_COUNT32: return type->format == POSTGRES_INT4 || type->format == POSTGRES_INT8;
+  case COLUMN_DURATION:
+  case COLUMN_TIME: return type->format == POSTGRES_INT8;
+  case COLUMN_BOOL: return type->format == POSTGRES_BOOL;
+  }
+  return false;
+}
+
+const struct postgres_type *postgres_type_for(evd_column column, uint32_t oid) {
+  for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+    if (types[i].oid == oid) {
+      return format_fits(column, &types[i]) ? &types[i] : NULL;
+    }
+  }
+  return NULL;
+}
+
+/* The type of a column in our own schema. */
+static uint32_t own_type(enum column_type type) {
+  switch (type) {
+  case COLUMN_JSON:
+  case COLUMN_JSON_OBJECT:
+  case COLUMN_JSON_ARRAY: return OID_JSONB;
+  case COLUMN_COUNT32: return OID_INT4;
+  case COLUMN_DURATION:
+  case COLUMN_TIME: return OID_INT8;
+  case COLUMN_BOOL: return OID_BOOL;
+  default: return OID_TEXT;
+  }
+}
+
+void postgres_table_init(struct postgres_table *table, const struct table_name *name) {
+  table->name = *name;
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    table->types[column] = postgres_type_for((evd_column)column, own_type(columns[column].type));
+  }
+}
+
+struct statement_key postgres_insert_key(uint64_t present) {
+  struct statement_key key;
+  memset(&key, 0, sizeof(key));
+  key.operation = EVD_OPERATION_INSERT;
+  key.set = present;
+  return key;
+}
+
+struct statement_key postgres_statement_key(const struct request *request) {
+  struct statement_key key = statement_key(request, 0, 0);
+  if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) { /* it sets expires_at by itself */
+    key.set &= ~COLUMN_BIT(evd_column_expires_at);
+    key.unset &= ~COLUMN_BIT(evd_column_expires_at);
+  }
+  if (request->operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN &&
+      request->execution_count == 0) {
+    key.operation = EVD_OPERATION_UPDATE;
+  }
+  return key;
+}
+
+/* The column that has the bit of this rank, from 0, in a mask. */
+static evd_column column_of_rank(uint64_t mask, unsigned rank) {
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((mask & COLUMN_BIT(column)) != 0 && rank-- == 0) {
+      return (evd_column)column;
+    }
+  }
+  return EVD_COLUMN_COUNT;
+}
+
+evd_column postgres_parameter_column(const struct statement_key *key, unsigned parameter) {
+  unsigned set = (unsigned)__builtin_popcountll(key->set);
+  switch ((evd_operation)key->operation) {
+  case EVD_OPERATION_INSERT: return column_of_rank(key->set, parameter - 1);
+  case EVD_OPERATION_UPDATE: return column_of_rank(key->set, parameter - 2);
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
+    return parameter < set + 2 ? column_of_rank(key->set, parameter - 2)
+                               : column_of_rank(all_columns, parameter - set - 3);
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: return column_of_rank(key->set, parameter - 3);
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
+  case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
+  case EVD_OPERATION_UPDATE_BY_PARENT:
+  case EVD_OPERATION_CLOSE_FINISHED: return column_of_rank(key->set, parameter - 2);
+  default: return EVD_COLUMN_COUNT;
+  }
+}
+
+/* A statement in the making. */
+struct writer {
+  struct buffer *buffer;
+  const struct postgres_table *table;
+  const struct statement_key *key;
+  unsigned parameters; /* so far */
+};
+
+static void append(struct writer *writer, const char *text) {
+  buffer_append(writer->buffer, text);
+}
+
+static void append_table(struct writer *writer) {
+  sql_table(writer->buffer, DIALECT_POSTGRES, &writer->table->name);
+}
+
+/* Appends the next parameter: "$1". */
+static void append_parameter(struct buffer *buffer, void *data) {
+  struct writer *writer = data;
+  buffer_printf(buffer, "$%u", ++writer->parameters);
+}
+
+/* Appends the next parameter with its type: "$1::bigint" or, for an array, "$1::bigint[]". */
+static void append_typed(struct writer *writer, const char *type, bool array) {
+  append_parameter(writer->buffer, writer);
+  buffer_printf(writer->buffer, "::%s%s", type, array ? "[]" : "");
+}
+
+/* Appends a column's parameter with its type. */
+static void append_value(struct writer *writer, evd_column column, bool array) {
+  append_typed(writer, writer->table->types[column]->name, array);
+}
+
+/* Appends the condition, if any, by which a request's filter admits a row. It stands in a "case", so
+ * that it matches no index: a row that is found by its key must be found by nothing else, whatever
+ * the statistics say of the other columns. */
+static void append_filter(struct writer *writer) {
+  const struct statement_key *key = writer->key;
+  struct buffer *buffer = writer->buffer;
+  if (key->filter_status != 0) {
+    buffer_printf(buffer, " and case when t.status = '%s' then true else false end",
+                  evd_status_name((evd_status)key->filter_status));
+  }
+  if (key->filter_is_sleeping_task != EVD_ANY) {
+    buffer_printf(buffer, " and case when t.is_sleeping_task then %s end",
+                  key->filter_is_sleeping_task == EVD_YES ? "true else false" : "false else true");
+  }
+  if (key->filter_is_finished != EVD_ANY) {
+    buffer_printf(buffer, " and case when t.is_finished then %s end",
+                  key->filter_is_finished == EVD_YES ? "true else false" : "false else true");
+  }
+}
+
+/* Appends "column, ..." of a mask; `prefix` before each. */
+static void append_columns(struct writer *writer, uint64_t mask, const char *prefix) {
+  const char *comma = "";
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((mask & COLUMN_BIT(column)) != 0) {
+      buffer_printf(writer->buffer, "%s%s%s", comma, prefix, columns[column].name);
+      comma = ", ";
+    }
+  }
+}
+
+/* Appends "$1::text[], ..." for a mask of columns, after what stands there already. */
+static void append_arrays(struct writer *writer, uint64_t mask, const char *comma) {
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((mask & COLUMN_BIT(column)) != 0) {
+      append(writer, comma);
+      append_value(writer, (evd_column)column, true);
+      comma = ", ";
+    }
+  }
+}
+
+/* insert into t (...) select v.a, null, ... from unnest($1::text[], ...) as v(a, ...) */
+static void append_insert(struct writer *writer) {
+  uint64_t present = writer->key->set;
+  append(writer, "insert into ");
+  append_table(writer);
+  append(writer, " (");
+  append_columns(writer, all_columns, "");
+  append(writer, ") select ");
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    bool is_present = (present & COLUMN_BIT(column)) != 0;
+    buffer_printf(writer->buffer, "%s%s%s", column > 0 ? ", " : "", is_present ? "v." : "",
+                  is_present ? columns[column].name : "null");
+  }
+  append(writer, " from unnest(");
+  append_arrays(writer, present, "");
+  append(writer, ") as v(");
+  append_columns(writer, present, "");
+  append(writer, ")");
+}
+
+/* select ... from t where <column> = any($1::text[]) */
+static void append_get(struct writer *writer, evd_column by) {
+  append(writer, "select ");
+  append_columns(writer, all_columns, "t.");
+  append(writer, " from ");
+  append_table(writer);
+  buffer_printf(writer->buffer, " as t where t.%s = any(", columns[by].name);
+  append_typed(writer, "text", true);
+  append(writer, ")");
+}
+
+/* The children of each parent, in their order. Parent by parent: without statistics the planner
+ * supposes that a hundred parents have half of all rows, and would read the whole table. */
+static void append_get_by_parent(struct writer *writer) {
+  append(writer, "select c.* from unnest(");
+  append_typed(writer, "text", true);
+  append(writer, ") as v(id) cross join lateral (select ");
+  append_columns(writer, all_columns, "t.");
+  append(writer, " from ");
+  append_table(writer);
+  append(writer, " as t where t.parent_execution_id = v.id order by t.index_in_parent_children, "
+                 "t.execution_id collate \"C\") as c");
+}
+
+/* update t set a = v.a, b = null from unnest(...) as v(execution_id, a) where ... returning id */
+static void append_update(struct writer *writer) {
+  const struct statement_key *key = writer->key;
+  append(writer, "update ");
+  append_table(writer);
+  append(writer, " as t set ");
+  const char *comma = "";
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    const char *name = columns[column].name;
+    if ((key->set & COLUMN_BIT(column)) != 0) {
+      buffer_printf(writer->buffer, "%s%s = v.%s", comma, name, name);
+      comma = ", ";
+    } else if ((key->unset & COLUMN_BIT(column)) != 0) {
+      buffer_printf(writer->buffer, "%s%s = null", comma, name);
+      comma = ", ";
+    }
+  }
+  append(writer, " from unnest(");
+  append_typed(writer, "text", true);
+  append_arrays(writer, key->set, ", ");
+  append(writer, ") as v(execution_id");
+  append(writer, key->set != 0 ? ", " : "");
+  append_columns(writer, key->set, "");
+  append(writer, ") where t.execution_id = v.execution_id");
+  append_filter(writer);
+  append(writer, " returning t.execution_id");
+}
+
+/* The children are inserted for those rows only that the update touched. */
+static void append_update_and_insert(struct writer *writer) {
+  append(writer, "with updated as (");
+  append_update(writer);
+  append(writer, "), inserted as (insert into ");
+  append_table(writer);
+  append(writer, " (");
+  append_columns(writer, all_columns, "");
+  append(writer, ") select ");
+  append_columns(writer, all_columns, "v.");
+  append(writer, " from unnest(");
+  append_typed(writer, "text", true);
+  append_arrays(writer, all_columns, ", ");
+  append(writer, ") as v(updated_id, ");
+  append_columns(writer, all_columns, "");
+  append(writer, ") where v.updated_id in (select execution_id from updated))"
+                 " select execution_id from updated");
+}
+
+/* Appends "a = $1::text, b = null" for what the changes set and unset. */
+static void append_changes(struct writer *writer) {
+  const struct statement_key *key = writer->key;
+  const char *comma = "";
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (((key->set | key->unset) & COLUMN_BIT(column)) == 0) {
+      continue;
+    }
+    buffer_printf(writer->buffer, "%s%s = ", comma, columns[column].name);
+    if ((key->set & COLUMN_BIT(column)) != 0) {
+      append_value(writer, (evd_column)column, false);
+    } else {
+      append(writer, "null");
+    }
+    comma = ", ";
+  }
+}
+
+/* with picked as materialized (select execution_id<also> from t where ... for update skip locked) */
+static void append_picked(struct writer *writer, const char *also) {
+  const char *order = columns[sql_selection_order((evd_operation)writer->key->operation)].name;
+  buffer_printf(writer->buffer, "with picked as materialized (select execution_id, %s%s from ",
+                also, order);
+  append_table(writer);
+  append(writer, " where ");
+  sql_selection(writer->buffer, DIALECT_POSTGRES, writer->key, append_parameter, writer);
+  buffer_printf(writer->buffer, " order by %s limit ", order);
+  append_typed(writer, "bigint", false);
+  append(writer, " for update skip locked)");
+}
+
+/* Claims and expiries: update exactly the rows picked; a claim returns them with the column that
+ * ordered them, as it was. */
+static void append_claim(struct writer *writer, bool returning) {
+  evd_operation operation = (evd_operation)writer->key->operation;
+  append_picked(writer, "");
+  append(writer, " update ");
+  append_table(writer);
+  append(writer, " as t set ");
+  append_changes(writer);
+  if (operation == EVD_OPERATION_CLAIM_BY_START_AT) {
+    append(writer, ", expires_at = ");
+    append_typed(writer, "bigint", false);
+    append(writer, " + t.timeout_ms");
+  }
+  append(writer, " from picked where t.execution_id = picked.execution_id");
+  if (returning) {
+    append(writer, " returning ");
+    append_columns(writer, all_columns, "t.");
+    buffer_printf(writer->buffer, ", picked.%s", columns[sql_selection_order(operation)].name);
+  }
+}
+
+/* update t set ... where parent_execution_id = $1 and is_finished = ... */
+static void append_update_by_parent(struct writer *writer) {
+  struct buffer where = {0};
+  sql_selection(&where, DIALECT_POSTGRES, writer->key, append_parameter, writer);
+  append(writer, "update ");
+  append_table(writer);
+  append(writer, " set ");
+  append_changes(writer);
+  append(writer, " where ");
+  append(writer, where.failed ? "" : where.text);
+  writer->buffer->failed = writer->buffer->failed || where.failed;
+  buffer_free(&where);
+}
+
+/* Appends the changes of closing; see append_close_finished(). */
+static void append_closing_changes(struct writer *writer) {
+  struct statement_key others = *writer->key;
+  bool sets_count = (others.set & COLUMN_BIT(evd_column_active_children_count)) != 0;
+  const char *comma = "";
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    bool is_count = column == evd_column_active_children_count;
+    if (!is_count && ((others.set | others.unset) & COLUMN_BIT(column)) == 0) {
+      continue;
+    }
+    buffer_printf(writer->buffer, "%s%s = ", comma, columns[column].name);
+    if (is_count && !sets_count) {
+      append(writer, "t.active_children_count");
+    } else if ((others.set & COLUMN_BIT(column)) != 0) {
+      append_value(writer, (evd_column)column, false);
+    } else {
+      append(writer, "null");
+    }
+    append(writer, is_count ? " - closing.n" : "");
+    comma = ", ";
+  }
+}
+
+/*
+ * Closing touches each row once, as PostgreSQL demands of one statement: the rows picked get the
+ * changes, less their own closed children if they are parents; the other parents are decremented.
+ * The other parents are locked in the order of their ids before any is decremented, so that two
+ * closings do not wait for each other. That each step is a materialized list and no subquery of a
+ * condition matters where a row was changed by a transaction that has just committed: PostgreSQL
+ * then evaluates the conditions on it again, and would run their subqueries again, too.
+ */
+static void append_close_finished(struct writer *writer) {
+  append_picked(writer, "parent_execution_id, ");
+  append(writer,
+         ", decrements as materialized (select parent_execution_id as id, count(*)::integer "
+         "as n from picked where parent_execution_id is not null group by 1), "
+         "closing as materialized (select p.execution_id, coalesce(d.n, 0) as n "
+         "from picked as p left join decrements as d on d.id = p.execution_id), "
+         "others as materialized (select d.id, d.n from decrements as d "
+         "left join picked as p on p.execution_id = d.id where p.execution_id is null), "
+         "parents as materialized (select t.execution_id, others.n from others join ");
+  append_table(writer);
+  append(writer, " as t on t.execution_id = others.id order by t.execution_id for update of t), "
+                 "closed as (update ");
+  append_table(writer);
+  append(writer, " as t set ");
+  append_closing_changes(writer);
+  append(writer, " from closing where t.execution_id = closing.execution_id returning 1), "
+                 "decremented as (update ");
+  append_table(writer);
+  append(writer, " as t set active_children_count = t.active_children_count - parents.n, "
+                 "updated_at = ");
+  unsigned updated_at = writer->parameters; /* the last column: the last parameter */
+  buffer_printf(writer->buffer, "$%u::bigint", updated_at);
+  append(writer, " from parents where t.execution_id = parents.execution_id) "
+                 "select count(*) from closed");
+}
+
+_Static_assert(evd_column_updated_at == EVD_COLUMN_COUNT - 1, "updated_at is the last parameter");
+
+static void append_delete(struct writer *writer) {
+  append(writer, "delete from ");
+  append_table(writer);
+  if (writer->key->operation == EVD_OPERATION_DELETE) {
+    append(writer, " where execution_id = any(");
+    append_typed(writer, "text", true);
+    append(writer, ") returning execution_id");
+  }
+}
+
+void postgres_statement(struct buffer *buffer, const struct postgres_table *table,
+                        const struct statement_key *key) {
+  struct writer writer = {.buffer = buffer, .table = table, .key = key};
+  switch ((evd_operation)key->operation) {
+  case EVD_OPERATION_INSERT: append_insert(&writer); break;
+  case EVD_OPERATION_GET:
+    append_get(&writer, evd_column_execution_id);
+    append_filter(&writer);
+    break;
+  case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
+    append_get(&writer, evd_column_sleeping_task_unique_id);
+    break;
+  case EVD_OPERATION_GET_BY_PARENT: append_get_by_parent(&writer); break;
+  case EVD_OPERATION_UPDATE: append_update(&writer); break;
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN: append_update_and_insert(&writer); break;
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
+  case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION: append_claim(&writer, true); break;
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: append_claim(&writer, false); break;
+  case EVD_OPERATION_UPDATE_BY_PARENT: append_update_by_parent(&writer); break;
+  case EVD_OPERATION_CLOSE_FINISHED: append_close_finished(&writer); break;
+  case EVD_OPERATION_DELETE:
+  case EVD_OPERATION_DELETE_ALL: append_delete(&writer); break;
+  case EVD_OPERATION_COUNT: break;
+  }
+}

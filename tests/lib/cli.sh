@@ -1,0 +1,269 @@
+# shellcheck shell=bash
+# The tests of the evdurable command on one engine: tests/cli-ENGINE.test source this, with the URL of a
+# database in EVDURABLE_URL. Each run has tables of its own.
+
+# shellcheck source=tests/lib/shelltest.sh
+. "$SRCDIR/tests/lib/shelltest.sh"
+
+command=$BUILDDIR/src/cli/evdurable
+export EVDURABLE_TABLE=cli_$$
+unset COLUMNS
+
+# gives STATUS COMMAND...: whether the command ends with this exit status.
+gives() {
+  local wanted=$1 status
+  shift
+  "$@"
+  status=$?
+  echo "(exit status $status)"
+  [ "$status" = "$wanted" ]
+}
+
+# prints PATTERN COMMAND...: whether the command succeeds, and what it prints is of this pattern.
+prints() {
+  local pattern=$1 output
+  shift
+  output=$("$@" 2>&1) || { echo "$output"; return 1; }
+  echo "$output"
+  # shellcheck disable=SC2053 # it is a pattern
+  [[ $output == $pattern ]]
+}
+
+# says PATTERN STATUS COMMAND...: whether the command ends with this status, a message of this pattern
+# on the standard error, and nothing on the standard output.
+says() {
+  local pattern=$1 wanted=$2 status
+  shift 2
+  "$@" >"$scratch/stdout" 2>"$scratch/stderr"
+  status=$?
+  cat "$scratch/stdout" "$scratch/stderr"
+  echo "(exit status $status)"
+  # shellcheck disable=SC2053
+  [ "$status" = "$wanted" ] && ! [ -s "$scratch/stdout" ] && [[ $(<"$scratch/stderr") == $pattern ]]
+}
+
+# executions N: so many, with all kinds of columns, as JSON lines in the order of their ids. Keys of
+# documents are in the order to which databases bring them.
+executions() {
+  local i id common='"sleepMsBeforeRun":5,"timeoutMs":1000,"areChildrenSequential":false' \
+    rest='"onChildrenFinishedProcessingStatus":"idle"' times='"createdAt":1700000000000,"updatedAt":1700000000009'
+  for ((i = 0; i < $1; i++)); do
+    printf -v id 'te_%06d' "$i"
+    case $((i % 3)) in
+      0) echo "{\"taskId\":\"paint\",\"executionId\":\"$id\",\"isSleepingTask\":false,\"retryOptions\":{\"maxDelayMs\":9,\"baseDelayMs\":7,\"maxAttempts\":3,\"delayMultiplier\":1.5},$common,\"input\":{\"é\":[null,true,-0.25]},\"status\":\"ready\",\"isFinished\":false,\"retryAttempts\":0,\"startAt\":1700000000000,\"activeChildrenCount\":0,$rest,\"closeStatus\":\"idle\",\"needsPromiseCancellation\":false,$times}" ;;
+      1) echo "{\"rootTaskId\":\"paint\",\"rootExecutionId\":\"te_000000\",\"parentTaskId\":\"paint\",\"parentExecutionId\":\"te_000000\",\"indexInParentChildren\":$i,\"isOnlyChildOfParent\":false,\"isFinalizeOfParent\":true,\"taskId\":\"dry\",\"executionId\":\"$id\",\"isSleepingTask\":false,\"retryOptions\":{\"maxAttempts\":0},$common,\"input\":\"it's\\\"\\\\\",\"executorId\":\"e1\",\"status\":\"failed\",\"isFinished\":true,\"runOutput\":[1],\"output\":\"out\",\"error\":{\"message\":\"no\",\"errorType\":\"generic\",\"isInternal\":false,\"isRetryable\":true},\"retryAttempts\":2,\"startAt\":1700000000001,\"startedAt\":1700000000002,\"expiresAt\":1700000000003,\"waitingForChildrenStartedAt\":4,\"waitingForFinalizeStartedAt\":5,\"finishedAt\":1700000000006,\"children\":[{\"taskId\":\"a\",\"executionId\":\"te_x\"}],\"activeChildrenCount\":1,\"onChildrenFinishedProcessingStatus\":\"processed\",\"onChildrenFinishedProcessingExpiresAt\":7,\"onChildrenFinishedProcessingFinishedAt\":8,\"finalize\":{\"taskId\":\"f\",\"executionId\":\"te_f\"},\"closeStatus\":\"closed\",\"closeExpiresAt\":1700000000007,\"closedAt\":1700000000008,\"needsPromiseCancellation\":true,$times}" ;;
+      2) echo "{\"taskId\":\"nap\",\"executionId\":\"$id\",\"isSleepingTask\":true,\"sleepingTaskUniqueId\":\"nap-$i\",\"retryOptions\":{\"maxAttempts\":0},$common,\"input\":null,\"status\":\"completed\",\"isFinished\":true,\"retryAttempts\":0,\"startAt\":1700000000000,\"finishedAt\":1700000000006,\"activeChildrenCount\":0,$rest,\"closeStatus\":\"closed\",\"closedAt\":1700000000008,\"needsPromiseCancellation\":false,$times}" ;;
+    esac
+  done
+}
+
+# same_executions FILE FILE: whether both have the same ones; databases write JSON with blanks or without.
+same_executions() {
+  diff <(tr -d ' ' <"$1") <(tr -d ' ' <"$2") | head -n 20
+  cmp -s <(tr -d ' ' <"$1") <(tr -d ' ' <"$2")
+}
+
+# Help and mistakes.
+
+commands_have_examples() {
+  local name
+  for name in migrate check stats list show enqueue import export prune doctor; do
+    "$command" --help | grep -q "^  $name " || { echo "$name is not in the help"; return 1; }
+    "$command" "$name" --help | grep -q "^  evdurable $name\|| evdurable $name" ||
+      { echo "$name has no example"; return 1; }
+  done
+}
+
+options_are_in_the_manual_and_the_completion() {
+  local name option
+  for name in migrate check stats list show enqueue import export prune doctor; do
+    for option in $("$command" "$name" --help | grep -oE '^  --[a-z-]+' | tr -d ' '); do
+      grep -qe "${option//-/\\\\-}" "$SRCDIR/docs/evdurable.1" || { echo "no $option in evdurable.1"; return 1; }
+      grep -qe "$option" "$SRCDIR/src/cli/evdurable.bash" || { echo "no $option completes"; return 1; }
+    done
+  done
+}
+
+test_mistakes() {
+  check "every command has help with examples" commands_have_examples
+  check "every option is in the manual, and completes" options_are_in_the_manual_and_the_completion
+  check "--version prints it" prints 'evdurable [0-9]*' "$command" --version
+  check "no command is a mistake" says 'evdurable: *' 2 "$command"
+  check "an unknown command is a mistake" says '*"paint"*' 2 "$command" paint
+  check "an unknown option is a mistake" says 'evdurable stats: *--paint*' 2 "$command" stats --paint
+  check "a word too many is a mistake" says '*"paint"*' 2 "$command" list paint
+  check "no URL is a mistake" says '*EVDURABLE_URL*' 2 env -u EVDURABLE_URL "$command" stats
+  check "a bad URL is a mistake" says '*url*' 2 "$command" stats --url ftp://x
+  check "a bad table name is a mistake" says '*identifier*' 2 "$command" stats --table 'a;b'
+  check "a bad duration is a mistake" says '*7d*' 2 "$command" prune --older-than 7years
+  check "a bad status is a mistake" says '*"asleep"*' 2 "$command" list --status ready,asleep
+  check "prune wants to be told an age" says '*--older-than*' 2 "$command" prune
+}
+
+# The walk of a new user.
+
+test_migration() {
+  check "check says that there is no table" gives 3 "$command" check
+  check "other commands say how to make it" says '*migrate up*' 1 "$command" enqueue paint
+  check "status says what is to be done" gives 3 "$command" migrate status
+  check "up makes the table" prints '*create table*done' "$command" migrate up
+  check "up again has nothing to do" prints 'nothing to do' "$command" migrate up
+  check "up says so in JSON" prints '{"steps":\[\]}' "$command" migrate up --json
+  check "status says that all is done" prints '*table_and_indexes*Z*' "$command" migrate status
+  check "status says so in JSON" prints '*"applied":true*"pendingSteps":\[\]}' \
+    "$command" migrate status --json
+  check "check finds nothing" prints 'all is well' "$command" check
+  check "check finds nothing in JSON" prints '{"good":true,"findings":\[\]}' "$command" check --json
+  check "doctor knows the version" doctor_works
+  check "sql prints the table" prints '*create table*_migrations*' "$command" migrate sql --strict
+  check "sql writes numbered files" prints "$scratch/0001_table_and_indexes.sql" \
+    "$command" migrate sql --write "$scratch"
+  check "sql writes over no file" says '*exists*' 1 "$command" migrate sql --write "$scratch"
+  check "sql needs no database" prints '*create table*' \
+    env -u EVDURABLE_URL "$command" migrate sql --engine mysql
+}
+
+doctor_works() {
+  local output
+  output=$("$command" doctor --json)
+  local status=$?
+  echo "$output"
+  { [ "$status" = 0 ] || [ "$status" = 3 ]; } && [[ $output == *'"version":"'[0-9]* ]]
+}
+
+enqueues() {
+  id=$("$command" enqueue paint --input '{"color":"red"}' --timeout 30s --delay 1h --max-attempts 2) ||
+    return
+  echo "$id"
+  [[ $id == te_* ]]
+}
+
+test_executions() {
+  check "enqueue prints the new id" enqueues
+  id=$("$command" list --json | sed -n 's/.*"executionId":"\([^"]*\)".*/\1/p')
+  check "list shows it" prints "*$id  paint  ready*" "$command" list --status active --task paint
+  check "list shows none of others" prints 'EXECUTION *[A-Z]' "$command" list --status finished
+  check "show prints it" prints '*"maxAttempts":*2}*"red"}*<--' "$command" show "$id"
+  check "show prints it in JSON" prints '{"execution":{*"tree":{*"children":\[\]}}' \
+    "$command" show --json "$id"
+  check "show says that there is no other" says '*te_none*' 3 "$command" show te_none
+  check "enqueue reads its input from a file" prints 'te_in' \
+    "$command" enqueue paint --id te_in --input @<(echo '[1, 2]')
+  check "enqueue refuses an id that is there" says '*execution_id already' 1 "$command" enqueue paint --id te_in
+  check "enqueue refuses what is no JSON" says '*input*' 1 "$command" enqueue paint --input '{color:red}'
+  check "enqueue stores sleeping executions" prints 'te_nap' \
+    "$command" enqueue nap --sleeping nap-x --id te_nap
+  check "stats counts them" prints '*"total":3*"ready":2,"running":1*"due":1*' "$command" stats --json
+  check "stats prints them" prints '*ready  * 2*total * 3*the oldest for*' "$command" stats
+  check "a full disk is an error" gives 1 to_full_disk "$command" list
+}
+
+to_full_disk() {
+  "$@" >/dev/full
+}
+
+# Moving executions.
+
+exports_what_it_imported() {
+  "$command" import "$scratch/in.jsonl" --table "$1" && "$command" export --table "$1" >"$scratch/out.jsonl" &&
+    same_executions "$scratch/in.jsonl" "$scratch/out.jsonl"
+}
+
+# Through a pipe, by way of another engine and back.
+goes_by_way_of() {
+  "$command" migrate up --url "$1" >/dev/null && "$command" migrate up --table "${EVDURABLE_TABLE}_b" >/dev/null &&
+    "$command" export --table "${EVDURABLE_TABLE}_a" | "$command" import --url "$1" &&
+    "$command" export --url "$1" | "$command" import --table "${EVDURABLE_TABLE}_b" &&
+    "$command" export --table "${EVDURABLE_TABLE}_b" >"$scratch/back.jsonl" &&
+    same_executions "$scratch/in.jsonl" "$scratch/back.jsonl"
+}
+
+test_moving() {
+  local a=${EVDURABLE_TABLE}_a
+  executions 3000 >"$scratch/in.jsonl"
+  "$command" migrate up --table "$a" >/dev/null
+  check "export gives what import got" exports_what_it_imported "$a"
+  check "import again names a line that is there" says 'evdurable: *in.jsonl:[0-9]*:*' 1 fails_quietly "$a"
+  check "import --skip-duplicates passes over them" prints '0 imported, 3000 there already*' \
+    "$command" import --skip-duplicates --table "$a" "$scratch/in.jsonl"
+  check "import --keep-going stores what it can" keeps_going
+  check "export takes filters" prints '1000' count_exported --table "$a" --status failed,cancelled \
+    --task dry --older-than 1d --newer-than 1500w --parent te_000000 --root te_000000 --executor e1
+  check "executions go to another engine and back" goes_by_way_of "$1"
+  check "executions go through the framework's shape" by_the_framework
+}
+
+fails_quietly() {
+  "$command" import --table "$1" "$scratch/in.jsonl" >/dev/null
+}
+
+keeps_going() {
+  local status table=${EVDURABLE_TABLE}_k
+  sed '3s/completed/asleep/; 7s/"taskId":"paint",//; 2000s/}$//' "$scratch/in.jsonl" >"$scratch/bad.jsonl"
+  "$command" migrate up --table "$table" >/dev/null
+  "$command" import --keep-going --table "$table" "$scratch/bad.jsonl" >"$scratch/log" 2>&1
+  status=$?
+  cat "$scratch/log"
+  [ "$status" = 1 ] && grep -q 'bad.jsonl:3: .*status' "$scratch/log" &&
+    grep -q 'bad.jsonl:7: .*task' "$scratch/log" && grep -q 'bad.jsonl:2000: ' "$scratch/log" &&
+    grep -q '^2997 imported, 3 failed' "$scratch/log"
+}
+
+count_exported() {
+  "$command" export "$@" | grep -c .
+}
+
+by_the_framework() {
+  local table=${EVDURABLE_TABLE}_f
+  "$command" migrate up --framework --table "$table" >/dev/null && "$command" check --table "$table" &&
+    exports_what_it_imported "$table"
+}
+
+# Pruning. Of the executions of te_000000, which is not closed, none may go.
+
+prunes() {
+  local table=${EVDURABLE_TABLE}_b
+  "$command" prune --older-than 1d --dry-run --table "$table"
+  [ "$("$command" prune --older-than 1d --dry-run --table "$table" --json)" = '{"prunable":1000}' ] &&
+    [ "$("$command" prune --older-than 1d --table "$table" --batch 300 --limit 400)" = '400 deleted' ] &&
+    [ "$("$command" prune --older-than 1d --table "$table" --batch 77 --json)" = '{"deleted":600}' ] &&
+    [ "$("$command" prune --older-than 1d --table "$table" --json)" = '{"deleted":0}' ] &&
+    [ "$(count_exported --table "$table" --task nap)" = 0 ] &&
+    [ "$(count_exported --table "$table" --task dry)" = 1000 ]
+}
+
+prunes_nothing_young() {
+  [ "$("$command" prune --older-than 1500w --dry-run --json --table "${EVDURABLE_TABLE}_a")" = '{"prunable":0}' ]
+}
+
+trees_are_drawn() {
+  "$command" show te_000001 --table "${EVDURABLE_TABLE}_a" --nodes 4 >"$scratch/tree"
+  cat "$scratch/tree"
+  grep -q '^te_000000  paint  ready' "$scratch/tree" &&
+    grep -q '^├─ te_000001  dry  failed  finalize  <--' "$scratch/tree" &&
+    grep -q '^└─ \.\.\. (997 more)' "$scratch/tree"
+}
+
+strictness_is_checked() {
+  local table=${EVDURABLE_TABLE}_a
+  [ "$("$command" migrate up --strict --table "$table" --json | grep -c 'add trigger')" = 1 ] &&
+    [ "$("$command" migrate up --strict --table "$table")" = 'nothing to do' ] &&
+    [ "$("$command" migrate up --no-strict --table "$table" | tail -n 1)" = 'done' ]
+}
+
+test_pruning() {
+  check "prune deletes what is closed, and whose tree is" prunes
+  check "prune leaves what is young" prunes_nothing_young
+  check "show draws the tree" trees_are_drawn
+  check "the trigger of strict transitions comes and goes" strictness_is_checked
+}
+
+# cli_tests OTHER: all of them; OTHER is the URL of another engine's database.
+cli_tests() {
+  plan 53
+  test_mistakes
+  test_migration
+  test_executions
+  test_moving "$1"
+  test_pruning
+}

@@ -1,0 +1,314 @@
+/* The pool of connections, with an engine that only pretends. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <ev.h>
+#include <utlist.h>
+
+#include "engine/clock.h"
+#include "engine/pool.h"
+#include "model/error.h"
+#include "support/check.h"
+
+enum { ATTEMPTS_MAX = 64 };
+
+/* A connection of the pretended engine. */
+struct pretended {
+  struct pool_connection link; /* first */
+  struct pretended *prev, *next;
+};
+
+/* The pretended engine. */
+static struct {
+  struct ev_loop *loop;
+  struct pool *pool;
+  struct pretended *connections;
+  int count, opened, failed, grew, troubles;
+  bool closed;
+  bool answers;                  /* connections become ready at once */
+  bool refuses;                  /* they are lost at once */
+  double attempts[ATTEMPTS_MAX]; /* when each began */
+  struct ev_timer answer;
+} engine;
+
+static struct pool_connection *on_connect(void *owner, evd_error *error) {
+  struct pretended *connection = calloc(1, sizeof *connection);
+  DL_APPEND(engine.connections, connection);
+  engine.count++;
+  if (engine.opened < ATTEMPTS_MAX)
+    engine.attempts[engine.opened] = clock_seconds();
+  engine.opened++;
+  ev_feed_event(engine.loop, &engine.answer, EV_TIMER);
+  return &connection->link;
+}
+
+/* Answers what is connecting. */
+static void on_answer(struct ev_loop *loop, ev_timer *timer, int events) {
+  struct pretended *connection;
+  DL_FOREACH (engine.connections, connection) {
+    evd_error error;
+    if (connection->link.state == POOL_CONNECTING && engine.refuses) {
+      error_set(&error, EVD_EUNAVAILABLE, "", "refused");
+      pool_connection_lost(&connection->link, &error);
+    } else if (connection->link.state == POOL_CONNECTING && engine.answers) {
+      pool_connection_ready(&connection->link);
+    }
+  }
+}
+
+static void on_send(struct pool_connection *link, struct batch *batch) {
+  batch->owner = link;
+}
+
+static void on_fail(struct pool_connection *link, const evd_error *error) {
+  engine.failed++;
+}
+
+static void on_close(struct pool_connection *link) {
+  struct pretended *connection = (struct pretended *)link;
+  assert_int_equal(link->in_flight, 0);
+  pool_connection_closed(link);
+  DL_DELETE(engine.connections, connection);
+  engine.count--;
+  free(connection);
+}
+
+static void on_grew(void *owner) {
+  engine.grew++;
+}
+
+static void on_trouble(void *owner, const evd_error *error) {
+  engine.troubles++;
+}
+
+static void on_closed(void *owner) {
+  engine.closed = true;
+}
+
+static void start(struct pool_config config) {
+  struct pool_callbacks callbacks = {on_connect, on_send,    on_fail,   on_close,
+                                     on_grew,    on_trouble, on_closed, NULL};
+  memset(&engine, 0, sizeof engine);
+  engine.loop = ev_loop_new(EVFLAG_AUTO);
+  engine.answers = true;
+  ev_init(&engine.answer, on_answer);
+  config.loop = engine.loop;
+  config.backoff_min = config.backoff_min > 0 ? config.backoff_min : 0.01;
+  config.backoff_max = config.backoff_max > 0 ? config.backoff_max : 0.01;
+  engine.pool = pool_new(&config, &callbacks);
+  assert_non_null(engine.pool);
+  pool_start(engine.pool);
+}
+
+static void end_run(struct ev_loop *loop, ev_timer *timer, int events) {
+  ev_break(loop, EVBREAK_ONE);
+}
+
+static void run_for(double seconds) {
+  ev_timer timer;
+  ev_now_update(engine.loop);
+  ev_timer_init(&timer, end_run, seconds, 0);
+  ev_timer_start(engine.loop, &timer);
+  ev_run(engine.loop, 0);
+  ev_timer_stop(engine.loop, &timer);
+}
+
+static void end(void) {
+  if (!engine.closed)
+    pool_close(engine.pool, true);
+  ev_run(engine.loop, 0);
+  assert_true(engine.closed);
+  assert_int_equal(engine.count, 0);
+  pool_free(engine.pool);
+  ev_loop_destroy(engine.loop);
+}
+
+static struct engine_stats stats(void) {
+  struct engine_stats figures = {0};
+  pool_stats(engine.pool, &figures);
+  return figures;
+}
+
+static void the_least_number_of_connections_is_opened_and_kept(void **state) {
+  start((struct pool_config){.min = 3, .max = 5, .depth = 2, .idle_timeout = 0.02});
+  assert_int_equal(pool_capacity(engine.pool), 0);
+  run_for(0.1);
+  assert_int_equal(engine.count, 3);
+  assert_int_equal(engine.grew, 3);
+  assert_int_equal(pool_capacity(engine.pool), 6);
+  assert_int_equal(stats().connections, 3);
+  end();
+}
+
+static void an_idle_pool_does_not_keep_the_loop_alive(void **state) {
+  start((struct pool_config){.min = 2, .max = 2, .depth = 1, .idle_timeout = 60, .max_age = 60});
+  ev_run(engine.loop, 0);
+  run_for(0.02);
+  assert_int_equal(engine.count, 2);
+  ev_run(engine.loop, 0);
+  struct batch batch = {0};
+  pool_submit(engine.pool, &batch);
+  run_for(0.02);
+  pool_batch_done(batch.owner);
+  ev_run(engine.loop, 0);
+  end();
+}
+
+static void more_are_opened_while_batches_queue_and_closed_when_idle(void **state) {
+  start((struct pool_config){.min = 1, .max = 3, .depth = 4, .idle_timeout = 0.05});
+  run_for(0.02);
+  assert_int_equal(engine.count, 1);
+  struct batch batches[12] = {{0}};
+  for (int i = 0; i < 12; i++) {
+    assert_true(pool_capacity(engine.pool) > 0);
+    pool_submit(engine.pool, &batches[i]);
+    run_for(0.005);
+  }
+  assert_int_equal(engine.count, 3);
+  assert_int_equal(pool_capacity(engine.pool), 0);
+  struct pretended *connection;
+  DL_FOREACH (engine.connections, connection)
+    assert_int_equal(connection->link.in_flight, 4);
+  for (int i = 0; i < 12; i++)
+    pool_batch_done(batches[i].owner);
+  run_for(0.3);
+  assert_int_equal(engine.count, 1);
+  assert_int_equal(engine.failed, 0);
+  end();
+}
+
+static void an_old_connection_is_replaced_before_it_goes(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1, .max_age = 0.05});
+  run_for(0.02);
+  for (int i = 0; i < 200; i++) {
+    run_for(0.001);
+    assert_true(pool_capacity(engine.pool) > 0);
+    assert_true(engine.count <= 2);
+  }
+  expect(engine.opened >= 3, "%d connections in four lives", engine.opened);
+  assert_int_equal(stats().reconnections, 0);
+  end();
+}
+
+static void a_batch_is_finished_before_its_old_connection_goes(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1, .max_age = 0.02});
+  run_for(0.01);
+  struct batch batch = {0};
+  pool_submit(engine.pool, &batch);
+  struct pool_connection *old = batch.owner;
+  run_for(0.1);
+  assert_int_equal(old->state, POOL_DRAINING);
+  assert_int_equal(old->in_flight, 1);
+  pool_batch_done(old);
+  run_for(0.01);
+  end();
+}
+
+static void a_lost_connection_is_replaced(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1});
+  run_for(0.01);
+  struct batch batch = {0};
+  pool_submit(engine.pool, &batch);
+  evd_error error;
+  error_set(&error, EVD_EUNAVAILABLE, "", "cut");
+  pool_connection_lost(batch.owner, &error);
+  assert_int_equal(pool_capacity(engine.pool), 0);
+  assert_string_equal(pool_trouble(engine.pool)->message, "cut");
+  run_for(0.1);
+  assert_int_equal(pool_capacity(engine.pool), 1);
+  assert_null(pool_trouble(engine.pool));
+  assert_int_equal(stats().reconnections, 1);
+  end();
+}
+
+static void attempts_come_at_growing_intervals_one_at_a_time(void **state) {
+  start((struct pool_config){
+      .min = 3, .max = 3, .depth = 1, .backoff_min = 0.02, .backoff_max = 0.16});
+  engine.refuses = true;
+  run_for(1);
+  expect(engine.opened >= 7 && engine.opened <= 20, "%d attempts", engine.opened);
+  assert_int_equal(engine.troubles, engine.opened);
+  for (int i = 1; i < engine.opened; i++) {
+    double most = 0.02 * (1 << (i < 4 ? i - 1 : 3));
+    double pause = engine.attempts[i] - engine.attempts[i - 1];
+    expect(pause >= most * 0.45, "pause %d was %g s, of at most %g", i, pause, most);
+  }
+  engine.refuses = false;
+  run_for(0.4);
+  assert_int_equal(engine.count, 3);
+  end();
+}
+
+static void connecting_takes_no_longer_than_it_may(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1, .connect_timeout = 0.03});
+  engine.answers = false;
+  run_for(0.3);
+  expect(engine.opened >= 3, "%d attempts", engine.opened);
+  assert_true(engine.count <= 1);
+  assert_non_null(strstr(pool_trouble(engine.pool)->message, "longer than"));
+  end();
+}
+
+static void closing_waits_for_what_is_under_way(void **state) {
+  start((struct pool_config){.min = 2, .max = 2, .depth = 1});
+  run_for(0.01);
+  struct batch batch = {0};
+  pool_submit(engine.pool, &batch);
+  pool_close(engine.pool, false);
+  run_for(0.05);
+  assert_false(engine.closed);
+  assert_int_equal(engine.count, 1);
+  pool_batch_done(batch.owner);
+  ev_run(engine.loop, 0);
+  assert_true(engine.closed);
+  assert_int_equal(engine.failed, 1); /* the idle one */
+  end();
+}
+
+static void aborting_fails_what_is_under_way(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 2});
+  run_for(0.01);
+  struct batch batches[2] = {{0}};
+  pool_submit(engine.pool, &batches[0]);
+  pool_submit(engine.pool, &batches[1]);
+  pool_close(engine.pool, false);
+  run_for(0.01);
+  pool_close(engine.pool, true);
+  ev_run(engine.loop, 0);
+  assert_true(engine.closed);
+  assert_int_equal(engine.failed, 1);
+  end();
+}
+
+static void a_retired_connection_takes_no_more(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 2});
+  run_for(0.01);
+  struct batch batch = {0};
+  pool_submit(engine.pool, &batch);
+  pool_connection_retire(batch.owner);
+  assert_int_equal(pool_capacity(engine.pool), 0);
+  run_for(0.05);
+  assert_int_equal(pool_capacity(engine.pool), 2);
+  assert_int_equal(engine.count, 2);
+  pool_batch_done(batch.owner);
+  run_for(0.01);
+  assert_int_equal(engine.count, 1);
+  end();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_least_number_of_connections_is_opened_and_kept),
+      cmocka_unit_test(an_idle_pool_does_not_keep_the_loop_alive),
+      cmocka_unit_test(more_are_opened_while_batches_queue_and_closed_when_idle),
+      cmocka_unit_test(an_old_connection_is_replaced_before_it_goes),
+      cmocka_unit_test(a_batch_is_finished_before_its_old_connection_goes),
+      cmocka_unit_test(a_lost_connection_is_replaced),
+      cmocka_unit_test(attempts_come_at_growing_intervals_one_at_a_time),
+      cmocka_unit_test(connecting_takes_no_longer_than_it_may),
+      cmocka_unit_test(closing_waits_for_what_is_under_way),
+      cmocka_unit_test(aborting_fails_what_is_under_way),
+      cmocka_unit_test(a_retired_connection_takes_no_more),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

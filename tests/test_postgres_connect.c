@@ -1,0 +1,290 @@
+/* URLs, and how PostgreSQL is reached, or not. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "engine/postgres/targets.h"
+#include "engine/postgres/url.h"
+#include "support/await.h"
+#include "support/check.h"
+#include "support/postgres_server.h"
+#include "support/sample.h"
+
+/* URLs. */
+
+static void our_options_are_taken_out_of_a_url(void **state) {
+  struct postgres_url url;
+  assert_int_equal(
+      postgres_url_parse("postgresql://ann:pw@h1:1,h2:2/db?pool_min=2&sslmode=require&pool_max=9"
+                         "&prepare=off&isolation=serializable&replica=postgresql%3A%2F%2Fr%2Fdb"
+                         "&connect_timeout=3",
+                         &url, NULL),
+      EVD_OK);
+  assert_int_equal(url.pool_min, 2);
+  assert_int_equal(url.pool_max, 9);
+  assert_false(url.prepare);
+  assert_string_equal(url.isolation, "serializable");
+  assert_string_equal(url.replica, "postgresql://r/db");
+  assert_string_equal(postgres_url_value(&url, "host"), "h1,h2");
+  assert_string_equal(postgres_url_value(&url, "port"), "1,2");
+  assert_string_equal(postgres_url_value(&url, "sslmode"), "require");
+  assert_string_equal(postgres_url_value(&url, "connect_timeout"), "3");
+  postgres_url_free(&url);
+}
+
+static void our_options_are_taken_out_of_a_keyword_string(void **state) {
+  struct postgres_url url;
+  assert_int_equal(
+      postgres_url_parse("host = '/tmp/a b' pool_max= '7'  password='it\\'s pool_min=3' "
+                         "statement_timeout = 250 dbname=db",
+                         &url, NULL),
+      EVD_OK);
+  assert_int_equal(url.pool_max, 7);
+  assert_int_equal(url.pool_min, 1);
+  assert_int_equal(url.statement_timeout_ms, 250);
+  assert_string_equal(postgres_url_value(&url, "host"), "/tmp/a b");
+  assert_string_equal(postgres_url_value(&url, "password"), "it's pool_min=3");
+  assert_string_equal(postgres_url_value(&url, "dbname"), "db");
+  postgres_url_free(&url);
+}
+
+static void urls_are_told_from_those_of_others(void **state) {
+  static const char *const ours[] = {"postgresql://", "postgres://h/d", "host=h", "dbname = d",
+                                     "pool_max=3 host=h"};
+  static const char *const others[] = {"sqlite:a=b", "mysql://h/d?a=b", "file:a?b=c", "",
+                                       "=",          "postgresql:h"};
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+    expect(postgres_url_accepts(ours[i]), "%s is ours", ours[i]);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    expect(!postgres_url_accepts(others[i]), "%s is not ours", others[i]);
+}
+
+static void a_bad_url_is_refused_without_telling_its_password(void **state) {
+  static const struct {
+    const char *url, *says;
+  } cases[] = {
+      {"postgresql://u:secret@h/d?pool_max=0", "pool_max"},
+      {"postgresql://u:secret@h/d?pool_max=4x", "pool_max"},
+      {"postgresql://u:secret@h/d?pool_max=", "pool_max"},
+      {"postgresql://u:secret@h/d?pool_min=5&pool_max=4", "pool_min"},
+      {"postgresql://u:secret@h/d?prepare=maybe", "prepare"},
+      {"postgresql://u:secret@h/d?isolation=none", "isolation"},
+      {"postgresql://u:secret@h/d?replica=%zz", "replica"},
+      {"postgresql://u:secret@h/d?nonsense=1", "nonsense"},
+      {"postgresql://u:secret@[h/d", "IPv6"},
+      {"postgresql://u:secret@h:x:y/d", "port"},
+      {"postgresql://u:secret@h:1,i:65536/d", "port"},
+      {"host=h password='secret", "unterminated"},
+      {"host=h password=secret nonsense=1", "nonsense"},
+      {"host=h password=secret pool_max", "pool_max"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct postgres_url url;
+    evd_error error;
+    expect(postgres_url_parse(cases[i].url, &url, &error) == EVD_EINVAL, "%s", cases[i].url);
+    assert_string_equal(error.field, "url");
+    expect(strstr(error.message, cases[i].says) != NULL, "%s: %s", cases[i].url, error.message);
+    expect(strstr(error.message, "secret") == NULL, "%s: %s", cases[i].url, error.message);
+  }
+}
+
+static void what_a_pooler_cannot_do_is_refused(void **state) {
+  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+  evd_error error = await_error(
+      evd_storage_open(loop, "postgresql://h/d?prepare=off&isolation=serializable", NULL),
+      EVD_EINVAL);
+  expect(strstr(error.message, "prepare=off") != NULL, "%s", error.message);
+  release_kept();
+  ev_loop_destroy(loop);
+}
+
+/* Targets. */
+
+static void each_address_of_each_host_is_a_target(void **state) {
+  struct targets targets;
+  struct buffer complaints = {0};
+  assert_true(targets_init(&targets, "127.0.0.1,/tmp,no.such.host.invalid", NULL, "1,2,3"));
+  assert_true(targets_resolve(&targets, &complaints));
+  assert_int_equal(targets.count, 2);
+  assert_string_equal(targets.list[0].address, "127.0.0.1");
+  assert_string_equal(targets.list[0].port, "1");
+  assert_string_equal(targets.list[1].host, "/tmp");
+  assert_null(targets.list[1].address);
+  assert_string_equal(targets.list[1].port, "2");
+  assert_non_null(strstr(complaints.text, "no.such.host.invalid"));
+  buffer_free(&complaints);
+  targets_free(&targets);
+}
+
+static void lists_that_do_not_fit_are_left_to_libpq(void **state) {
+  struct targets targets;
+  struct buffer complaints = {0};
+  assert_true(targets_init(&targets, "a,b", NULL, "1,2,3"));
+  assert_true(targets_resolve(&targets, &complaints));
+  assert_int_equal(targets.count, 1);
+  assert_string_equal(targets.list[0].host, "a,b");
+  assert_string_equal(targets.list[0].port, "1,2,3");
+  targets_free(&targets);
+}
+
+/* Reaching a server. */
+
+/* A socket on loopback, on a port that nobody else has. */
+static int loopback_socket(int *port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+  *port = ntohs(address.sin_port);
+  return fd;
+}
+
+static void count_tick(struct ev_loop *loop, ev_timer *timer, int events) {
+  ++*(int *)timer->data;
+}
+
+/* Opening fails within so many seconds, and says this; the loop runs on meanwhile. */
+static void expect_unreachable(const char *url, const char *says, double seconds) {
+  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+  int ticks = 0;
+  ev_timer timer;
+  ev_timer_init(&timer, count_tick, 0.01, 0.01);
+  timer.data = &ticks;
+  ev_timer_start(loop, &timer);
+  double start = ev_time();
+  evd_error error = await_error(evd_storage_open(loop, url, NULL), EVD_EUNAVAILABLE);
+  double took = ev_time() - start;
+  ev_timer_stop(loop, &timer);
+  expect(strstr(error.message, says) != NULL, "%s: %s", url, error.message);
+  expect(took < seconds, "%s took %g s", url, took);
+  expect(ticks + 1 >= took / 0.01 / 4, "%d ticks in %g s", ticks, took);
+  assert_true(error.retryable);
+  release_kept();
+  ev_run(loop, 0); /* returns: nothing keeps it */
+  ev_loop_destroy(loop);
+}
+
+static void a_port_where_nobody_listens_is_named(void **state) {
+  int port;
+  int fd = loopback_socket(&port);
+  expect_unreachable(text("postgresql://127.0.0.1:%d/d", port), text("port %d", port), 2);
+  close(fd);
+}
+
+static void a_host_that_does_not_exist_is_named(void **state) {
+  expect_unreachable("postgresql://no.such.host.invalid/d", "no.such.host.invalid", 15);
+}
+
+static void a_server_that_does_not_answer_is_given_up(void **state) {
+  int port;
+  int fd = loopback_socket(&port);
+  listen(fd, 8);
+  expect_unreachable(text("postgresql://127.0.0.1:%d/d?connect_timeout=1", port),
+                     "does not answer within 1 s", 4);
+  close(fd);
+}
+
+/* "host:port" of the tests' server. */
+static const char *server_address(void) {
+  const char *at = strchr(getenv("EVD_TEST_POSTGRES_URL"), '@');
+  return text("%.*s", (int)strcspn(at + 1, "/"), at + 1);
+}
+
+/* The URL of a new database with other hosts in place of its own. */
+static const char *url_with_hosts(const char *hosts) {
+  const char *url = postgres_database();
+  const char *at = strchr(url, '@');
+  return text("%.*s%s%s", (int)(at + 1 - url), url, hosts, strchr(at, '/'));
+}
+
+static void expect_reachable(const char *url) {
+  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+  evd_options options = {.schema = EVD_SCHEMA_CREATE};
+  evd_storage *storage = await_storage(evd_storage_open(loop, url, &options));
+  evd_execution row = sample_execution("te_1");
+  await_ok(evd_insert(storage, &row, 1));
+  expect_row(await_row(evd_get(storage, "te_1", NULL)), &row);
+  await_ok(evd_storage_close(storage, -1));
+  ev_loop_destroy(loop);
+  postgres_drop_databases();
+  release_kept();
+}
+
+static void the_next_host_is_tried_when_one_refuses(void **state) {
+  needs_postgres();
+  int port;
+  int fd = loopback_socket(&port);
+  expect_reachable(url_with_hosts(text("127.0.0.1:%d,%s", port, server_address())));
+  close(fd);
+}
+
+static void the_next_host_is_tried_when_one_does_not_answer(void **state) {
+  needs_postgres();
+  int port;
+  int fd = loopback_socket(&port);
+  listen(fd, 8);
+  expect_reachable(postgres_url_with(
+      url_with_hosts(text("127.0.0.1:%d,%s", port, server_address())), "connect_timeout=1"));
+  close(fd);
+}
+
+static void names_are_resolved(void **state) {
+  needs_postgres();
+  const char *port = strrchr(server_address(), ':');
+  expect_reachable(url_with_hosts(text("localhost%s", port)));
+}
+
+static void a_keyword_string_opens_a_storage(void **state) {
+  needs_postgres();
+  struct postgres_url url;
+  assert_int_equal(postgres_url_parse(postgres_database(), &url, NULL), EVD_OK);
+  const char *password = postgres_url_value(&url, "password");
+  const char *keywords = text("host=%s port=%s dbname=%s user=%s password='%s' pool_max=2",
+                              postgres_url_value(&url, "host"), postgres_url_value(&url, "port"),
+                              postgres_url_value(&url, "dbname"), postgres_url_value(&url, "user"),
+                              password != NULL ? password : "");
+  postgres_url_free(&url);
+  expect_reachable(keywords);
+}
+
+static void the_attributes_of_the_session_are_heeded(void **state) {
+  needs_postgres();
+  expect_reachable(postgres_url_with(postgres_database(), "target_session_attrs=read-write"));
+  expect_reachable(postgres_url_with(postgres_database(), "target_session_attrs=prefer-standby"));
+  expect_unreachable(postgres_url_with(postgres_database(), "target_session_attrs=standby"),
+                     "standby", 5);
+  postgres_drop_databases();
+}
+
+static void a_database_that_does_not_exist_is_named(void **state) {
+  needs_postgres();
+  const char *url = getenv("EVD_TEST_POSTGRES_URL");
+  expect_unreachable(text("%.*s/no_such_db", (int)(strrchr(url, '/') - url), url), "no_such_db", 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(our_options_are_taken_out_of_a_url),
+      cmocka_unit_test(our_options_are_taken_out_of_a_keyword_string),
+      cmocka_unit_test(urls_are_told_from_those_of_others),
+      cmocka_unit_test(a_bad_url_is_refused_without_telling_its_password),
+      cmocka_unit_test(what_a_pooler_cannot_do_is_refused),
+      cmocka_unit_test(each_address_of_each_host_is_a_target),
+      cmocka_unit_test(lists_that_do_not_fit_are_left_to_libpq),
+      cmocka_unit_test(a_port_where_nobody_listens_is_named),
+      cmocka_unit_test(a_host_that_does_not_exist_is_named),
+      cmocka_unit_test(a_server_that_does_not_answer_is_given_up),
+      cmocka_unit_test(the_next_host_is_tried_when_one_refuses),
+      cmocka_unit_test(the_next_host_is_tried_when_one_does_not_answer),
+      cmocka_unit_test(names_are_resolved),
+      cmocka_unit_test(a_keyword_string_opens_a_storage),
+      cmocka_unit_test(the_attributes_of_the_session_are_heeded),
+      cmocka_unit_test(a_database_that_does_not_exist_is_named),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

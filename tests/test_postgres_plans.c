@@ -1,0 +1,268 @@
+/*
+ * How PostgreSQL runs each statement on a table of a million rows, most of them finished: by which
+ * index, and never by reading the table, whatever it knows of the table: nothing, what was true when
+ * the table was small or when no row was active, or what is true. On our own table and, smaller, on
+ * one as the framework makes it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <libpq-fe.h>
+
+#include "engine/postgres/encode.h"
+#include "engine/postgres/flight.h"
+#include "sql/postgres.h"
+#include "sql/schema.h"
+#include "support/check.h"
+#include "support/postgres_server.h"
+
+enum { BATCH = 128 };
+
+/* A request of the framework's, and the index that shall find its rows. */
+struct plan {
+  struct request request;
+  const char *own;       /* the index's suffix on our own table */
+  const char *framework; /* and on the framework's */
+};
+
+static evd_changes changes;
+static evd_execution child;
+
+#define BY_ID "pkey", "execution_id"
+#define BY_UNIQUE_ID "sleeping_task_unique_id", "sleeping_task_unique_id"
+#define BY_PARENT "parent", "parent_execution_id_is_finished"
+
+static const struct plan plans[] = {
+    {{.operation = EVD_OPERATION_GET}, BY_ID},
+    {{.operation = EVD_OPERATION_GET, .filter = {EVD_STATUS_RUNNING, EVD_NO, EVD_NO}}, BY_ID},
+    {{.operation = EVD_OPERATION_GET, .filter = {EVD_STATUS_COMPLETED, EVD_NO, EVD_YES}}, BY_ID},
+    {{.operation = EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID}, BY_UNIQUE_ID},
+    {{.operation = EVD_OPERATION_GET_BY_PARENT}, BY_PARENT},
+    {{.operation = EVD_OPERATION_UPDATE}, BY_ID},
+    {{.operation = EVD_OPERATION_UPDATE, .filter = {EVD_STATUS_READY, EVD_YES, EVD_YES}}, BY_ID},
+    {{.operation = EVD_OPERATION_UPDATE, .filter = {EVD_STATUS_RUNNING, EVD_NO, EVD_NO}}, BY_ID},
+    {{.operation = EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN,
+      .filter = {.status = EVD_STATUS_RUNNING},
+      .executions = &child,
+      .execution_count = 1},
+     BY_ID},
+    {{.operation = EVD_OPERATION_CLAIM_BY_START_AT, .status = EVD_STATUS_READY},
+     "ready",
+     "status_start_at"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
+      .status = EVD_STATUS_WAITING_FOR_CHILDREN,
+      .ocfp_status = EVD_OCFP_IDLE},
+     "children_finished",
+     "status_ocfp_status_acc_updated_at"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_CLOSE_STATUS, .close_status = EVD_CLOSE_READY},
+     "close_ready",
+     "close_status_updated_at"},
+    {{.operation = EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, .status = EVD_STATUS_RUNNING},
+     "running",
+     "status_is_sleeping_task_expires_at"},
+    {{.operation = EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, .status = EVD_STATUS_RUNNING, .flag = true},
+     "running",
+     "status_is_sleeping_task_expires_at"},
+    {{.operation = EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT},
+     "ocfp_expires_at",
+     "on_ocfp_expires_at"},
+    {{.operation = EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT},
+     "close_expires_at",
+     "close_expires_at"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_CANCELLATION, .flag = true},
+     "cancellation",
+     "executor_id_npc_updated_at"},
+    {{.operation = EVD_OPERATION_UPDATE_BY_PARENT, .flag = false}, BY_PARENT},
+    {{.operation = EVD_OPERATION_UPDATE_BY_PARENT, .flag = true}, BY_PARENT},
+    {{.operation = EVD_OPERATION_CLOSE_FINISHED, .flag = true, .close_status = EVD_CLOSE_IDLE},
+     "finished",
+     "is_finished_close_status_updated_at"},
+    {{.operation = EVD_OPERATION_DELETE}, BY_ID},
+};
+
+enum { PLANS = sizeof plans / sizeof *plans };
+
+/* The table under test. */
+static struct {
+  PGconn *pg;
+  struct postgres_table table;
+  bool framework_shape;
+  int rows;
+} test;
+
+static void run(const char *sql) {
+  PGresult *result = PQexec(test.pg, sql);
+  ExecStatusType status = PQresultStatus(result);
+  expect(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%.200s: %s", sql,
+         PQerrorMessage(test.pg));
+  PQclear(result);
+}
+
+static void make_table(bool framework_shape, int rows) {
+  struct table_name name;
+  assert_int_equal(table_name_parse("t", &name, NULL), EVD_OK);
+  test.framework_shape = framework_shape;
+  test.rows = rows;
+  postgres_table_init(&test.table, &name);
+  struct buffer sql = {0};
+  schema_create_table(&sql, DIALECT_POSTGRES, &name, framework_shape);
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(framework_shape, &count);
+  for (size_t i = 0; i < count; i++) {
+    buffer_append(&sql, ";");
+    schema_create_index(&sql, DIALECT_POSTGRES, &name, framework_shape, &indexes[i]);
+  }
+  run("drop table if exists t");
+  run(sql.text);
+  buffer_free(&sql);
+  run("alter table t set (autovacuum_enabled = false)");
+  for (int column = 0; framework_shape && column < EVD_COLUMN_COUNT; column++) {
+    enum { JSON = 114, TEXT = 25 };
+    const struct postgres_type *type = test.table.types[column];
+    bool is_text = column == evd_column_input || column == evd_column_output ||
+                   column == evd_column_run_output;
+    if (type->format == POSTGRES_JSONB)
+      test.table.types[column] = postgres_type_for((evd_column)column, is_text ? TEXT : JSON);
+  }
+}
+
+/* Inserts rows from first to last; active ones, or finished and, but for one in 2,000, closed. */
+static void fill(const char *kind, int first, int last) {
+  bool active = strcmp(kind, "active") == 0;
+  const char *status =
+      active ? "(array['ready', 'running', 'waiting_for_children'])[1 + i % 3]" : "'completed'";
+  const char *closed = active ? "'idle'"
+                              : "case when i % 2000 = 0 then 'idle' when i % 2000 = 1 then 'ready' "
+                                "else 'closed' end";
+  run(text(
+      "insert into t (task_id, execution_id, is_sleeping_task, sleeping_task_unique_id, "
+      "retry_options, sleep_ms_before_run, timeout_ms, are_children_sequential, input, status, "
+      "is_finished, retry_attempts, start_at, expires_at, active_children_count, "
+      "on_children_finished_processing_status, "
+      "close_status, needs_promise_cancellation, created_at, updated_at, executor_id, "
+      "parent_execution_id, parent_task_id, index_in_parent_children, "
+      "is_only_child_of_parent, is_finalize_of_parent) "
+      "select 'task', 'te_' || lpad(i::text, 9, '0'), i %% 50 = 0, "
+      "case when i %% 50 = 0 then 'unique_' || i end, '{}', 0, 1000, false, '{}', %s, %s, 0, i, "
+      "case when i %% 3 = 1 and %s then i end, "
+      "0, 'idle', %s, i %% 1000 = 7, i, i, 'executor_' || i %% 10, "
+      "case when i %% 10 = 0 then 'te_' || lpad((i / 100)::text, 9, '0') end, "
+      "case when i %% 10 = 0 then 'task' end, 0, false, false from generate_series(%d, %d) as i",
+      status, active ? "false" : "true", active ? "true" : "false", closed, first, last));
+}
+
+/* The plan of the statement that a batch of such requests takes, with its very parameters. */
+static char *explain(const struct request *request) {
+  struct request requests[BATCH];
+  struct request *pointers[BATCH];
+  evd_execution children[BATCH];
+  for (int i = 0; i < BATCH; i++) {
+    requests[i] = *request;
+    requests[i].id = request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION
+                         ? "executor_7"
+                         : text("te_%09d", (int)((long)i * 7919 % test.rows));
+    requests[i].changes = &changes;
+    requests[i].limit = 100;
+    requests[i].before = test.rows;
+    children[i] = child;
+    children[i].execution_id = text("te_child_%d", i);
+    requests[i].executions = request->executions != NULL ? &children[i] : NULL;
+    pointers[i] = &requests[i];
+  }
+  struct batch batch = {.operation = request->operation, .count = BATCH, .requests = pointers};
+  struct flight *flight = flight_new(&batch);
+  static struct encoder encoder;
+  assert_true(postgres_encode(&encoder, &test.table, &flight->steps[0]));
+  struct buffer sql = {0};
+  buffer_append(&sql, "explain ");
+  postgres_statement(&sql, &test.table, &flight->steps[0].key);
+  PGresult *result = PQexecParams(test.pg, sql.text, encoder.count, NULL, encoder.values,
+                                  encoder.lengths, encoder.formats, 0);
+  expect(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", sql.text, PQerrorMessage(test.pg));
+  buffer_reset(&sql);
+  for (int i = 0; i < PQntuples(result); i++)
+    buffer_printf(&sql, "%s\n", PQgetvalue(result, i, 0));
+  PQclear(result);
+  flight_free(flight);
+  postgres_encoder_free(&encoder);
+  return buffer_take(&sql);
+}
+
+/* What the plan must name. Several of the framework's indexes begin with the same column: which of
+ * them finds the rows of a selection is the planner's choice. */
+static const char *index_for(const struct plan *plan) {
+  if (!test.framework_shape)
+    return text("t_%s", plan->own);
+  bool ordered = sql_selection_order(plan->request.operation) != EVD_COLUMN_COUNT;
+  return ordered ? "ix_t_" : text("ix_t_%s", plan->framework);
+}
+
+static void check_plans(const char *knowledge) {
+  for (int i = 0; i < PLANS; i++) {
+    const char *index = index_for(&plans[i]);
+    char *plan = explain(&plans[i].request);
+    expect(strstr(plan, "Seq Scan on t") == NULL && strstr(plan, index) != NULL,
+           "%s: request %d should be served by %s:\n%s", knowledge, i, index, plan);
+    free(plan);
+  }
+}
+
+/* Checks with each kind of statistics. */
+static void check_with_all_statistics(bool framework_shape, int rows) {
+  int active = rows / 250;
+  make_table(framework_shape, rows);
+  fill("finished", 1, rows - active);
+  fill("active", rows - active + 1, rows);
+  check_plans("the planner knows nothing");
+
+  run("delete from t where not is_finished; analyze t");
+  fill("active", rows - active + 1, rows);
+  check_plans("the planner knows of no active row");
+
+  run("analyze t");
+  check_plans("the planner knows the truth");
+
+  run("truncate t");
+  fill("active", 1, 100);
+  run("analyze t");
+  fill("finished", 101, rows - active);
+  fill("active", rows - active + 1, rows);
+  check_plans("the planner knows a hundred rows");
+}
+
+static void statements_use_their_index_on_a_million_rows(void **state) {
+  needs_postgres();
+  check_with_all_statistics(false, 1000000);
+}
+
+static void statements_use_their_index_on_the_frameworks_table(void **state) {
+  needs_postgres();
+  check_with_all_statistics(true, 100000);
+}
+
+static int set_up(void **state) {
+  if (!postgres_is_there())
+    return 0;
+  test.pg = PQconnectdb(postgres_database());
+  assert_int_equal(PQstatus(test.pg), CONNECTION_OK);
+  run("set plan_cache_mode = force_custom_plan; set client_min_messages = warning");
+  evd_set(&changes, status, EVD_STATUS_COMPLETED);
+  evd_set(&changes, updated_at, 1);
+  evd_execution_init(&child, "te_child", "task", "{}", NULL);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  PQfinish(test.pg);
+  postgres_drop_databases();
+  release_kept();
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(statements_use_their_index_on_a_million_rows),
+      cmocka_unit_test(statements_use_their_index_on_the_frameworks_table),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
