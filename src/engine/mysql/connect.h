@@ -1,0 +1,60 @@
+/*
+ * Making a connection, which blocks (the name's resolution, and Connector/C's TLS handshake): each
+ * on a worker of its own, so that a server that has stalled keeps no other waiting.
+ *
+ *   mysql_connect_begin ──(worker: connect, set up, inspect the table)──> done
+ *            └──────────── mysql_connect_abandon ──> (never done; frees itself)
+ */
+#ifndef ENGINE_MYSQL_CONNECT_H
+#define ENGINE_MYSQL_CONNECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mysql.h>
+
+#include <evdurable/error.h>
+#include <evdurable/schema.h>
+
+#include "engine/mysql/url.h"
+#include "sql/mysql.h"
+
+struct ev_loop;
+struct mysql_connect;
+
+/* How to connect. */
+struct mysql_connect_config {
+  struct mysql_url *url;
+  int64_t timeout_ms; /* of an operation; -1 is none */
+  bool inspect;       /* read the table, too */
+  evd_schema_mode schema;
+  struct table_name table;
+};
+
+/* What came of it. */
+struct mysql_connected {
+  MYSQL *mysql;             /* the callback's to close; NULL when it failed */
+  evd_error error;          /* why */
+  size_t max_packet;        /* the longest statement that the server takes */
+  bool mariadb;             /* else MySQL */
+  struct mysql_table table; /* when it was to be inspected */
+};
+
+/*
+ * Begins. The callback comes once, from the loop, unless it is abandoned before. It keeps no loop
+ * alive. NULL with the error when there is no memory or thread.
+ */
+struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
+                                          const struct mysql_connect_config *config,
+                                          void (*done)(const struct mysql_connected *connected,
+                                                       void *data),
+                                          void *data, evd_error *error);
+
+/* The callback will not come. Does not wait. */
+void mysql_connect_abandon(struct mysql_connect *connect);
+
+/* How long an answer may take, in seconds, by the URL and the time of an operation; 0 is for ever. */
+unsigned mysql_connect_read_timeout(const struct mysql_url *url, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,84 @@
+#include "engine/mysql/decode.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "model/columns.h"
+#include "model/error.h"
+
+/* Reads a decimal number; false when the text is none or too large. */
+static bool read_integer(const char *text, size_t length, int64_t *integer) {
+  bool negative = length > 0 && text[0] == '-';
+  size_t i = negative ? 1 : 0;
+  if (i == length) {
+    return false;
+  }
+  uint64_t value = 0;
+  for (; i < length; i++) {
+    unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+    if (digit > 9 || value > ((uint64_t)INT64_MAX - digit) / 10) {
+      return false;
+    }
+    value = value * 10 + digit;
+  }
+  *integer = negative ? -(int64_t)value : (int64_t)value;
+  return true;
+}
+
+/* Sets one column from its text. EVD_EDATABASE when it cannot hold it. */
+static evd_code decode_column(struct records *records, evd_execution *execution, evd_column column,
+                              const char *text, size_t length) {
+  if (column_is_enum(column)) {
+    return column_set_text(execution, column, text) ? EVD_OK : EVD_EDATABASE;
+  }
+  if (column_is_text(column)) {
+    const char *copy = records_text(records, text, length);
+    if (copy == NULL) {
+      return EVD_ENOMEM;
+    }
+    return column_set_text(execution, column, copy) ? EVD_OK : EVD_EDATABASE;
+  }
+  int64_t integer;
+  return read_integer(text, length, &integer) && column_set_integer(execution, column, integer)
+             ? EVD_OK
+             : EVD_EDATABASE;
+}
+
+evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
+                                const unsigned long *lengths, evd_error *error) {
+  evd_execution *execution = records_add(records);
+  if (execution == NULL) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return NULL;
+  }
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    if (row[i] == NULL) {
+      continue; /* a new record is all NULL */
+    }
+    evd_code code = decode_column(records, execution, (evd_column)i, row[i], lengths[i]);
+    if (code == EVD_ENOMEM) {
+      error_set(error, EVD_ENOMEM, "", "memory ran out");
+      return NULL;
+    }
+    if (code != EVD_OK) {
+      error_set(error, EVD_EDATABASE, columns[i].name, "%s: the table has the value \"%.64s\"",
+                columns[i].name, row[i]);
+      return NULL;
+    }
+  }
+  return execution;
+}
+
+static bool admits(evd_maybe wanted, bool is) {
+  return wanted == EVD_ANY || (wanted == EVD_YES) == is;
+}
+
+bool mysql_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
+                         const char *is_finished) {
+  if (status == NULL || is_sleeping_task == NULL || is_finished == NULL) {
+    return false;
+  }
+  return (filter->status == 0 || strcmp(status, evd_status_name(filter->status)) == 0) &&
+         admits(filter->is_sleeping_task, strcmp(is_sleeping_task, "0") != 0) &&
+         admits(filter->is_finished, strcmp(is_finished, "0") != 0);
+}

@@ -1,0 +1,26 @@
+/* Rows of the text protocol as records. */
+#ifndef ENGINE_MYSQL_DECODE_H
+#define ENGINE_MYSQL_DECODE_H
+
+#include <stdbool.h>
+
+#include <mysql.h>
+
+#include <evdurable/update.h>
+
+#include "model/records.h"
+
+/*
+ * Adds a row that has all columns, in the order of the column table, to records.
+ *
+ * @return the new record; NULL with the error when memory is out (EVD_ENOMEM) or when the table
+ *         has what a record cannot hold (EVD_EDATABASE, with the column's name).
+ */
+evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
+                                const unsigned long *lengths, evd_error *error);
+
+/* Whether a filter admits a row, by these of its columns. */
+bool mysql_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
+                         const char *is_finished);
+
+#endif

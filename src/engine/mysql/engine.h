@@ -1,0 +1,39 @@
+/* The engine for MySQL and MariaDB as its own files see it. */
+#ifndef ENGINE_MYSQL_ENGINE_H
+#define ENGINE_MYSQL_ENGINE_H
+
+#include <stdbool.h>
+
+#include <evdurable/schema.h>
+
+#include "engine/engine.h"
+#include "engine/mysql/url.h"
+#include "engine/pool.h"
+#include "sql/mysql.h"
+
+struct ev_loop;
+
+/*
+ * A database that is open, or being opened or closed. Everything here is the loop's thread's.
+ *
+ *   OPENING ──first connection is ready──> OPEN ──close──> CLOSING ──no connection left──> (freed)
+ *      └───────first trouble, close─────────────────────────^
+ */
+struct mysql_engine {
+  struct engine engine; /* first */
+  enum { MYSQL_OPENING, MYSQL_OPEN, MYSQL_CLOSING } state;
+  struct ev_loop *loop;
+  struct engine_callbacks callbacks;
+  struct mysql_url *url; /* a reference */
+  evd_schema_mode schema;
+  bool test_mode;
+  int64_t timeout_ms;
+  ev_tstamp answer_timeout; /* the longest wait for the server; 0 is none */
+  struct mysql_table table; /* read by the first connection; the name is there from the start */
+  struct pool *pool;
+};
+
+/* The first connection has read the table: the engine is open. */
+void mysql_engine_opened(struct mysql_engine *engine, const struct mysql_table *table);
+
+#endif

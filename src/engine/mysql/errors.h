@@ -1,0 +1,27 @@
+/* Errors of the server and of Connector/C as ours. Any thread. */
+#ifndef ENGINE_MYSQL_ERRORS_H
+#define ENGINE_MYSQL_ERRORS_H
+
+#include <stdbool.h>
+
+#include <evdurable/error.h>
+
+#include "sql/mysql.h"
+
+/*
+ * Fills in an error from a number and a message of the server or of Connector/C. Outcome: not
+ * applied; only the caller knows whether a commit was under way.
+ *
+ * @param table names the columns of duplicates; NULL while there is none.
+ */
+void mysql_errors_fill(unsigned number, const char *message, const struct mysql_table *table,
+                       evd_error *error);
+
+/* Whether the connection is of no more use: broken, ended by the server, or to one that cannot
+ * serve (a Galera node outside the quorum, a server that has become read-only). */
+bool mysql_errors_is_lost(unsigned number);
+
+/* Whether such an error, as the server's answer, says that it did not begin with the statement. */
+bool mysql_errors_is_refusal(unsigned number);
+
+#endif

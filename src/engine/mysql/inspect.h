@@ -1,0 +1,24 @@
+/* The table: made if that is asked for, and read as it is, once when a storage is opened. Blocks:
+ * on a worker's thread only. */
+#ifndef ENGINE_MYSQL_INSPECT_H
+#define ENGINE_MYSQL_INSPECT_H
+
+#include <mysql.h>
+
+#include <evdurable/error.h>
+#include <evdurable/schema.h>
+#include <evdurable/storage.h>
+
+#include "sql/mysql.h"
+
+/*
+ * Creates the table (EVD_SCHEMA_CREATE) and finds out what struct mysql_table says.
+ *
+ * @param table with its name filled in.
+ * @return EVD_ESCHEMA when the table is missing or unfit (unless EVD_SCHEMA_SKIP), with the field
+ *         "table" or the column's name; or the error of the database.
+ */
+evd_code mysql_inspect(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,
+                       evd_error *error);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * What a batch says to the server, packet by packet, and what it makes of the answers. A script
+ * knows no connection: the session sends its packets and hands it the rows and counts.
+ *
+ * A packet is several statements, separated by ";". The server answers each, and stops at the first
+ * that fails: so a commit at the end of a packet is not run when something before it has failed.
+ * That is how a transaction takes one round trip, or two where the second packet depends on rows:
+ *
+ *   insert          insert                               (large ones: begin; insert | insert; commit)
+ *   gets            select
+ *   update          update                               of one request, or of several
+ *                   begin; lock; update, ...; commit
+ *   and children    begin; lock | update, ...; insert; commit
+ *   claims, expire  begin; select | update; commit
+ *   close_finished  begin; select | update; decrement; commit
+ *   by parent       update, or of several  begin; update, ...; commit
+ *
+ * Every statement that writes rows which an earlier one locked repeats the condition: should the
+ * transaction be gone all the same, it finds nothing that has become another's.
+ */
+#ifndef ENGINE_MYSQL_SCRIPT_H
+#define ENGINE_MYSQL_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mysql.h>
+
+#include "engine/engine.h"
+#include "sql/mysql.h"
+
+/* What one statement of a packet is, and so what its answer means. */
+struct script_statement {
+  enum script_kind {
+    SCRIPT_BEGIN,
+    SCRIPT_COMMIT,
+    SCRIPT_INSERT,          /* executions from a cursor on */
+    SCRIPT_GET,             /* all requests */
+    SCRIPT_LOCK,            /* all requests */
+    SCRIPT_UPDATE,          /* `count` requests from `first` on, of the grouped */
+    SCRIPT_COUNTED,         /* one request, number `first`, which the count is of */
+    SCRIPT_SELECT,          /* the request */
+    SCRIPT_UPDATE_SELECTED, /* `count` selected rows from `first` on */
+    SCRIPT_DECREMENT        /* `count` parents from `first` on */
+  } kind;
+  size_t first;
+  size_t count;
+};
+
+/* A place among the executions that the requests of a batch bring. */
+struct script_cursor {
+  size_t request;
+  size_t execution;
+};
+
+/* A batch under way. The session owns it and uses it again for the next batch; all but `sql` is of
+ * the batch at hand. */
+struct script {
+  struct batch *batch;
+  const struct mysql_table *table;
+  bool test_mode;
+  bool backslashes;  /* see struct mysql_writer */
+  size_t max_packet; /* the longest packet */
+
+  /* The packet to be sent, or under way. */
+  struct buffer sql;
+  struct buffer outline; /* the same for the log, if anybody wants to see it */
+  struct script_statement *statements;
+  size_t statement_count;
+  size_t statement_size;
+  size_t answered; /* statements of the packet that are done */
+  bool commits;    /* the packet ends with what makes the batch's changes last */
+
+  unsigned packets;    /* made so far */
+  bool in_transaction; /* a begin was made, and no commit has been answered */
+  int64_t expected;    /* rows that the updates should find, and */
+  int64_t found;       /* that they found */
+
+  struct request **sorted;  /* all requests in the order of their ids */
+  struct request **grouped; /* those to be updated, those alike together; in the same block */
+  size_t grouped_count;
+  size_t grouped_next;
+  struct script_cursor cursor;
+
+  struct records *selected; /* by SCRIPT_SELECT */
+  const char **selected_ids;
+  size_t selected_next;
+  struct mysql_decrement *decrements;
+  size_t decrement_count;
+  size_t decrement_next;
+};
+
+/* Takes a batch. */
+void script_begin(struct script *script, struct batch *batch);
+
+/* Makes the next packet. SCRIPT_FAILED has the error: nothing was sent of it. */
+enum script_state { SCRIPT_SEND, SCRIPT_DONE, SCRIPT_FAILED };
+enum script_state script_next(struct script *script, evd_error *error);
+
+/* A row of the statement that is being answered. */
+evd_code script_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                    evd_error *error);
+
+/* That statement has succeeded: how many rows it touched (0 where it had a result). */
+evd_code script_answered(struct script *script, uint64_t affected, evd_error *error);
+
+/* Whether the statement that is being answered is a commit, or commits by itself. */
+bool script_is_committing(const struct script *script);
+
+/* Lets go of the batch. Rows that requests have got stay theirs. */
+void script_end(struct script *script);
+
+/* Frees what a script keeps between batches. */
+void script_free(struct script *script);
+
+/* Between the files of the script. */
+
+/* Bytes after which a statement, or a packet, is long enough. */
+size_t script_enough(const struct script *script);
+
+/* Adds a statement to the packet. False when it would make the packet too long: then nothing was
+ * added, and it goes into the next one; also when memory is out (script->sql.failed). The first
+ * statement of a packet is always added. */
+bool script_add(struct script *script, enum script_kind kind, size_t first, size_t count);
+
+/* The requests with this id. */
+struct request **script_find(const struct script *script, const char *id, size_t *count);
+
+/* Operations 6 to 12 and 15, in selection.c: the statements of the next packet, a row of the
+ * select, and at the end the requests' answers. */
+void script_next_of_selection(struct script *script);
+evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                           evd_error *error);
+evd_code script_selection_done(struct script *script, evd_error *error);
+
+#endif

@@ -1,0 +1,391 @@
+#include "sql/mysql.h"
+
+#include <string.h>
+
+/* Appends plain SQL. */
+static void put(struct mysql_writer *writer, const char *sql) {
+  buffer_append(writer->buffer, sql);
+}
+
+/* Appends the table's name, and forces an index on it unless that is "". */
+static void put_table(struct mysql_writer *writer, const struct mysql_table *table,
+                      const char *index) {
+  sql_table(writer->buffer, DIALECT_MYSQL, &table->name);
+  if (index[0] != '\0') {
+    put(writer, " force index (");
+    sql_identifier(writer->buffer, DIALECT_MYSQL, index);
+    put(writer, ")");
+  }
+}
+
+/* Whether the table's comparison of this id with others is not that of bytes. */
+static bool is_inexact(const struct mysql_table *table, const char *id) {
+  switch (table->comparison) {
+  case MYSQL_COMPARES_BYTES: return false;
+  case MYSQL_COMPARES_PADDED: {
+    size_t length = strlen(id);
+    return length > 0 && id[length - 1] == ' ';
+  }
+  case MYSQL_COMPARES_LOOSELY: return true;
+  }
+  return true;
+}
+
+/* Ids of a condition, from one place or another: the text of number i. */
+struct id_list {
+  const char *(*get)(const void *from, size_t i);
+  const void *from;
+  size_t count;
+};
+
+static const char *id_of_request(const void *from, size_t i) {
+  struct request *const *requests = from;
+  return requests[i]->id;
+}
+
+static const char *id_of_text(const void *from, size_t i) {
+  const char *const *ids = from;
+  return ids[i];
+}
+
+static const char *id_of_decrement(const void *from, size_t i) {
+  const struct mysql_decrement *decrements = from;
+  return decrements[i].parent_id;
+}
+
+/* Appends "('a', 'b')", each as bytes if `binary`. */
+static void put_id_list(struct mysql_writer *writer, const struct id_list *list, bool binary) {
+  put(writer, "(");
+  for (size_t i = 0; i < list->count; i++) {
+    put(writer, i > 0 ? ", " : "");
+    put(writer, binary ? "cast(" : "");
+    mysql_literal_text(writer, list->get(list->from, i));
+    put(writer, binary ? " as binary)" : "");
+    if (writer->outline) {
+      break;
+    }
+  }
+  put(writer, ")");
+}
+
+/* Appends "column in (...)", and where the table's comparison is too generous the exact one. */
+static void put_in(struct mysql_writer *writer, const struct mysql_table *table, evd_column column,
+                   const struct id_list *list) {
+  put(writer, columns[column].name);
+  put(writer, " in ");
+  put_id_list(writer, list, false);
+
+  bool inexact = false;
+  for (size_t i = 0; !inexact && i < list->count; i++) {
+    inexact = is_inexact(table, list->get(list->from, i));
+  }
+  if (inexact) {
+    buffer_printf(writer->buffer, " and cast(convert(%s using utf8mb4) as binary) in ",
+                  columns[column].name);
+    put_id_list(writer, list, true);
+  }
+}
+
+/* Appends " and column = 1", or 0, unless either will do. */
+static void put_maybe(struct mysql_writer *writer, evd_column column, evd_maybe wanted) {
+  if (wanted != EVD_ANY) {
+    buffer_printf(writer->buffer, " and %s = %d", columns[column].name, wanted == EVD_YES);
+  }
+}
+
+/* Appends " and ..." for each thing that a filter wants. */
+static void put_filter(struct mysql_writer *writer, const evd_filter *filter) {
+  if (filter->status != 0) {
+    buffer_printf(writer->buffer, " and status = '%s'", evd_status_name(filter->status));
+  }
+  put_maybe(writer, evd_column_is_sleeping_task, filter->is_sleeping_task);
+  put_maybe(writer, evd_column_is_finished, filter->is_finished);
+}
+
+void mysql_sql_insert(struct mysql_writer *writer, const struct mysql_table *table) {
+  put(writer, "insert into ");
+  put_table(writer, table, "");
+  put(writer, " (");
+  sql_columns(writer->buffer, DIALECT_MYSQL, "");
+  put(writer, ") values ");
+}
+
+void mysql_sql_insert_row(struct mysql_writer *writer, const evd_execution *execution, bool first) {
+  if (writer->outline && !first) {
+    return;
+  }
+  put(writer, first ? "(" : ",(");
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    struct value value = column_get(execution, (evd_column)column);
+    put(writer, column > 0 ? "," : "");
+    mysql_literal_value(writer, &value);
+  }
+  put(writer, ")");
+}
+
+/* The column by which an operation finds its rows, and the index for it. */
+static evd_column lookup_column(const struct mysql_table *table, evd_operation operation,
+                                const char **index) {
+  switch (operation) {
+  case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
+    *index = table->unique_id_index;
+    return evd_column_sleeping_task_unique_id;
+  case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_UPDATE_BY_PARENT:
+    *index = table->selection_index[EVD_OPERATION_GET_BY_PARENT];
+    return evd_column_parent_execution_id;
+  default: *index = table->id_index; return evd_column_execution_id;
+  }
+}
+
+void mysql_sql_get(struct mysql_writer *writer, const struct mysql_table *table,
+                   struct request *const *requests, size_t count) {
+  const char *index;
+  evd_operation operation = requests[0]->operation;
+  evd_column column = lookup_column(table, operation, &index);
+  put(writer, "select ");
+  sql_columns(writer->buffer, DIALECT_MYSQL, "");
+  put(writer, " from ");
+  put_table(writer, table, index);
+  /* Plain: the reader compares ids by bytes. */
+  struct id_list ids = {id_of_request, requests, count};
+  buffer_printf(writer->buffer, " where %s in ", columns[column].name);
+  put_id_list(writer, &ids, false);
+  if (operation == EVD_OPERATION_GET_BY_PARENT) {
+    put(writer, " order by index_in_parent_children, execution_id");
+  }
+}
+
+void mysql_sql_lock(struct mysql_writer *writer, const struct mysql_table *table,
+                    struct request *const *requests, size_t count) {
+  put(writer, "select execution_id, status, is_sleeping_task, is_finished from ");
+  put_table(writer, table, table->id_index);
+  put(writer, " where ");
+  struct id_list ids = {id_of_request, requests, count};
+  put_in(writer, table, evd_column_execution_id, &ids);
+  put(writer, " for update");
+}
+
+/* The columns that a request sets to a value, those left out that it also unsets. */
+static uint64_t set_columns(const struct request *request) {
+  return request->changes->set & ~request->changes->unset;
+}
+
+bool mysql_sql_same_update(const struct request *a, const struct request *b) {
+  return set_columns(a) == set_columns(b) && a->changes->unset == b->changes->unset &&
+         a->filter.status == b->filter.status &&
+         a->filter.is_sleeping_task == b->filter.is_sleeping_task &&
+         a->filter.is_finished == b->filter.is_finished;
+}
+
+static bool values_equal(const struct value *a, const struct value *b) {
+  if (a->kind != b->kind) {
+    return false;
+  }
+  switch (a->kind) {
+  case VALUE_NULL: return true;
+  case VALUE_TEXT: return strcmp(a->text, b->text) == 0;
+  case VALUE_INTEGER: return a->integer == b->integer;
+  }
+  return false;
+}
+
+/* Whether all requests give a column the same value. */
+static bool is_common(struct request *const *requests, size_t count, evd_column column) {
+  struct value first = column_get(&requests[0]->changes->values, column);
+  for (size_t i = 1; i < count; i++) {
+    struct value value = column_get(&requests[i]->changes->values, column);
+    if (!values_equal(&first, &value)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Appends what a column is set to: one value, or each row its own. */
+static void put_new_value(struct mysql_writer *writer, struct request *const *requests,
+                          size_t count, evd_column column) {
+  if (is_common(requests, count, column)) {
+    struct value value = column_get(&requests[0]->changes->values, column);
+    mysql_literal_value(writer, &value);
+    return;
+  }
+  put(writer, "case execution_id");
+  for (size_t i = 0; i < count; i++) {
+    struct value value = column_get(&requests[i]->changes->values, column);
+    put(writer, " when ");
+    mysql_literal_text(writer, requests[i]->id);
+    put(writer, " then ");
+    mysql_literal_value(writer, &value);
+    if (writer->outline) {
+      break;
+    }
+  }
+  put(writer, " end");
+}
+
+/* Appends "a = ..., b = null" for the changes of requests that set and unset the same columns, but
+ * for those in `except`. */
+static void put_changes(struct mysql_writer *writer, struct request *const *requests, size_t count,
+                        uint64_t except) {
+  uint64_t set = set_columns(requests[0]);
+  uint64_t unset = requests[0]->changes->unset;
+  const char *comma = "";
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (((set | unset) & ~except & COLUMN_BIT(column)) == 0) {
+      continue;
+    }
+    buffer_printf(writer->buffer, "%s%s = ", comma, columns[column].name);
+    comma = ", ";
+    if ((unset & COLUMN_BIT(column)) != 0) {
+      put(writer, "null");
+    } else {
+      put_new_value(writer, requests, count, (evd_column)column);
+    }
+  }
+}
+
+void mysql_sql_update(struct mysql_writer *writer, const struct mysql_table *table,
+                      struct request *const *requests, size_t count) {
+  put(writer, "update ");
+  put_table(writer, table, table->id_index);
+  put(writer, " set ");
+  put_changes(writer, requests, count, 0);
+  put(writer, " where ");
+  struct id_list ids = {id_of_request, requests, count};
+  put_in(writer, table, evd_column_execution_id, &ids);
+  put_filter(writer, &requests[0]->filter);
+}
+
+bool mysql_sql_selects_all(evd_operation operation) {
+  switch (operation) {
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
+  case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION: return true;
+  default: return false;
+  }
+}
+
+/* What sql_selection() asks for: the values of a request, in its order. */
+struct selection_values {
+  struct mysql_writer *writer;
+  const struct request *request;
+};
+
+/* Appends the next value of a condition: the id where there is one, else the bound. */
+static void put_selection_value(struct buffer *buffer, void *data) {
+  (void)buffer; /* the writer's */
+  const struct selection_values *values = data;
+  if (values->request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION ||
+      values->request->operation == EVD_OPERATION_UPDATE_BY_PARENT) {
+    mysql_literal_text(values->writer, values->request->id);
+  } else {
+    mysql_literal_integer(values->writer, values->request->before);
+  }
+}
+
+/* Appends the condition by which an operation selects. */
+static void put_selection(struct mysql_writer *writer, const struct mysql_table *table,
+                          const struct request *request) {
+  struct statement_key key = statement_key(request, 0, 0);
+  struct selection_values values = {writer, request};
+  sql_selection(writer->buffer, DIALECT_MYSQL, &key, put_selection_value, &values);
+
+  evd_column column = request->operation == EVD_OPERATION_UPDATE_BY_PARENT
+                          ? evd_column_parent_execution_id
+                          : evd_column_executor_id;
+  bool by_id = request->operation == EVD_OPERATION_UPDATE_BY_PARENT ||
+               request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION;
+  if (by_id && is_inexact(table, request->id)) {
+    buffer_printf(writer->buffer, " and cast(convert(%s using utf8mb4) as binary) = cast(",
+                  columns[column].name);
+    mysql_literal_text(writer, request->id);
+    put(writer, " as binary)");
+  }
+}
+
+void mysql_sql_select(struct mysql_writer *writer, const struct mysql_table *table,
+                      const struct request *request) {
+  put(writer, "select ");
+  if (mysql_sql_selects_all(request->operation)) {
+    sql_columns(writer->buffer, DIALECT_MYSQL, "");
+  } else {
+    put(writer, "execution_id, parent_execution_id");
+  }
+  put(writer, " from ");
+  put_table(writer, table, table->selection_index[request->operation]);
+  put(writer, " where ");
+  put_selection(writer, table, request);
+  buffer_printf(writer->buffer, " order by %s limit ",
+                columns[sql_selection_order(request->operation)].name);
+  mysql_literal_integer(writer, request->limit);
+  put(writer, " for update skip locked");
+}
+
+void mysql_sql_update_selected(struct mysql_writer *writer, const struct mysql_table *table,
+                               const struct request *request, const char *const *ids,
+                               size_t count) {
+  bool expires = request->operation == EVD_OPERATION_CLAIM_BY_START_AT;
+  struct request *one[] = {(struct request *)request};
+  put(writer, "update ");
+  put_table(writer, table, table->id_index);
+  put(writer, " set ");
+  put_changes(writer, one, 1, expires ? COLUMN_BIT(evd_column_expires_at) : 0);
+  if (expires) {
+    put(writer, ", expires_at = timeout_ms + ");
+    mysql_literal_integer(writer, request->started_at);
+  }
+  put(writer, " where ");
+  struct id_list list = {id_of_text, ids, count};
+  put_in(writer, table, evd_column_execution_id, &list);
+  put(writer, " and ");
+  put_selection(writer, table, request);
+}
+
+void mysql_sql_decrement(struct mysql_writer *writer, const struct mysql_table *table,
+                         const struct mysql_decrement *decrements, size_t count,
+                         int64_t updated_at) {
+  put(writer, "update ");
+  put_table(writer, table, table->id_index);
+  put(writer, " set active_children_count = active_children_count - case execution_id");
+  for (size_t i = 0; i < count; i++) {
+    put(writer, " when ");
+    mysql_literal_text(writer, decrements[i].parent_id);
+    put(writer, " then ");
+    mysql_literal_integer(writer, decrements[i].by);
+    if (writer->outline) {
+      break;
+    }
+  }
+  put(writer, " end, updated_at = ");
+  mysql_literal_integer(writer, updated_at);
+  put(writer, " where ");
+  struct id_list list = {id_of_decrement, decrements, count};
+  put_in(writer, table, evd_column_execution_id, &list);
+}
+
+void mysql_sql_update_by_parent(struct mysql_writer *writer, const struct mysql_table *table,
+                                const struct request *request) {
+  const char *index;
+  struct request *one[] = {(struct request *)request};
+  (void)lookup_column(table, request->operation, &index);
+  put(writer, "update ");
+  put_table(writer, table, index);
+  put(writer, " set ");
+  put_changes(writer, one, 1, 0);
+  put(writer, " where ");
+  put_selection(writer, table, request);
+}
+
+void mysql_sql_delete(struct mysql_writer *writer, const struct mysql_table *table,
+                      const struct request *request) {
+  put(writer, "delete from ");
+  put_table(writer, table, "");
+  if (request->operation == EVD_OPERATION_DELETE) {
+    const char *ids[] = {request->id};
+    struct id_list list = {id_of_text, ids, 1};
+    put(writer, " where ");
+    put_in(writer, table, evd_column_execution_id, &list);
+  }
+}

@@ -1,0 +1,653 @@
+/*
+ * What is special to the MySQL engine, on the server of EVD_TEST_MYSQL_URL: its transactions and
+ * errors, large values, the tables that it finds, its connections. What it has in common with the
+ * others is in the suite of all engines; servers that die are in test_mysql_faults.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ev.h>
+#include <evdurable.h>
+
+#include "engine/mysql/inspect.h"
+#include "engine/mysql/url.h"
+#include "support/check.h"
+#include "support/engine_driver.h"
+#include "support/mariadb_server.h"
+#include "support/native_sql.h"
+#include "support/sample.h"
+#include "support/watchdog.h"
+
+static struct driver driver;
+static const char *url;
+static struct native *native;
+
+/* A new database with an empty table, an engine with these options and a session beside it. */
+static void open_with(const char *options) {
+  watchdog(120);
+  url = mysql_database();
+  native = native_open(url);
+  driver_open_new(&driver, mysql_url_with(url, options));
+}
+
+static void open_all(void) {
+  open_with("pool_max=1");
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  if (native != NULL) {
+    native_close(native);
+    driver_close(&driver);
+    mysql_drop_databases();
+  }
+  native = NULL;
+  release_kept();
+  watchdog(0);
+  return 0;
+}
+
+/* Until the engine takes a batch again. */
+static void wait_for_capacity(void) {
+  while (driver.engine->ops->capacity(driver.engine) == 0)
+    ev_run(driver.loop, EVRUN_ONCE);
+}
+
+static struct request updating(const char *id, const evd_changes *changes) {
+  return (struct request){.operation = EVD_OPERATION_UPDATE, .id = id, .changes = changes};
+}
+
+/* Inserts plain rows with these ids. */
+static void insert_ids(const char *const *ids, size_t count) {
+  evd_execution *rows = keep_memory(count * sizeof *rows);
+  for (size_t i = 0; i < count; i++)
+    rows[i] = sample_execution(ids[i]);
+  driver_insert(&driver, rows, count);
+}
+
+static void insert_id(const char *id) {
+  insert_ids(&id, 1);
+}
+
+static evd_status status_of(const char *id) {
+  const evd_execution *row = driver_get(&driver, id);
+  assert_non_null(row);
+  return row->status;
+}
+
+/* The connections of our database beside the native session's, for KILL. */
+static int64_t engine_session(void) {
+  return native_number(native, "select id from information_schema.processlist where db = database()"
+                               " and id <> connection_id() order by id limit 1;");
+}
+
+static void kill_engine_session(void) {
+  native_run(native, text("kill %lld;", (long long)engine_session()));
+}
+
+static bool is_mariadb(void) {
+  return strstr(native_text(native, "select version();"), "MariaDB") != NULL;
+}
+
+/* --- transactions and errors --- */
+
+static void a_duplicate_undoes_the_whole_batch_and_is_named(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  evd_execution first = sample_sleeping("first", "unique");
+  driver_insert(&driver, &first, 1);
+  evd_execution rows[] = {sample_execution("a"), sample_execution("first"), sample_execution("b")};
+  struct request requests[3];
+  for (size_t i = 0; i < 3; i++)
+    requests[i] = (struct request){
+        .operation = EVD_OPERATION_INSERT, .executions = &rows[i], .execution_count = 1};
+  evd_error error = driver_run(&driver, requests, 3);
+  assert_int_equal(error.code, EVD_EDUPLICATE);
+  assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  assert_string_equal(error.field, "execution_id");
+  assert_string_equal(error.native, "1062");
+  assert_null(driver_get(&driver, "a"));
+
+  rows[1] = sample_sleeping("second", "unique");
+  error = driver_run(&driver, requests, 3);
+  assert_int_equal(error.code, EVD_EDUPLICATE);
+  assert_string_equal(error.field, "sleeping_task_unique_id");
+  assert_null(driver_get(&driver, "a"));
+}
+
+static void a_duplicate_child_undoes_the_update(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_ids((const char *[]){"a", "b", "taken"}, 3);
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  evd_execution children[] = {sample_child("new", "a", 0), sample_child("taken", "b", 0)};
+  struct request requests[2];
+  for (size_t i = 0; i < 2; i++) {
+    requests[i] = updating(i == 0 ? "a" : "b", &changes);
+    requests[i].operation = EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
+    requests[i].executions = &children[i];
+    requests[i].execution_count = 1;
+  }
+  evd_error error = driver_run(&driver, requests, 2);
+  assert_int_equal(error.code, EVD_EDUPLICATE);
+  assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(status_of("a"), EVD_STATUS_READY);
+  assert_null(driver_get(&driver, "new"));
+}
+
+static void a_lock_that_stays_is_a_conflict_that_leaves_no_lock(void **state) {
+  (void)state;
+  needs_mysql();
+  open_with("pool_max=1&lock_wait_timeout=1");
+  insert_ids((const char *[]){"a", "b"}, 2);
+  native_run(native, "begin; select * from task_executions where execution_id = 'b' for update;");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request requests[] = {updating("a", &changes), updating("b", &changes)};
+  evd_error error = driver_run(&driver, requests, 2);
+  assert_int_equal(error.code, EVD_ECONFLICT);
+  assert_string_equal(error.native, "1205");
+  assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  assert_true(error.retryable);
+  /* The engine's transaction has ended: we may have what it had locked. */
+  native_run(native, "set innodb_lock_wait_timeout = 1;"
+                     "update task_executions set retry_attempts = 1 where execution_id = 'a';"
+                     "rollback;");
+  assert_int_equal(status_of("a"), EVD_STATUS_READY);
+  driver_run_ok(&driver, requests, 2);
+  assert_int_equal(requests[0].count, 1);
+  assert_int_equal(status_of("b"), EVD_STATUS_RUNNING);
+}
+
+static void a_deadlock_is_a_conflict_and_ends_the_transaction(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_ids((const char *[]){"a", "b", "c"}, 3);
+  /* We hold b, and have written more: the engine's transaction is the cheaper victim. */
+  native_run(native, "begin; update task_executions set retry_attempts = 7"
+                     " where execution_id in ('b', 'c');");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request requests[] = {updating("a", &changes), updating("b", &changes)};
+  struct request *pointers[] = {&requests[0], &requests[1]};
+  struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = 2, .requests = pointers};
+  driver_submit(&driver, &batch);
+  for (int i = 0; i < 10; i++) { /* until the engine's session holds a and waits for b */
+    ev_run(driver.loop, EVRUN_NOWAIT);
+    usleep(20000);
+  }
+  native_run(native, "update task_executions set retry_attempts = 7 where execution_id = 'a';");
+  driver_wait(&driver, &batch);
+  assert_int_equal(batch.error.code, EVD_ECONFLICT);
+  assert_string_equal(batch.error.native, "1213");
+  assert_int_equal(batch.error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  native_run(native, "commit;");
+  assert_int_equal(status_of("a"), EVD_STATUS_READY);
+  assert_int_equal(driver_get(&driver, "a")->retry_attempts, 7);
+}
+
+static void a_check_of_the_table_is_a_constraint_and_named(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  native_run(native,
+             "alter table task_executions add constraint task_executions_retry_attempts_check"
+             " check (retry_attempts < 5);");
+  insert_id("a");
+  evd_changes changes = sample_changes(0);
+  evd_set(&changes, retry_attempts, 6);
+  struct request request = updating("a", &changes);
+  evd_error error = driver_run(&driver, &request, 1);
+  assert_int_equal(error.code, EVD_ECONSTRAINT);
+  assert_string_equal(error.field, "retry_attempts");
+}
+
+static void json_that_the_server_does_not_take_is_named(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  enum { DEPTH = 200 }; /* MariaDB takes 32 levels, MySQL 100 */
+  char *input = keep_memory(2 * DEPTH + 1);
+  memset(input, '[', DEPTH);
+  memset(input + DEPTH, ']', DEPTH);
+  evd_execution row = sample_execution("a");
+  row.input = input;
+  struct request request = {
+      .operation = EVD_OPERATION_INSERT, .executions = &row, .execution_count = 1};
+  evd_error error = driver_run(&driver, &request, 1);
+  assert_int_equal(error.code, EVD_EINVAL);
+  assert_string_equal(error.field, "input");
+}
+
+static void what_a_record_cannot_hold_is_an_error_that_names_the_column(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_ids((const char *[]){"a", "b"}, 2);
+  native_run(native, "alter table task_executions drop constraint task_executions_status_check;"
+                     "update task_executions set status = 'sleepy' where execution_id = 'a';");
+  struct request request = {.operation = EVD_OPERATION_GET, .id = "a"};
+  evd_error error = driver_run(&driver, &request, 1);
+  assert_int_equal(error.code, EVD_EDATABASE);
+  assert_string_equal(error.field, "status");
+  assert_non_null(strstr(error.message, "sleepy"));
+  assert_null(request.rows);
+  assert_non_null(driver_get(&driver, "b"));
+}
+
+/* --- connections that are lost --- */
+
+static void an_idle_connection_that_the_server_ends_is_replaced(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_id("a");
+  kill_engine_session();
+  while (driver.engine->ops->trouble(driver.engine) == NULL)
+    ev_run(driver.loop, EVRUN_ONCE);
+  wait_for_capacity();
+  assert_int_equal(status_of("a"), EVD_STATUS_READY);
+  struct engine_stats stats = {0};
+  driver.engine->ops->stats(driver.engine, &stats);
+  assert_int_equal(stats.reconnections, 1);
+}
+
+/* Kills the session of a batch that waits for a lock; the batch's error. */
+static evd_error kill_batch(struct request *requests, size_t count) {
+  struct request *pointers[8];
+  for (size_t i = 0; i < count; i++)
+    pointers[i] = &requests[i];
+  struct batch batch = {.operation = requests[0].operation, .count = count, .requests = pointers};
+  native_run(native, "begin; select * from task_executions for update;");
+  driver_submit(&driver, &batch);
+  for (int i = 0; i < 10; i++) {
+    ev_run(driver.loop, EVRUN_NOWAIT);
+    usleep(20000);
+  }
+  kill_engine_session();
+  driver_wait(&driver, &batch);
+  native_run(native, "rollback;");
+  wait_for_capacity();
+  return batch.error;
+}
+
+static void a_connection_lost_before_the_commit_was_sent_has_changed_nothing(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_id("a");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = updating("a", &changes);
+  request.operation = EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
+  evd_error error = kill_batch(&request, 1);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  assert_true(error.retryable);
+  assert_int_equal(status_of("a"), EVD_STATUS_READY);
+}
+
+static void a_connection_lost_during_a_write_leaves_it_unknown(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_id("a");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = updating("a", &changes);
+  evd_error error = kill_batch(&request, 1);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_int_equal(error.outcome, EVD_OUTCOME_UNKNOWN);
+}
+
+/* --- large values and results --- */
+
+static char *large_json(size_t size) {
+  char *json = keep_memory(size + 1);
+  memset(json, 'x', size);
+  json[0] = json[size - 1] = '"';
+  for (size_t i = 1; i + 3 < size; i += 97)
+    memcpy(json + i, i % 2 == 0 ? "\\\\" : "''", 2);
+  return json;
+}
+
+static void documents_of_a_megabyte_come_and_go(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  enum { ROWS = 4, SIZE = 1 << 20 };
+  evd_execution rows[ROWS];
+  for (int i = 0; i < ROWS; i++) {
+    rows[i] = sample_execution(text("te_%d", i));
+    rows[i].input = large_json(SIZE + (size_t)i);
+  }
+  driver_insert(&driver, rows, ROWS);
+  struct request updates[ROWS];
+  evd_changes changes[ROWS];
+  for (int i = 0; i < ROWS; i++) {
+    changes[i] = sample_changes(EVD_STATUS_COMPLETED);
+    evd_set(&changes[i], output, large_json(SIZE + 10 + (size_t)i));
+    sample_apply(&rows[i], &changes[i]);
+    updates[i] = updating(rows[i].execution_id, &changes[i]);
+  }
+  driver_run_ok(&driver, updates, ROWS);
+  for (int i = 0; i < ROWS; i++)
+    expect_row(driver_get(&driver, rows[i].execution_id), &rows[i]);
+}
+
+static void a_large_insert_is_all_or_nothing(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  enum { ROWS = 12 };
+  evd_execution rows[ROWS];
+  for (int i = 0; i < ROWS; i++) {
+    rows[i] = sample_execution(text("te_%d", i));
+    rows[i].input = large_json(500000);
+  }
+  rows[ROWS - 1].execution_id = "te_0";
+  struct request request = {
+      .operation = EVD_OPERATION_INSERT, .executions = rows, .execution_count = ROWS};
+  evd_error error = driver_run(&driver, &request, 1);
+  assert_int_equal(error.code, EVD_EDUPLICATE);
+  assert_int_equal(native_number(native, "select count(*) from task_executions;"), 0);
+  rows[ROWS - 1].execution_id = "te_last";
+  driver_run_ok(&driver, &request, 1);
+  assert_int_equal(native_number(native, "select count(*) from task_executions;"), ROWS);
+}
+
+static void what_no_packet_holds_is_bad_input_and_costs_no_connection(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  int64_t limit = native_number(native, "select @@max_allowed_packet;");
+  if (limit > 32 * 1024 * 1024)
+    skip();
+  evd_execution row = sample_execution("a");
+  row.input = large_json((size_t)limit);
+  struct request request = {
+      .operation = EVD_OPERATION_INSERT, .executions = &row, .execution_count = 1};
+  evd_error error = driver_run(&driver, &request, 1);
+  assert_int_equal(error.code, EVD_EINVAL);
+  assert_non_null(strstr(error.message, "max_allowed_packet"));
+  insert_id("a");
+  struct engine_stats stats = {0};
+  driver.engine->ops->stats(driver.engine, &stats);
+  assert_int_equal(stats.reconnections, 0);
+}
+
+static void the_rows_of_a_large_result_take_several_turns_of_the_loop(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  enum { ROWS = 4000, TURNS = 10 };
+  evd_execution *rows = keep_memory(ROWS * sizeof *rows);
+  for (int i = 0; i < ROWS; i++)
+    rows[i] = sample_child(text("te_%04d", i), "te_parent", i);
+  struct request insertion = {
+      .operation = EVD_OPERATION_INSERT, .executions = rows, .execution_count = ROWS};
+  driver_run_ok(&driver, &insertion, 1);
+
+  unsigned before = ev_iteration(driver.loop);
+  struct request get = {.operation = EVD_OPERATION_GET_BY_PARENT, .id = "te_parent"};
+  driver_run_ok(&driver, &get, 1);
+  assert_true(ev_iteration(driver.loop) - before > TURNS);
+  assert_int_equal(records_count(get.rows), ROWS);
+  for (int i = 0; i < ROWS; i++)
+    expect_row(&records_rows(get.rows)[i], &rows[i]);
+  records_release(get.rows);
+}
+
+/* --- tables --- */
+
+/* Reads our table as an engine does. */
+static evd_error inspect(struct mysql_table *table) {
+  evd_error error = {0};
+  struct mysql_url *parts = mysql_url_parse(url, &error);
+  MYSQL *mysql = mysql_init(NULL);
+  assert_non_null(parts);
+  assert_non_null(mysql_real_connect(mysql, parts->host, parts->user, parts->password,
+                                     parts->database, parts->port, parts->socket, 0));
+  *table = (struct mysql_table){.name = {.name = "task_executions"}};
+  (void)mysql_inspect(mysql, EVD_SCHEMA_CHECK, table, &error);
+  mysql_close(mysql);
+  mysql_url_release(parts);
+  return error;
+}
+
+static void each_operation_has_its_index(void **state) {
+  (void)state;
+  needs_mysql();
+  static const evd_operation operations[] = {EVD_OPERATION_CLAIM_BY_START_AT,
+                                             EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
+                                             EVD_OPERATION_CLAIM_BY_CLOSE_STATUS,
+                                             EVD_OPERATION_EXPIRE_BY_EXPIRES_AT,
+                                             EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT,
+                                             EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT,
+                                             EVD_OPERATION_CLAIM_BY_CANCELLATION,
+                                             EVD_OPERATION_GET_BY_PARENT,
+                                             EVD_OPERATION_CLOSE_FINISHED};
+  open_all();
+  for (int framework = 0; framework < 2; framework++) {
+    if (framework) {
+      evd_schema_options options = {.framework_shape = true};
+      char *sql = evd_schema_sql("mysql", &options, NULL);
+      native_run(native, text("drop table task_executions; %s", sql));
+      free(sql);
+    }
+    struct mysql_table table;
+    assert_int_equal(inspect(&table).code, EVD_OK);
+    assert_string_equal(table.id_index, framework ? "ix_task_executions_execution_id" : "PRIMARY");
+    assert_true(table.unique_id_index[0] != '\0');
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+      expect(table.selection_index[operations[i]][0] != '\0', "%s has no index",
+             evd_operation_name(operations[i]));
+  }
+}
+
+static void our_own_table_compares_ids_as_bytes(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  struct mysql_table table;
+  assert_int_equal(inspect(&table).code, EVD_OK);
+  assert_int_equal(table.comparison, MYSQL_COMPARES_BYTES);
+}
+
+static void a_table_without_indexes_is_served_without(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  native_run(native, "alter table task_executions drop index task_executions_ready;");
+  struct mysql_table table;
+  assert_int_equal(inspect(&table).code, EVD_OK);
+  assert_string_equal(table.selection_index[EVD_OPERATION_CLAIM_BY_START_AT], "");
+}
+
+static void an_index_that_the_server_is_told_to_ignore_is_not_forced(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  native_run(native, text("alter table task_executions alter index task_executions_ready %s;",
+                          is_mariadb() ? "ignored" : "invisible"));
+  struct mysql_table table;
+  assert_int_equal(inspect(&table).code, EVD_OK);
+  assert_string_equal(table.selection_index[EVD_OPERATION_CLAIM_BY_START_AT], "");
+}
+
+static void a_table_whose_ids_are_not_unique_is_unfit(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  native_run(native, "alter table task_executions drop primary key,"
+                     " add unique key two (execution_id, task_id);");
+  struct mysql_table table;
+  evd_error error = inspect(&table);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  assert_string_equal(error.field, "execution_id");
+}
+
+static void a_column_that_we_cannot_fill_in_makes_a_table_unfit(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  native_run(native, "alter table task_executions add column tenant int not null default 0,"
+                     " add column region varchar(9);");
+  struct mysql_table table;
+  assert_int_equal(inspect(&table).code, EVD_OK);
+  native_run(native, "alter table task_executions add column owner varchar(9) not null;");
+  evd_error error = inspect(&table);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  assert_string_equal(error.field, "owner");
+}
+
+static void on_a_table_that_compares_loosely_only_the_very_id_counts(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  driver_close(&driver);
+  native_run(native, "alter table task_executions convert to character set utf8mb4"
+                     " collate utf8mb4_general_ci;");
+  driver_open(&driver, mysql_url_with(url, "pool_max=1"), NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(driver.open_error.code, EVD_OK);
+  insert_ids((const char *[]){"Abc", "d"}, 2);
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  static const char *const others[] = {"abc", "ABC", "Abc ", "D"};
+  for (size_t i = 0; i < 4; i++) {
+    assert_null(driver_get(&driver, others[i]));
+    struct request requests[] = {updating(others[i], &changes), updating("x", &changes)};
+    driver_run_ok(&driver, requests, 1);
+    assert_int_equal(requests[0].count, 0);
+    driver_run_ok(&driver, requests, 2);
+    assert_int_equal(requests[0].count, 0);
+  }
+  assert_int_equal(status_of("Abc"), EVD_STATUS_READY);
+  struct request request = updating("Abc", &changes);
+  driver_run_ok(&driver, &request, 1);
+  assert_int_equal(request.count, 1);
+  assert_int_equal(status_of("Abc"), EVD_STATUS_RUNNING);
+}
+
+/* --- the pool, the log, closing --- */
+
+static void batches_at_once_have_connections_of_their_own(void **state) {
+  (void)state;
+  needs_mysql();
+  open_with("pool_min=3&pool_max=3");
+  while (driver.engine->ops->capacity(driver.engine) < 3)
+    ev_run(driver.loop, EVRUN_ONCE);
+  insert_ids((const char *[]){"a", "b", "c"}, 3);
+  native_run(native, "begin; select * from task_executions where execution_id = 'a' for update;"
+                     "select * from task_executions where execution_id = 'b' for update;");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request requests[] = {updating("a", &changes), updating("b", &changes),
+                               updating("c", &changes)};
+  struct request *pointers[] = {&requests[0], &requests[1], &requests[2]};
+  struct batch batches[3];
+  for (int i = 0; i < 3; i++) {
+    batches[i] =
+        (struct batch){.operation = EVD_OPERATION_UPDATE, .count = 1, .requests = &pointers[i]};
+    driver_submit(&driver, &batches[i]);
+  }
+  assert_int_equal(driver.engine->ops->capacity(driver.engine), 0);
+  driver_wait(&driver, &batches[2]);
+  assert_int_equal(requests[2].count, 1);
+  native_run(native, "rollback;");
+  driver_wait(&driver, &batches[0]);
+  driver_wait(&driver, &batches[1]);
+  assert_int_equal(batches[0].error.code, EVD_OK);
+  assert_int_equal(batches[1].error.code, EVD_OK);
+}
+
+static void statements_are_recorded_for_the_log_without_their_values(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_ids((const char *[]){"secret_a", "secret_b"}, 2);
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request requests[] = {updating("secret_a", &changes), updating("secret_b", &changes)};
+  struct request *pointers[] = {&requests[0], &requests[1]};
+  struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = 2, .requests = pointers};
+  driver.record_queries = true;
+  driver_submit(&driver, &batch);
+  driver_wait(&driver, &batch);
+  assert_int_equal(batch.error.code, EVD_OK);
+  assert_non_null(batch.queries);
+  assert_null(batch.queries->next);
+  assert_non_null(strstr(batch.queries->sql, "begin; select execution_id, "));
+  assert_non_null(strstr(batch.queries->sql, "set status = ?"));
+  assert_null(strstr(batch.queries->sql, "secret"));
+  assert_true(batch.queries->duration_ms > 0);
+  free(batch.queries);
+}
+
+static void closing_by_force_answers_what_is_under_way(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_id("a");
+  native_run(native, "begin; select * from task_executions for update;");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = updating("a", &changes);
+  struct request *pointer = &request;
+  struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = 1, .requests = &pointer};
+  driver_submit(&driver, &batch);
+  ev_run(driver.loop, EVRUN_NOWAIT);
+  driver.engine->ops->close(driver.engine, true);
+  driver_wait(&driver, &batch);
+  assert_int_equal(batch.error.code, EVD_ECLOSED);
+  assert_int_equal(batch.error.outcome, EVD_OUTCOME_UNKNOWN);
+  while (!driver.closed)
+    ev_run(driver.loop, EVRUN_ONCE);
+  ev_loop_destroy(driver.loop);
+  native_run(native, "rollback;");
+  native_close(native);
+  native = NULL;
+  mysql_drop_databases();
+}
+
+static void a_wrong_password_is_said_once_with_the_place(void **state) {
+  (void)state;
+  needs_mysql();
+  const char *given = getenv("EVD_TEST_MYSQL_URL");
+  const char *at = strrchr(given, '@');
+  evd_error error = driver_open_fails(text("mysql://evd:wrong%s", at), NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_string_equal(error.native, "1045");
+  assert_non_null(strstr(error.message, "127.0.0.1:"));
+  assert_null(strstr(error.message, "wrong"));
+}
+
+#define test(name) cmocka_unit_test_teardown(name, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      test(a_duplicate_undoes_the_whole_batch_and_is_named),
+      test(a_duplicate_child_undoes_the_update),
+      test(a_lock_that_stays_is_a_conflict_that_leaves_no_lock),
+      test(a_deadlock_is_a_conflict_and_ends_the_transaction),
+      test(a_check_of_the_table_is_a_constraint_and_named),
+      test(json_that_the_server_does_not_take_is_named),
+      test(what_a_record_cannot_hold_is_an_error_that_names_the_column),
+      test(an_idle_connection_that_the_server_ends_is_replaced),
+      test(a_connection_lost_before_the_commit_was_sent_has_changed_nothing),
+      test(a_connection_lost_during_a_write_leaves_it_unknown),
+      test(documents_of_a_megabyte_come_and_go),
+      test(a_large_insert_is_all_or_nothing),
+      test(what_no_packet_holds_is_bad_input_and_costs_no_connection),
+      test(the_rows_of_a_large_result_take_several_turns_of_the_loop),
+      test(each_operation_has_its_index),
+      test(our_own_table_compares_ids_as_bytes),
+      test(a_table_without_indexes_is_served_without),
+      test(an_index_that_the_server_is_told_to_ignore_is_not_forced),
+      test(a_table_whose_ids_are_not_unique_is_unfit),
+      test(a_column_that_we_cannot_fill_in_makes_a_table_unfit),
+      test(on_a_table_that_compares_loosely_only_the_very_id_counts),
+      test(batches_at_once_have_connections_of_their_own),
+      test(statements_are_recorded_for_the_log_without_their_values),
+      test(closing_by_force_answers_what_is_under_way),
+      test(a_wrong_password_is_said_once_with_the_place),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
