@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "migrate/open.h"
 #include "model/error.h"
 
 /* The defaults of evd_options; storage.h of the interface names them. */
@@ -33,7 +34,7 @@ static struct limits limits_of(const evd_options *options) {
 }
 
 static evd_code check_options(const evd_options *options, evd_error *error) {
-  if (options->schema < EVD_SCHEMA_CHECK || options->schema > EVD_SCHEMA_SKIP) {
+  if (options->schema < EVD_SCHEMA_CHECK || options->schema > EVD_SCHEMA_MIGRATE) {
     return error_set(error, EVD_EINVAL, "schema", "schema is not an evd_schema_mode");
   }
   if (options->operation_timeout_ms < -1) {
@@ -112,6 +113,7 @@ static void finish_closing(struct deferred *farewell) {
 static void when_closed(void *owner) {
   evd_storage *storage = owner;
   ev_timer_stop(storage->reactor->loop, &storage->drain);
+  storage->loader->engine = NULL; /* it is freed */
   if (!storage->closing) {
     storage_free(storage);
     return;
@@ -142,25 +144,15 @@ static evd_storage *storage_new(struct ev_loop *loop, const evd_options *options
   return storage;
 }
 
-static evd_code open_engine(evd_storage *storage, const char *url, const evd_options *options,
-                            evd_error *error) {
-  if (!url) {
-    return error_set(error, EVD_EINVAL, "url", "url is NULL");
-  }
-  if (check_options(options, error) != EVD_OK) {
-    return error->code;
-  }
-  storage->ops = engine_for_url(url, error);
-  if (!storage->ops) {
-    return error->code;
-  }
+static evd_code open_engine(evd_storage *storage, const char *url, const char *table,
+                            evd_schema_mode schema, evd_error *error) {
   struct engine_config config = {
       .loop = storage->reactor->loop,
       .url = url,
-      .table = options->table ? options->table : "task_executions",
-      .schema = options->schema,
-      .test_mode = options->test_mode,
-      .timeout_ms = limits_of(options).timeout_ms,
+      .table = table,
+      .schema = schema,
+      .test_mode = storage->test_mode,
+      .timeout_ms = storage->loader->limits.timeout_ms,
       .callbacks = {.opened = when_opened,
                     .batch_done = when_batch_done,
                     .capacity_grew = when_capacity_grew,
@@ -172,10 +164,51 @@ static evd_code open_engine(evd_storage *storage, const char *url, const evd_opt
   return storage->engine ? EVD_OK : error->code;
 }
 
+/* The table is up to date, or cannot be brought there: the engine opens, or nothing does. */
+static void when_migrated(const struct migrated *migrated, void *data) {
+  evd_storage *storage = data;
+  evd_error error = migrated->error;
+  if (migrated->steps[0] != '\0') {
+    log_message(&storage->log, EVD_LOG_INFO, "migrated table %s: %s", migrated->table,
+                migrated->steps);
+  }
+  if (storage->opening && error.code == EVD_OK) {
+    open_engine(storage, migrated->url, migrated->table, EVD_SCHEMA_CHECK, &error);
+  }
+  if (!storage->engine) {
+    if (storage->opening) { /* else it was cancelled */
+      future_fail(storage->opening, &error);
+    }
+    storage_free(storage);
+  }
+}
+
+static evd_code begin_opening(evd_storage *storage, const char *url, const evd_options *options,
+                              evd_error *error) {
+  const char *table = options->table ? options->table : "task_executions";
+  if (!url) {
+    return error_set(error, EVD_EINVAL, "url", "url is NULL");
+  }
+  if (check_options(options, error) != EVD_OK) {
+    return error->code;
+  }
+  storage->ops = engine_for_url(url, error);
+  if (!storage->ops) {
+    return error->code;
+  }
+  if (options->schema != EVD_SCHEMA_MIGRATE) {
+    return open_engine(storage, url, table, options->schema, error);
+  }
+  if (migrate_open_is_private(url)) {
+    return open_engine(storage, url, table, EVD_SCHEMA_CREATE, error);
+  }
+  return migrate_open_start(storage->reactor->loop, url, table, when_migrated, storage, error);
+}
+
 static evd_outcome cancel_opening(evd_future *future, void *maker) {
   (void)future;
   evd_storage *storage = maker;
-  storage->opening = NULL; /* when_opened() sees it and closes */
+  storage->opening = NULL; /* when_opened() or when_migrated() sees it and closes */
   return EVD_OUTCOME_NOT_APPLIED;
 }
 
@@ -187,7 +220,7 @@ evd_future *evd_storage_open(struct ev_loop *loop, const char *url, const evd_op
   }
   evd_future *future = storage->opening;
   evd_error error;
-  if (open_engine(storage, url, options ? options : &defaults, &error) != EVD_OK) {
+  if (begin_opening(storage, url, options ? options : &defaults, &error) != EVD_OK) {
     future_fail(future, &error);
     storage_free(storage);
     return future;

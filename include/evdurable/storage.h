@@ -47,7 +47,10 @@ EVD_API const char *evd_operation_name(evd_operation operation);
 typedef enum evd_schema_mode {
   EVD_SCHEMA_CHECK = 0, /**< Fails with EVD_ESCHEMA when the table is missing or unfit. */
   EVD_SCHEMA_CREATE,    /**< Creates the table and its indexes where missing, then checks. */
-  EVD_SCHEMA_SKIP       /**< Only reads which columns there are. */
+  EVD_SCHEMA_SKIP,      /**< Only reads which columns there are. */
+  EVD_SCHEMA_MIGRATE    /**< Does what `evdurable migrate up` does, however long it takes, then
+                             checks: creates the table, or gives one that is there what it lacks.
+                             Safe for many who open at once. */
 } evd_schema_mode;
 
 /** How grave a log event is. */

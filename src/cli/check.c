@@ -1,0 +1,111 @@
+/* evdurable check: what is wrong with the table, and what mends it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <ev.h>
+
+#include "cli/cli.h"
+#include "cli/findings.h"
+#include "migrate/catalog.h"
+#include "migrate/findings.h"
+#include "migrate/migrate.h"
+#include "migrate/plan.h"
+
+static const char help[] =
+    "Usage: evdurable check [OPTION...]\n"
+    "\n"
+    "Looks at the table's columns, types and indexes, and at the migrations. Says what is wrong, and\n"
+    "what mends it. Exit status 3: something is (notes do not count).\n"
+    "\n"
+    "Examples:\n"
+    "  evdurable check\n"
+    "  evdurable check --json | jq -r '.findings[].mend'\n";
+
+/* Migrations that are not recorded, of a table that lacks nothing. */
+static void find_in_record(struct findings *findings, const struct migrate_state *states,
+                           size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!states[i].applied) {
+      findings_add(findings, FINDING_WARNING, "migration", "evdurable migrate up",
+                   "%d (%s) is not recorded", states[i].number, states[i].name);
+    } else if (!states[i].known) {
+      findings_add(findings, FINDING_NOTE, "migration", "", "%d (%s) is of a newer evdurable: %s",
+                   states[i].number, states[i].name, states[i].version);
+    }
+  }
+}
+
+/* What the catalog, the plan and the record say. */
+static evd_code find(struct sql_client *client, const struct table_name *table,
+                     struct findings *findings, evd_error *error) {
+  struct migrate_state states[MIGRATE_STATES_MAX];
+  size_t count;
+  struct catalog catalog;
+  evd_code code = migrate_read(client, table, states, &count, error);
+  if (code == EVD_OK) {
+    code = catalog_read(client, table, &catalog, error);
+  }
+  if (code != EVD_OK) {
+    return code;
+  }
+  struct plan plan;
+  evd_schema_options options = {.table = NULL};
+  code = plan_make(&catalog, table, &options, !states[0].applied, &plan, error);
+  if (code == EVD_ESCHEMA) {
+    findings_add(findings, FINDING_ERROR, "migration", "", "%s", error->message);
+    code = EVD_OK;
+  }
+  if (code == EVD_OK) {
+    findings_of_table(findings, &catalog, table, &plan);
+    if (catalog.exists) {
+      find_in_record(findings, states, count);
+    }
+    plan_free(&plan);
+  }
+  catalog_free(&catalog);
+  return code;
+}
+
+/* Whether a storage opens, which is what counts in the end. */
+static void find_by_opening(struct cli *cli, struct findings *findings) {
+  evd_options options = {.table = cli->table_text};
+  evd_future *opened = evd_storage_open(EV_DEFAULT, cli->url, &options);
+  evd_storage *storage = NULL;
+  if (evd_future_await(opened) == EVD_OK) {
+    evd_future_storage(opened, &storage);
+    cli_close_storage(storage);
+  } else {
+    findings_add(findings, FINDING_ERROR, "opening a storage", "", "fails: %s",
+                 evd_future_error(opened)->message);
+  }
+  evd_future_release(opened);
+}
+
+static int run(struct cli *cli, int argc, char **argv) {
+  static const struct option options[] = {CLI_COMMON_OPTIONS, {NULL, 0, NULL, 0}};
+  int option = cli_next_option(cli, argc, argv, options, help);
+  if (option != -1) {
+    return cli_end_of_options(option);
+  }
+  if (optind < argc) {
+    return cli_usage("what is \"%s\"?", argv[optind]);
+  }
+  int status;
+  struct sql_client *client = cli_connect(cli, false, &status);
+  if (client == NULL) {
+    return status;
+  }
+  struct findings findings = {.first = NULL};
+  evd_error error;
+  evd_code code = find(client, &cli->table, &findings, &error);
+  if (code == EVD_OK && findings_worst(&findings) != FINDING_ERROR) {
+    find_by_opening(cli, &findings);
+  }
+  status = code == EVD_OK ? cli_print_findings(cli, &findings) : cli_fail(&error);
+  findings_free(&findings);
+  sql_client_close(client);
+  return status;
+}
+
+const struct cli_command cli_check = {"check", "what is wrong with the table, and what mends it",
+                                      run};

@@ -1,0 +1,256 @@
+/* evdurable doctor: whether the database's settings are those that durable work needs. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/cli.h"
+#include "cli/findings.h"
+#include "cli/table.h"
+#include "engine/clock.h"
+
+static const char help[] =
+    "Usage: evdurable doctor [OPTION...]\n"
+    "\n"
+    "Asks the database for its version and the settings that matter to durable work, and compares its\n"
+    "clock with this machine's. Exit status 3: something should be changed.\n"
+    "\n"
+    "Examples:\n"
+    "  evdurable doctor\n"
+    "  evdurable doctor --json | jq .values\n";
+
+enum { SKEW_MS = 1000, ROUND_TRIPS = 5 };
+
+/* A setting, and what it should be. */
+struct setting {
+  const char *name;
+  const char *sql;  /* its value, as text */
+  const char *good; /* values that are good, "|" between; NULL: any is */
+  int64_t least;    /* or: a number at least so large; 0: any is */
+  enum finding_level level;
+  const char *advice; /* why another is not good */
+};
+
+static const struct setting sqlite_settings[] = {
+    {"version", "select sqlite_version()", NULL, 0, FINDING_NOTE, NULL},
+    {"journal_mode", "pragma journal_mode", "wal", 0, FINDING_WARNING,
+     "in other modes than wal, who reads and who writes wait for each other; a storage switches to "
+     "wal when it opens the database, unless its URL says otherwise"},
+    {"page_size", "pragma page_size", NULL, 0, FINDING_NOTE, NULL},
+    {"page_count", "pragma page_count", NULL, 0, FINDING_NOTE, NULL},
+    {"freelist_count", "pragma freelist_count", NULL, 0, FINDING_NOTE, NULL},
+    {"auto_vacuum", "pragma auto_vacuum", NULL, 0, FINDING_NOTE, NULL},
+    {"encoding", "pragma encoding", "UTF-8", 0, FINDING_WARNING,
+     "texts are turned into UTF-8 and back at every statement"},
+    {NULL, NULL, NULL, 0, FINDING_NOTE, NULL}};
+
+#define POSTGRES_SETTING(name) "select current_setting('" name "')"
+
+static const struct setting postgres_settings[] = {
+    {"version", "select current_setting('server_version_num')", NULL, 140000, FINDING_ERROR,
+     "evdurable needs PostgreSQL 14 or later"},
+    {"in recovery", "select pg_is_in_recovery()::int", "0", 0, FINDING_ERROR,
+     "this is a standby: it takes no writes"},
+    {"fsync", POSTGRES_SETTING("fsync"), "on", 0, FINDING_ERROR,
+     "a crash of the machine may destroy the database"},
+    {"full_page_writes", POSTGRES_SETTING("full_page_writes"), "on", 0, FINDING_ERROR,
+     "a crash of the machine may destroy pages"},
+    {"synchronous_commit", POSTGRES_SETTING("synchronous_commit"),
+     "on|local|remote_write|remote_apply", 0, FINDING_WARNING,
+     "what was acknowledged in the last moments before a crash is lost"},
+    {"autovacuum", POSTGRES_SETTING("autovacuum"), "on", 0, FINDING_WARNING,
+     "executions are updated several times each: without vacuum the table grows without end"},
+    {"default_transaction_isolation", POSTGRES_SETTING("default_transaction_isolation"),
+     "read committed", 0, FINDING_WARNING,
+     "concurrent claims then fail with serialization errors, and are tried again, unless the URL "
+     "sets isolation"},
+    {"server_encoding", POSTGRES_SETTING("server_encoding"), "UTF8", 0, FINDING_WARNING,
+     "texts with characters that it lacks are refused"},
+    {"max_connections", POSTGRES_SETTING("max_connections"), NULL, 0, FINDING_NOTE, NULL},
+    {"connections", "select count(*) from pg_stat_activity where backend_type = 'client backend'",
+     NULL, 0, FINDING_NOTE, NULL},
+    {"statement_timeout", POSTGRES_SETTING("statement_timeout"), NULL, 0, FINDING_NOTE, NULL},
+    {"lock_timeout", POSTGRES_SETTING("lock_timeout"), NULL, 0, FINDING_NOTE, NULL},
+    {"idle_in_transaction_session_timeout", POSTGRES_SETTING("idle_in_transaction_session_timeout"),
+     NULL, 0, FINDING_NOTE, NULL},
+    {"deadlock_timeout", POSTGRES_SETTING("deadlock_timeout"), NULL, 0, FINDING_NOTE, NULL},
+    {NULL, NULL, NULL, 0, FINDING_NOTE, NULL}};
+
+static const struct setting mysql_settings[] = {
+    {"version", "select version()", NULL, 0, FINDING_NOTE, NULL},
+    {"read_only", "select @@global.read_only", "0", 0, FINDING_ERROR, "it takes no writes"},
+    {"innodb_flush_log_at_trx_commit", "select @@global.innodb_flush_log_at_trx_commit", "1|3", 0,
+     FINDING_WARNING, "what was acknowledged in the last second before a crash is lost"},
+    {"innodb_doublewrite", "select @@global.innodb_doublewrite", "1|ON|DETECT_AND_RECOVER", 0,
+     FINDING_WARNING, "a crash of the machine may destroy pages"},
+    {"log_bin", "select @@global.log_bin", NULL, 0, FINDING_NOTE, NULL},
+    {"sync_binlog", "select if(@@global.log_bin, @@global.sync_binlog, 'no log')", "1|no log", 0,
+     FINDING_WARNING, "after a crash, replicas may have what this server has lost, or lack some"},
+    {"innodb_lock_wait_timeout", "select @@global.innodb_lock_wait_timeout", NULL, 0, FINDING_NOTE,
+     NULL},
+    {"max_allowed_packet", "select @@global.max_allowed_packet", NULL, 4 << 20, FINDING_WARNING,
+     "batches are cut to it, and larger executions are refused: 16 MB or more is better"},
+    {"wait_timeout", "select @@global.wait_timeout", NULL, 0, FINDING_NOTE, NULL},
+    {"max_connections", "select @@global.max_connections", NULL, 0, FINDING_NOTE, NULL},
+    {"connections", "select count(*) from information_schema.processlist", NULL, 0, FINDING_NOTE,
+     NULL},
+    {NULL, NULL, NULL, 0, FINDING_NOTE, NULL}};
+
+/* What is asked. */
+struct examination {
+  struct cli *cli;
+  struct sql_client *client;
+  struct findings findings;
+  struct table table;
+  cJSON *values;
+};
+
+static void add_value(struct examination *examination, const char *name, const char *value) {
+  cJSON_AddStringToObject(examination->values, name, value);
+  table_add(&examination->table, (const char *const[]){name, value}, 80);
+}
+
+/* Whether a value is one of "a|b|c". */
+static bool is_one_of(const char *value, const char *good) {
+  while (*good != '\0') {
+    size_t length = strcspn(good, "|");
+    if (strlen(value) == length && strncasecmp(value, good, length) == 0) {
+      return true;
+    }
+    good += length + (good[length] == '|');
+  }
+  return false;
+}
+
+/* Asks for one setting; one that the server does not know is passed over. */
+static evd_code examine(struct examination *examination, const struct setting *setting,
+                        evd_error *error) {
+  char *value;
+  evd_code code = sql_client_text(examination->client, setting->sql, NULL, &value, error);
+  if (code == EVD_EUNAVAILABLE || code == EVD_ENOMEM) {
+    return code;
+  }
+  if (value != NULL) {
+    char object[96];
+    (void)snprintf(object, sizeof(object), "setting %s", setting->name);
+    add_value(examination, setting->name, value);
+    bool is_good = (setting->good == NULL || is_one_of(value, setting->good)) &&
+                   (setting->least == 0 || strtoll(value, NULL, 10) >= setting->least);
+    if (!is_good) {
+      findings_add(&examination->findings, setting->level, object, "", "is %s: %s", value,
+                   setting->advice);
+    }
+  }
+  free(value);
+  return EVD_OK;
+}
+
+/* The median time of a statement that does nothing. */
+static evd_code measure_round_trip(struct examination *examination, evd_error *error) {
+  double shortest = INFINITY;
+  for (int i = 0; i < ROUND_TRIPS; i++) {
+    int64_t one;
+    double begin = clock_seconds();
+    evd_code code = sql_client_integer(examination->client, "select 1", NULL, 0, &one, error);
+    if (code != EVD_OK) {
+      return code;
+    }
+    shortest = fmin(shortest, clock_seconds() - begin);
+  }
+  char text[32];
+  (void)snprintf(text, sizeof(text), "%.3f ms", shortest * 1e3);
+  add_value(examination, "round trip", text);
+  return EVD_OK;
+}
+
+/* Compares the server's clock with ours: start_at and the like are told by the clocks of executors. */
+static evd_code compare_clocks(struct examination *examination, evd_error *error) {
+  bool is_postgres = sql_client_dialect(examination->client) == DIALECT_POSTGRES;
+  int64_t theirs;
+  int64_t before = evd_now();
+  evd_code code = sql_client_integer(
+      examination->client,
+      is_postgres ? "select cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)"
+                  : "select cast(unix_timestamp(sysdate(3)) * 1000 as signed)",
+      NULL, before, &theirs, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  int64_t after = evd_now();
+  int64_t skew = theirs < before ? theirs - before : theirs > after ? theirs - after : 0;
+  char text[32];
+  (void)snprintf(text, sizeof(text), "%" PRId64 " ms", skew);
+  add_value(examination, "clock skew", text);
+  if (llabs(skew) > SKEW_MS) {
+    findings_add(&examination->findings, FINDING_WARNING, "clock", "",
+                 "of the server differs by %" PRId64 " ms: executors on machines whose clocks "
+                 "differ run early or late, and take each other's work for expired",
+                 skew);
+  }
+  return EVD_OK;
+}
+
+static evd_code examine_all(struct examination *examination, evd_error *error) {
+  static const struct setting *const settings[] = {[DIALECT_SQLITE] = sqlite_settings,
+                                                   [DIALECT_POSTGRES] = postgres_settings,
+                                                   [DIALECT_MYSQL] = mysql_settings};
+  enum dialect dialect = sql_client_dialect(examination->client);
+  evd_code code = EVD_OK;
+  add_value(examination, "database", sql_client_place(examination->client));
+  for (const struct setting *setting = settings[dialect]; code == EVD_OK && setting->name != NULL;
+       setting++) {
+    code = examine(examination, setting, error);
+  }
+  if (code == EVD_OK && dialect != DIALECT_SQLITE) {
+    code = measure_round_trip(examination, error);
+  }
+  if (code == EVD_OK && dialect != DIALECT_SQLITE) {
+    code = compare_clocks(examination, error);
+  }
+  return code;
+}
+
+/* Prints the values, and then what was found. */
+static int print_all(struct examination *examination) {
+  const struct findings *findings = &examination->findings;
+  if (!examination->cli->json) {
+    table_end(&examination->table);
+    putchar('\n');
+    return cli_print_findings(examination->cli, findings);
+  }
+  cJSON *json = cli_findings_json(findings);
+  cJSON_AddItemToObject(json, "values", examination->values);
+  examination->values = NULL;
+  int status = cli_print_json(json);
+  return status == CLI_OK && findings_worst(findings) != FINDING_NOTE ? CLI_FOUND : status;
+}
+
+static int run(struct cli *cli, int argc, char **argv) {
+  static const struct option options[] = {CLI_COMMON_OPTIONS, {NULL, 0, NULL, 0}};
+  int option = cli_next_option(cli, argc, argv, options, help);
+  if (option != -1) {
+    return cli_end_of_options(option);
+  }
+  if (optind < argc) {
+    return cli_usage("what is \"%s\"?", argv[optind]);
+  }
+  int status;
+  struct examination examination = {.cli = cli};
+  examination.client = cli_connect(cli, false, &status);
+  if (examination.client == NULL) {
+    return status;
+  }
+  evd_error error;
+  examination.values = cJSON_CreateObject();
+  table_begin(&examination.table, 2, (const char *const[]){"SETTING", "VALUE"});
+  status = examine_all(&examination, &error) == EVD_OK ? print_all(&examination) : cli_fail(&error);
+  table_free(&examination.table);
+  findings_free(&examination.findings);
+  cJSON_Delete(examination.values);
+  sql_client_close(examination.client);
+  return status;
+}
+
+const struct cli_command cli_doctor = {"doctor", "whether the database's settings will do", run};

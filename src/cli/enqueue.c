@@ -1,0 +1,156 @@
+/* evdurable enqueue: stores a new execution. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/lines.h"
+#include "cli/text.h"
+
+static const char help[] =
+    "Usage: evdurable enqueue [OPTION...] TASK\n"
+    "\n"
+    "Stores a new execution of a task, which an executor will run, and prints its id.\n"
+    "\n"
+    "  --input JSON          its input (default null); @FILE reads a file, @- the standard input\n"
+    "  --id ID               its id, rather than a new one\n"
+    "  --delay D             not before D from now: 10s, 2h, 1d, ...\n"
+    "  --timeout D           how long it may run\n"
+    "  --max-attempts N      attempts after the first (default 0)\n"
+    "  --retry-options JSON  all of them: maxAttempts, baseDelayMs, delayMultiplier, maxDelayMs\n"
+    "  --sleeping ID         a sleeping execution, to be found by this unique id\n"
+    "\n"
+    "Examples:\n"
+    "  evdurable enqueue send_mail --input '{\"to\":\"ann@example.org\"}' --timeout 30s\n"
+    "  evdurable enqueue nightly_report --delay 8h --max-attempts 3\n"
+    "  generate | evdurable enqueue import_rows --input @-\n";
+
+enum {
+  OPTION_INPUT = 1,
+  OPTION_ID,
+  OPTION_DELAY,
+  OPTION_TIMEOUT,
+  OPTION_MAX_ATTEMPTS,
+  OPTION_RETRY_OPTIONS,
+  OPTION_SLEEPING
+};
+
+static const struct option options[] = {
+    CLI_COMMON_OPTIONS,
+    {"input", required_argument, NULL, OPTION_INPUT},
+    {"id", required_argument, NULL, OPTION_ID},
+    {"delay", required_argument, NULL, OPTION_DELAY},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"max-attempts", required_argument, NULL, OPTION_MAX_ATTEMPTS},
+    {"retry-options", required_argument, NULL, OPTION_RETRY_OPTIONS},
+    {"sleeping", required_argument, NULL, OPTION_SLEEPING},
+    {NULL, 0, NULL, 0}};
+
+/* What to store. */
+struct order {
+  const char *task, *id, *sleeping;
+  const char *input; /* as given: JSON, or @FILE */
+  int64_t max_attempts;
+  evd_run_options run;
+};
+
+static int read_duration(const char *name, int64_t *milliseconds) {
+  return text_read_duration(optarg, milliseconds)
+             ? CLI_OK
+             : cli_usage("--%s \"%s\" is no duration, such as 10s or 2h", name, optarg);
+}
+
+static int take_option(struct order *order, int option) {
+  switch (option) {
+  case OPTION_INPUT: order->input = optarg; return CLI_OK;
+  case OPTION_ID: order->id = optarg; return CLI_OK;
+  case OPTION_DELAY: return read_duration("delay", &order->run.sleep_ms_before_run);
+  case OPTION_TIMEOUT: return read_duration("timeout", &order->run.timeout_ms);
+  case OPTION_RETRY_OPTIONS: order->run.retry_options = optarg; return CLI_OK;
+  case OPTION_SLEEPING: order->sleeping = optarg; return CLI_OK;
+  case OPTION_MAX_ATTEMPTS:
+    if (!text_read_number(optarg, 0, &order->max_attempts) || order->max_attempts > INT32_MAX) {
+      return cli_usage("--max-attempts is a number from 0");
+    }
+    return CLI_OK;
+  default: return CLI_OK;
+  }
+}
+
+/* Stores the execution; says what is wrong with it. */
+static int insert(struct cli *cli, const evd_execution *execution) {
+  int status;
+  evd_storage *storage = cli_open_storage(cli, NULL, &status);
+  if (storage == NULL) {
+    return status;
+  }
+  evd_future *inserted = evd_insert(storage, execution, 1);
+  if (evd_future_await(inserted) == EVD_EDUPLICATE) {
+    status = cli_fail_text("there is an execution with this %s already",
+                           evd_future_error(inserted)->field);
+  } else if (evd_future_code(inserted) != EVD_OK) {
+    status = cli_fail(evd_future_error(inserted));
+  } else if (cli->json) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "executionId", execution->execution_id);
+    status = cli_print_json(json);
+  } else {
+    puts(execution->execution_id);
+  }
+  evd_future_release(inserted);
+  cli_close_storage(storage);
+  return status;
+}
+
+static int enqueue(struct cli *cli, const struct order *order) {
+  evd_run_options run_options = order->run;
+  char id[EVD_ID_SIZE];
+  char retry_options[64];
+  char *read = NULL;
+  const char *input = order->input != NULL ? order->input : "null";
+  if (input[0] == '@') {
+    read = lines_read_file(input + 1);
+    if (read == NULL) {
+      return CLI_FAILED;
+    }
+    input = read;
+  }
+  if (run_options.retry_options == NULL) {
+    (void)snprintf(retry_options, sizeof(retry_options), "{\"maxAttempts\":%" PRId64 "}",
+                   order->max_attempts);
+    run_options.retry_options = retry_options;
+  }
+  evd_id_generate(id);
+  const char *execution_id = order->id != NULL ? order->id : id;
+  evd_execution execution;
+  if (order->sleeping != NULL) {
+    evd_execution_init_sleeping(&execution, execution_id, order->task, order->sleeping, input,
+                                &run_options);
+  } else {
+    evd_execution_init(&execution, execution_id, order->task, input, &run_options);
+  }
+  int status = insert(cli, &execution);
+  free(read);
+  return status;
+}
+
+static int run(struct cli *cli, int argc, char **argv) {
+  struct order order = {.task = NULL};
+  int option;
+  while ((option = cli_next_option(cli, argc, argv, options, help)) != -1) {
+    if (option == '?' || option == CLI_OPTION_HELP) {
+      return cli_end_of_options(option);
+    }
+    if (take_option(&order, option) != CLI_OK) {
+      return CLI_USAGE;
+    }
+  }
+  if (argc - optind != 1) {
+    return cli_usage("which task?");
+  }
+  order.task = argv[optind];
+  return enqueue(cli, &order);
+}
+
+const struct cli_command cli_enqueue = {"enqueue", "store a new execution of a task", run};

@@ -1,0 +1,50 @@
+#include "cli/findings.h"
+
+#include <stdio.h>
+
+#include <utlist.h>
+
+static const char *const level_names[] = {
+    [FINDING_NOTE] = "note", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "error"};
+
+cJSON *cli_findings_json(const struct findings *findings) {
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddBoolToObject(json, "good", findings_worst(findings) == FINDING_NOTE);
+  cJSON *list = cJSON_AddArrayToObject(json, "findings");
+  const struct finding *finding;
+  LL_FOREACH (findings->first, finding) {
+    cJSON *item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "level", level_names[finding->level]);
+    cJSON_AddStringToObject(item, "object", finding->object);
+    cJSON_AddStringToObject(item, "problem", finding->problem);
+    cJSON_AddStringToObject(item, "mend", finding->mend);
+    cJSON_AddItemToArray(list, item);
+  }
+  return json;
+}
+
+static void print_text(const struct findings *findings) {
+  const struct finding *finding;
+  LL_FOREACH (findings->first, finding) {
+    printf("%s: %s %s\n", level_names[finding->level], finding->object, finding->problem);
+    if (finding->mend[0] != '\0') {
+      printf("    mend: %s\n", finding->mend);
+    }
+  }
+  if (findings_worst(findings) == FINDING_NOTE) {
+    puts("all is well");
+  }
+}
+
+int cli_print_findings(const struct cli *cli, const struct findings *findings) {
+  int status = CLI_OK;
+  if (findings->failed) {
+    return cli_fail_text("memory ran out");
+  }
+  if (cli->json) {
+    status = cli_print_json(cli_findings_json(findings));
+  } else {
+    print_text(findings);
+  }
+  return status == CLI_OK && findings_worst(findings) != FINDING_NOTE ? CLI_FOUND : status;
+}

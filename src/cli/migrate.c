@@ -1,0 +1,324 @@
+/* evdurable migrate: brings the table up to date, says whether it is, or prints the SQL. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "migrate/catalog.h"
+#include "migrate/migrate.h"
+#include "migrate/plan.h"
+
+static const char help[] =
+    "Usage: evdurable migrate up|status|sql [OPTION...]\n"
+    "\n"
+    "  up      creates the table, or gives one that is there what it lacks; safe to run at every start\n"
+    "          and from many places at once\n"
+    "  status  says what was done and what is to be done (exit status 3 when there is something)\n"
+    "  sql     prints the SQL, for a migration tool of your own\n"
+    "\n"
+    "  --concurrently   up, sql: PostgreSQL builds indexes without blocking who writes\n"
+    "  --strict         up, sql: adds a trigger that refuses to change the status of a finished\n"
+    "                   execution\n"
+    "  --no-strict      up: takes that trigger away\n"
+    "  --framework      up, sql: makes a new table as the TypeScript package makes it\n"
+    "  --engine NAME    sql: sqlite, postgres or mysql, where there is no URL\n"
+    "  --write DIR      sql: writes numbered files there: 0001_table_and_indexes.sql, ...\n"
+    "\n"
+    "Examples:\n"
+    "  evdurable migrate up --url sqlite:app.db\n"
+    "  evdurable migrate up --url postgresql://app@db/app --table app.tasks --concurrently\n"
+    "  evdurable migrate status\n"
+    "  evdurable migrate sql --engine postgres --write migrations/\n";
+
+struct arguments {
+  struct migrate_options options;
+  const char *engine;
+  const char *directory;
+};
+
+/* up */
+
+/* What is said of the steps. */
+struct telling {
+  bool json;
+  cJSON *steps;
+};
+
+static void tell_step(const char *what, void *data) {
+  struct telling *telling = data;
+  if (telling->json) {
+    cJSON_AddItemToArray(telling->steps, cJSON_CreateString(what));
+  } else {
+    printf("%s\n", what);
+    fflush(stdout);
+  }
+}
+
+static int print_result(const struct cli *cli, struct telling *telling, size_t steps) {
+  if (!cli->json) {
+    puts(steps == 0 ? "nothing to do" : "done");
+    return CLI_OK;
+  }
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddItemToObject(json, "steps", telling->steps);
+  telling->steps = NULL;
+  return cli_print_json(json);
+}
+
+static int run_up(struct cli *cli, struct arguments *arguments) {
+  int status;
+  struct sql_client *client = cli_connect(cli, true, &status);
+  if (client == NULL) {
+    return status;
+  }
+  struct telling telling = {.json = cli->json, .steps = cJSON_CreateArray()};
+  struct migrate_result result;
+  evd_error error;
+  arguments->options.step = tell_step;
+  arguments->options.data = &telling;
+  arguments->options.wait_ms = MIGRATE_WAIT_MS;
+  if (migrate_up(client, &cli->table, &arguments->options, &result, &error) == EVD_OK) {
+    status = print_result(cli, &telling, result.steps);
+  } else {
+    status = cli_fail(&error);
+  }
+  cJSON_Delete(telling.steps);
+  sql_client_close(client);
+  return status;
+}
+
+/* status */
+
+/* What there is, and what there is to do. */
+struct situation {
+  struct migrate_state states[MIGRATE_STATES_MAX];
+  size_t count;
+  struct plan plan;
+};
+
+static evd_code read_situation(struct sql_client *client, const struct table_name *table,
+                               struct situation *situation, evd_error *error) {
+  struct catalog catalog;
+  *situation = (struct situation){.count = 0};
+  evd_code code = migrate_read(client, table, situation->states, &situation->count, error);
+  if (code == EVD_OK) {
+    code = catalog_read(client, table, &catalog, error);
+  }
+  if (code == EVD_OK) {
+    evd_schema_options options = {.table = NULL};
+    code = plan_make(&catalog, table, &options, !situation->states[0].applied, &situation->plan,
+                     error);
+    catalog_free(&catalog);
+  }
+  return code;
+}
+
+static bool is_pending(const struct situation *situation) {
+  bool pending = situation->plan.first != NULL;
+  for (size_t i = 0; i < situation->count; i++) {
+    pending = pending || !situation->states[i].applied;
+  }
+  return pending;
+}
+
+static int print_status_json(const struct situation *situation) {
+  cJSON *json = cJSON_CreateObject();
+  cJSON *list = cJSON_AddArrayToObject(json, "migrations");
+  for (size_t i = 0; i < situation->count; i++) {
+    const struct migrate_state *state = &situation->states[i];
+    cJSON *item = cJSON_CreateObject();
+    cli_json_integer(item, "number", state->number);
+    cJSON_AddStringToObject(item, "name", state->name);
+    cJSON_AddBoolToObject(item, "applied", state->applied);
+    if (state->applied) {
+      cli_json_integer(item, "appliedAt", state->applied_at);
+      cJSON_AddStringToObject(item, "version", state->version);
+    }
+    cJSON_AddItemToArray(list, item);
+  }
+  list = cJSON_AddArrayToObject(json, "pendingSteps");
+  for (const struct step *step = situation->plan.first; step != NULL; step = step->next) {
+    cJSON_AddItemToArray(list, cJSON_CreateString(step->what));
+  }
+  return cli_print_json(json);
+}
+
+static int print_status(const struct situation *situation) {
+  struct table table;
+  table_begin(&table, 4, (const char *const[]){">NUMBER", "MIGRATION", "APPLIED", "VERSION"});
+  for (size_t i = 0; i < situation->count; i++) {
+    const struct migrate_state *state = &situation->states[i];
+    char number[16];
+    char time[32] = "not yet";
+    (void)snprintf(number, sizeof(number), "%d", state->number);
+    if (state->applied) {
+      text_time(state->applied_at, time, sizeof(time));
+    }
+    table_add(&table, (const char *const[]){number, state->name, time, state->version}, 64);
+  }
+  table_end(&table);
+  if (situation->plan.first != NULL) {
+    puts("\n`evdurable migrate up` would:");
+  }
+  for (const struct step *step = situation->plan.first; step != NULL; step = step->next) {
+    printf("  %s\n", step->what);
+  }
+  return CLI_OK;
+}
+
+static int run_status(struct cli *cli) {
+  int status;
+  struct sql_client *client = cli_connect(cli, false, &status);
+  if (client == NULL) {
+    return status;
+  }
+  struct situation situation;
+  evd_error error;
+  if (read_situation(client, &cli->table, &situation, &error) != EVD_OK) {
+    status = cli_fail(&error);
+  } else {
+    status = cli->json ? print_status_json(&situation) : print_status(&situation);
+    status = status == CLI_OK && is_pending(&situation) ? CLI_FOUND : status;
+  }
+  plan_free(&situation.plan);
+  sql_client_close(client);
+  return status;
+}
+
+/* sql */
+
+/* The dialect by --engine, or by the URL's beginning: nothing is connected to. */
+static bool find_dialect(const struct cli *cli, const struct arguments *arguments,
+                         enum dialect *dialect) {
+  static const struct {
+    const char *engine, *scheme;
+    enum dialect dialect;
+  } names[] = {{"sqlite", "sqlite:", DIALECT_SQLITE},
+               {"sqlite", "file:", DIALECT_SQLITE},
+               {"postgres", "postgresql:", DIALECT_POSTGRES},
+               {"postgres", "postgres:", DIALECT_POSTGRES},
+               {"mysql", "mysql:", DIALECT_MYSQL},
+               {"mysql", "mariadb:", DIALECT_MYSQL}};
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    bool found = arguments->engine != NULL
+                     ? strcmp(arguments->engine, names[i].engine) == 0
+                     : cli->url != NULL &&
+                           strncasecmp(cli->url, names[i].scheme, strlen(names[i].scheme)) == 0;
+    if (found) {
+      *dialect = names[i].dialect;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Writes a migration's file; an old one of its name is not touched. */
+static int write_file(const char *directory, int number, const char *sql) {
+  char path[4096];
+  int length =
+      snprintf(path, sizeof(path), "%s/%04d_%s.sql", directory, number, migrate_name(number));
+  FILE *file = length < (int)sizeof(path) ? fopen(path, "wx") : NULL;
+  if (file == NULL) {
+    return cli_fail_text("%s: %s", path, strerror(errno));
+  }
+  bool good = fputs(sql, file) >= 0;
+  good = fclose(file) == 0 && good;
+  if (!good) {
+    return cli_fail_text("%s: %s", path, strerror(errno));
+  }
+  puts(path);
+  return CLI_OK;
+}
+
+static int run_sql(struct cli *cli, const struct arguments *arguments) {
+  enum dialect dialect;
+  evd_error error;
+  if (!find_dialect(cli, arguments, &dialect)) {
+    return cli_usage("for which database? give --engine sqlite, postgres or mysql");
+  }
+  if (table_name_parse(cli->table_text, &cli->table, &error) != EVD_OK) {
+    return cli_usage("%s", error.message);
+  }
+  int status = CLI_OK;
+  for (int number = 1; status == CLI_OK && number <= migrate_count(); number++) {
+    struct buffer sql = {0};
+    migrate_sql(&sql, number, dialect, &cli->table, &arguments->options.schema);
+    if (sql.failed) {
+      status = cli_fail_text("memory ran out");
+    } else if (arguments->directory != NULL) {
+      status = write_file(arguments->directory, number, sql.text);
+    } else {
+      fputs(sql.text, stdout);
+    }
+    buffer_free(&sql);
+  }
+  return status;
+}
+
+/* The command line. */
+
+enum {
+  OPTION_CONCURRENTLY = 1,
+  OPTION_STRICT,
+  OPTION_NO_STRICT,
+  OPTION_FRAMEWORK,
+  OPTION_ENGINE,
+  OPTION_WRITE
+};
+
+static const struct option options[] = {CLI_COMMON_OPTIONS,
+                                        {"concurrently", no_argument, NULL, OPTION_CONCURRENTLY},
+                                        {"strict", no_argument, NULL, OPTION_STRICT},
+                                        {"no-strict", no_argument, NULL, OPTION_NO_STRICT},
+                                        {"framework", no_argument, NULL, OPTION_FRAMEWORK},
+                                        {"engine", required_argument, NULL, OPTION_ENGINE},
+                                        {"write", required_argument, NULL, OPTION_WRITE},
+                                        {NULL, 0, NULL, 0}};
+
+static void take_option(struct arguments *arguments, int option) {
+  evd_schema_options *schema = &arguments->options.schema;
+  switch (option) {
+  case OPTION_CONCURRENTLY: schema->concurrently = true; break;
+  case OPTION_STRICT: schema->strict_transitions = true; break;
+  case OPTION_NO_STRICT: arguments->options.drop_strict = true; break;
+  case OPTION_FRAMEWORK: schema->framework_shape = true; break;
+  case OPTION_ENGINE: arguments->engine = optarg; break;
+  case OPTION_WRITE: arguments->directory = optarg; break;
+  default: break;
+  }
+}
+
+static int run(struct cli *cli, int argc, char **argv) {
+  struct arguments arguments = {.engine = NULL};
+  int option;
+  while ((option = cli_next_option(cli, argc, argv, options, help)) != -1) {
+    if (option == '?' || option == CLI_OPTION_HELP) {
+      return cli_end_of_options(option);
+    }
+    take_option(&arguments, option);
+  }
+  if (argc - optind != 1) {
+    return cli_usage("migrate up, migrate status or migrate sql?");
+  }
+  if (arguments.options.drop_strict && arguments.options.schema.strict_transitions) {
+    return cli_usage("--strict and --no-strict exclude each other");
+  }
+  const char *what = argv[optind];
+  if (strcmp(what, "up") == 0) {
+    return run_up(cli, &arguments);
+  }
+  if (strcmp(what, "status") == 0) {
+    return run_status(cli);
+  }
+  if (strcmp(what, "sql") == 0) {
+    return run_sql(cli, &arguments);
+  }
+  return cli_usage("migrate up, migrate status or migrate sql, not \"%s\"", what);
+}
+
+const struct cli_command cli_migrate = {"migrate", "create the table or bring it up to date", run};

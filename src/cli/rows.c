@@ -1,0 +1,156 @@
+#include "cli/rows.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/text.h"
+#include "model/columns.h"
+#include "model/error.h"
+#include "model/execution.h"
+
+/* Options. */
+
+/* The statuses that are finished, or those that are not, as bits. */
+static uint32_t statuses_that(bool are_finished) {
+  uint32_t bits = 0;
+  for (int status = EVD_STATUS_READY; status <= EVD_STATUS_CANCELLED; status++) {
+    if (evd_status_is_finished((evd_status)status) == are_finished) {
+      bits |= UINT32_C(1) << status;
+    }
+  }
+  return bits;
+}
+
+/* Reads "ready,running". */
+static int read_statuses(struct row_filter *filter, const char *value) {
+  while (*value != '\0') {
+    char name[32];
+    size_t length = strcspn(value, ",");
+    (void)snprintf(name, sizeof(name), "%.*s", (int)length, value);
+    evd_status status = evd_status_from_name(name);
+    if (status != 0) {
+      filter->statuses |= UINT32_C(1) << status;
+    } else if (strcmp(name, "active") == 0 || strcmp(name, "finished") == 0) {
+      filter->statuses |= statuses_that(name[0] == 'f');
+    } else {
+      return cli_usage("there is no status \"%s\"", name);
+    }
+    value += length + (value[length] == ',');
+  }
+  return CLI_OK;
+}
+
+static int read_age(const char *value, int64_t *time) {
+  int64_t age;
+  if (!text_read_duration(value, &age)) {
+    return cli_usage("\"%s\" is no duration, such as 7d, 12h or 90s", value);
+  }
+  *time = evd_now() - age;
+  return CLI_OK;
+}
+
+int rows_option(struct row_filter *filter, int option, const char *value) {
+  switch (option) {
+  case ROWS_OPTION_STATUS: return read_statuses(filter, value);
+  case ROWS_OPTION_TASK: filter->task = value; break;
+  case ROWS_OPTION_PARENT: filter->parent = value; break;
+  case ROWS_OPTION_ROOT: filter->root = value; break;
+  case ROWS_OPTION_EXECUTOR: filter->executor = value; break;
+  case ROWS_OPTION_OLDER_THAN: return read_age(value, &filter->created_before);
+  case ROWS_OPTION_NEWER_THAN: return read_age(value, &filter->created_after);
+  default: break;
+  }
+  return CLI_OK;
+}
+
+/* Queries. */
+
+void rows_add_parameter(struct row_query *query, const char *value) {
+  query->parameters[query->count++] = value;
+}
+
+static void add_text_condition(struct row_query *query, const char *column, const char *value) {
+  if (value != NULL) {
+    buffer_printf(&query->sql, " and %s = ?", column);
+    rows_add_parameter(query, value);
+  }
+}
+
+static void add_time_condition(struct row_query *query, int64_t time, const char *comparison) {
+  if (time != 0) {
+    buffer_printf(&query->sql, " and created_at %s %" PRId64, comparison, time);
+  }
+}
+
+void rows_where(struct row_query *query, const struct row_filter *filter) {
+  const char *before = " where status in (";
+  for (int status = EVD_STATUS_READY; status <= EVD_STATUS_CANCELLED; status++) {
+    if ((filter->statuses & (UINT32_C(1) << status)) != 0) {
+      buffer_printf(&query->sql, "%s'%s'", before, evd_status_name((evd_status)status));
+      before = ", ";
+    }
+  }
+  buffer_append(&query->sql, filter->statuses != 0 ? ")" : " where 1 = 1");
+  add_text_condition(query, "task_id", filter->task);
+  add_text_condition(query, "parent_execution_id", filter->parent);
+  add_text_condition(query, "root_execution_id", filter->root);
+  add_text_condition(query, "executor_id", filter->executor);
+  add_time_condition(query, filter->created_before, "<");
+  add_time_condition(query, filter->created_after, ">=");
+}
+
+void rows_select(struct row_query *query, enum dialect dialect, const struct table_name *table) {
+  buffer_append(&query->sql, "select ");
+  sql_columns(&query->sql, dialect, "");
+  buffer_append(&query->sql, " from ");
+  sql_table(&query->sql, dialect, table);
+}
+
+evd_code rows_run(struct sql_client *client, struct row_query *query, sql_row row, void *data,
+                  evd_error *error) {
+  evd_code code = query->sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+                                    : sql_client_query(client, query->sql.text, query->parameters,
+                                                       row, data, error);
+  buffer_free(&query->sql);
+  return code;
+}
+
+/* Rows. */
+
+/* A number, or PostgreSQL's t and f. */
+static bool read_integer(const char *text, int64_t *integer) {
+  if (strcmp(text, "t") == 0 || strcmp(text, "f") == 0) {
+    *integer = text[0] == 't';
+    return true;
+  }
+  char *end;
+  errno = 0;
+  *integer = strtoll(text, &end, 10);
+  return errno == 0 && end > text && *end == '\0';
+}
+
+bool rows_read(const char *const *values, evd_execution *execution) {
+  execution_clear(execution);
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    const char *value = values[column];
+    int64_t integer;
+    bool good;
+    if (value == NULL) {
+      column_set_null(execution, (evd_column)column);
+      continue;
+    }
+    if (column_is_text((evd_column)column) || column_is_enum((evd_column)column)) {
+      good = column_set_text(execution, (evd_column)column, value);
+    } else {
+      good = read_integer(value, &integer) &&
+             column_set_integer(execution, (evd_column)column, integer);
+    }
+    if (!good) {
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,160 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <mysql.h>
+
+#include "engine/mysql/errors.h"
+#include "engine/mysql/url.h"
+#include "migrate/client.h"
+#include "model/error.h"
+#include "sql/mysql_literal.h"
+
+struct mysql_client {
+  struct sql_client client; /* first: the client is this */
+  MYSQL *mysql;
+};
+
+static evd_code fail(struct mysql_client *client, evd_error *error) {
+  mysql_errors_fill(mysql_errno(client->mysql), mysql_error(client->mysql), NULL, error);
+  return error->code;
+}
+
+static void close_client(struct sql_client *base) {
+  struct mysql_client *client = (struct mysql_client *)base;
+  if (client->mysql != NULL) {
+    mysql_close(client->mysql);
+  }
+  free(client);
+}
+
+static evd_code execute(struct sql_client *base, const char *sql, evd_error *error) {
+  struct mysql_client *client = (struct mysql_client *)base;
+  int status = mysql_query(client->mysql, sql);
+  while (status == 0) {
+    MYSQL_RES *result = mysql_use_result(client->mysql);
+    mysql_free_result(result);
+    status = mysql_next_result(client->mysql);
+  }
+  return status < 0 ? EVD_OK : fail(client, error);
+}
+
+/* The options of the URL, as the engine sets them. Without TLS, a server must not get the password
+ * as it is. */
+static void set_options(MYSQL *mysql, const struct mysql_url *url) {
+  my_bool on = 1;
+  unsigned off = 0;
+  unsigned protocol = url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+  mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+  mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off);
+  mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_timeout);
+  mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
+  if (!url->ssl) {
+    mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH,
+                   "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password");
+    return;
+  }
+  mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
+  mysql_options(mysql, MYSQL_OPT_SSL_CA, url->ssl_ca);
+  mysql_options(mysql, MYSQL_OPT_SSL_CERT, url->ssl_cert);
+  mysql_options(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
+  if (url->ssl_verify) {
+    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+  }
+}
+
+/* Connects; blocks until it is done. A statement that waits for another's lock on the table holds
+ * up all that come after it: so it does not wait for long. */
+static evd_code dial(struct mysql_client *client, const struct mysql_url *url, evd_error *error) {
+  client->mysql = mysql_init(NULL);
+  if (client->mysql == NULL) {
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  set_options(client->mysql, url);
+  if (mysql_real_connect(client->mysql, url->host, url->user, url->password, url->database,
+                         url->port, url->socket, CLIENT_MULTI_STATEMENTS) == NULL) {
+    evd_error cause;
+    fail(client, &cause);
+    error_set(error, EVD_EUNAVAILABLE, "url", "%s: %s", url->where, cause.message);
+    error_set_native(error, cause.native);
+    return error->code;
+  }
+  (void)snprintf(client->client.place, sizeof(client->client.place), "mysql://%s@%s/%s", url->user,
+                 url->where, url->database);
+  return execute(&client->client,
+                 "set names utf8mb4 collate utf8mb4_bin;"
+                 "set session transaction isolation level read committed;"
+                 "set session lock_wait_timeout = 30,"
+                 " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+                 error);
+}
+
+static struct sql_client *open_client(const char *url, bool create, evd_error *error) {
+  (void)create;
+  struct mysql_url *parsed = mysql_url_parse(url, error);
+  if (parsed == NULL) {
+    return NULL;
+  }
+  struct mysql_client *client = calloc(1, sizeof(*client));
+  if (client == NULL) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+  } else {
+    client->client.ops = &sql_client_mysql;
+    if (dial(client, parsed, error) != EVD_OK) {
+      close_client(&client->client);
+      client = NULL;
+    }
+  }
+  mysql_url_release(parsed);
+  return client != NULL ? &client->client : NULL;
+}
+
+/* The parameters of a statement, to be written as literals: sql_mode lets backslashes escape. */
+static void write_parameter(struct buffer *buffer, size_t index, void *data) {
+  const char *const *parameters = data;
+  struct mysql_writer writer = {.buffer = buffer, .backslashes = true};
+  if (parameters[index] == NULL) {
+    buffer_append(buffer, "NULL");
+  } else {
+    mysql_literal_text(&writer, parameters[index]);
+  }
+}
+
+/* Reads the rows of the query under way, as they arrive. */
+static evd_code read_rows(struct mysql_client *client, sql_row row, void *data, evd_error *error) {
+  MYSQL_RES *result = mysql_use_result(client->mysql);
+  if (result == NULL) {
+    client->client.changed = (int64_t)mysql_affected_rows(client->mysql);
+    return mysql_errno(client->mysql) == 0 ? EVD_OK : fail(client, error);
+  }
+  bool more = true;
+  MYSQL_ROW values = NULL;
+  while (more && (values = mysql_fetch_row(result)) != NULL) {
+    more = row == NULL || row((const char *const *)values, data);
+  }
+  evd_code code = more && mysql_errno(client->mysql) != 0 ? fail(client, error) : EVD_OK;
+  mysql_free_result(result);
+  return code;
+}
+
+static evd_code query(struct sql_client *base, const char *sql, const char *const *parameters,
+                      sql_row row, void *data, evd_error *error) {
+  struct mysql_client *client = (struct mysql_client *)base;
+  struct buffer text = {0};
+  sql_client_place_parameters(&text, sql, write_parameter, (void *)(uintptr_t)parameters);
+  if (text.failed) {
+    buffer_free(&text);
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  int status = mysql_real_query(client->mysql, text.text, (unsigned long)text.length);
+  buffer_free(&text);
+  return status == 0 ? read_rows(client, row, data, error) : fail(client, error);
+}
+
+const struct sql_client_ops sql_client_mysql = {
+    .dialect = DIALECT_MYSQL,
+    .accepts = mysql_url_accepts,
+    .open = open_client,
+    .execute = execute,
+    .query = query,
+    .close = close_client,
+};

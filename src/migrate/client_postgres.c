@@ -1,0 +1,161 @@
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/postgres/failure.h"
+#include "engine/postgres/parameters.h"
+#include "engine/postgres/url.h"
+#include "migrate/client.h"
+#include "model/error.h"
+
+struct postgres_client {
+  struct sql_client client; /* first: the client is this */
+  PGconn *pg;
+};
+
+/* Fills in the error from a result, or from the connection where there is none. */
+static evd_code fail(struct postgres_client *client, const PGresult *result, evd_error *error) {
+  if (result != NULL && PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL) {
+    failure_read(result, NULL, error);
+  } else {
+    failure_of_connection(client->pg, client->client.place, error);
+  }
+  return error->code;
+}
+
+static void ignore_notice(void *data, const char *message) {
+  (void)data;
+  (void)message;
+}
+
+static void close_client(struct sql_client *base) {
+  struct postgres_client *client = (struct postgres_client *)base;
+  PQfinish(client->pg);
+  free(client);
+}
+
+/* Connects; blocks until it is done. */
+static evd_code dial(struct postgres_client *client, const struct postgres_url *url,
+                     evd_error *error) {
+  struct parameters parameters;
+  if (!parameters_init(&parameters, url, "")) {
+    parameters_free(&parameters);
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  client->pg = PQconnectdbParams((const char *const *)parameters.keywords,
+                                 (const char *const *)parameters.values, 0);
+  parameters_free(&parameters);
+  if (client->pg == NULL) {
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  if (PQstatus(client->pg) != CONNECTION_OK) {
+    const char *message = PQerrorMessage(client->pg);
+    return error_set(error, EVD_EUNAVAILABLE, "url", "%.*s", (int)strcspn(message, "\n"), message);
+  }
+  PQsetNoticeProcessor(client->pg, ignore_notice, NULL);
+  (void)snprintf(client->client.place, sizeof(client->client.place), "postgresql://%s@%s:%s/%s",
+                 PQuser(client->pg), PQhost(client->pg), PQport(client->pg), PQdb(client->pg));
+  return EVD_OK;
+}
+
+static struct sql_client *open_client(const char *url, bool create, evd_error *error) {
+  (void)create;
+  struct postgres_url parsed;
+  if (postgres_url_parse(url, &parsed, error) != EVD_OK) {
+    return NULL;
+  }
+  struct postgres_client *client = calloc(1, sizeof(*client));
+  if (client == NULL) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+  } else {
+    client->client.ops = &sql_client_postgres;
+    if (dial(client, &parsed, error) != EVD_OK) {
+      close_client(&client->client);
+      client = NULL;
+    }
+  }
+  postgres_url_free(&parsed);
+  return client != NULL ? &client->client : NULL;
+}
+
+static bool is_good(const PGresult *result) {
+  ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE ||
+         status == PGRES_EMPTY_QUERY;
+}
+
+static evd_code execute(struct sql_client *base, const char *sql, evd_error *error) {
+  struct postgres_client *client = (struct postgres_client *)base;
+  PGresult *result = PQexec(client->pg, sql);
+  evd_code code = is_good(result) ? EVD_OK : fail(client, result, error);
+  PQclear(result);
+  return code;
+}
+
+static void write_parameter(struct buffer *buffer, size_t index, void *data) {
+  *(size_t *)data = index + 1;
+  buffer_printf(buffer, "$%zu", index + 1);
+}
+
+/* Hands on the row of a result in single-row mode; false when no more are wanted. */
+static bool hand_on(const PGresult *result, sql_row row, void *data) {
+  const char *values[SQL_COLUMNS_MAX];
+  int columns = PQnfields(result);
+  if (PQntuples(result) == 0 || row == NULL) {
+    return true;
+  }
+  for (int i = 0; i < columns && i < SQL_COLUMNS_MAX; i++) {
+    values[i] = PQgetisnull(result, 0, i) ? NULL : PQgetvalue(result, 0, i);
+  }
+  return row(values, data);
+}
+
+/* Reads all results of a query under way, so that the connection is free again. (A cancellation
+ * could hit the next query, and would end a transaction.) */
+static evd_code read_results(struct postgres_client *client, sql_row row, void *data,
+                             evd_error *error) {
+  evd_code code = EVD_OK;
+  bool more = true;
+  PGresult *result;
+  while ((result = PQgetResult(client->pg)) != NULL) {
+    if (!is_good(result)) {
+      code = fail(client, result, error);
+    } else {
+      more = more && hand_on(result, row, data);
+    }
+    const char *changed = PQcmdTuples(result);
+    if (changed[0] != '\0') {
+      client->client.changed = strtoll(changed, NULL, 10);
+    }
+    PQclear(result);
+  }
+  return code;
+}
+
+static evd_code query(struct sql_client *base, const char *sql, const char *const *parameters,
+                      sql_row row, void *data, evd_error *error) {
+  struct postgres_client *client = (struct postgres_client *)base;
+  struct buffer text = {0};
+  size_t count = 0;
+  sql_client_place_parameters(&text, sql, write_parameter, &count);
+  if (text.failed) {
+    buffer_free(&text);
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  int sent = PQsendQueryParams(client->pg, text.text, (int)count, NULL, parameters, NULL, NULL, 0);
+  buffer_free(&text);
+  if (sent == 0 || PQsetSingleRowMode(client->pg) == 0) {
+    return fail(client, NULL, error);
+  }
+  return read_results(client, row, data, error);
+}
+
+const struct sql_client_ops sql_client_postgres = {
+    .dialect = DIALECT_POSTGRES,
+    .accepts = postgres_url_accepts,
+    .open = open_client,
+    .execute = execute,
+    .query = query,
+    .close = close_client,
+};

@@ -1,0 +1,243 @@
+#include "migrate/findings.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "model/columns.h"
+
+/* The command that does what a plan says. */
+static const char migrate_up[] = "evdurable migrate up";
+
+void findings_add(struct findings *findings, enum finding_level level, const char *object,
+                  const char *mend, const char *format, ...) {
+  char *problem = NULL;
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vasprintf(&problem, format, arguments);
+  va_end(arguments);
+  struct finding *finding = calloc(1, sizeof(*finding));
+  char *object_copy = strdup(object);
+  char *mend_copy = strdup(mend);
+  if (length < 0 || finding == NULL || object_copy == NULL || mend_copy == NULL) {
+    free(length < 0 ? NULL : problem);
+    free(object_copy);
+    free(mend_copy);
+    free(finding);
+    findings->failed = true;
+    return;
+  }
+  *finding = (struct finding){
+      .level = level, .object = object_copy, .problem = problem, .mend = mend_copy};
+  if (findings->last != NULL) {
+    findings->last->next = finding;
+  } else {
+    findings->first = finding;
+  }
+  findings->last = finding;
+}
+
+/* The number in "varchar(64)"; 0 when there is none. */
+static long length_of(const char *type) {
+  const char *open = strchr(type, '(');
+  return open != NULL ? strtol(open + 1, NULL, 10) : 0;
+}
+
+static bool contains(const char *type, const char *word) {
+  return strstr(type, word) != NULL;
+}
+
+/* What a type of a text column cannot do; NULL when it will do. */
+static const char *text_problem(enum dialect dialect, evd_column column, const char *type) {
+  bool is_document = column_is_json(column);
+  bool is_text = contains(type, "text") || contains(type, "char");
+  long limit = columns[column].type == COLUMN_UNIQUE_ID ? EVD_UNIQUE_ID_MAX : EVD_ID_MAX;
+  if (is_document && dialect != DIALECT_SQLITE && contains(type, "json")) {
+    return NULL;
+  }
+  if (!is_text) {
+    return "which holds no text";
+  }
+  if (is_document && dialect == DIALECT_MYSQL &&
+      (strcmp(type, "text") == 0 || contains(type, "tiny") || contains(type, "char"))) {
+    return "which holds no more than 64 KB";
+  }
+  if (!is_document && length_of(type) > 0 && length_of(type) < limit) {
+    return "which is too short";
+  }
+  return NULL;
+}
+
+/* What a type of a number's column cannot do; NULL when it will do. */
+static const char *number_problem(enum dialect dialect, evd_column column, const char *type) {
+  bool is_64_bits = columns[column].type == COLUMN_DURATION || columns[column].type == COLUMN_TIME;
+  if (dialect == DIALECT_SQLITE) {
+    return contains(type, "int") || contains(type, "bool") ? NULL : "which holds no integers";
+  }
+  if (columns[column].type == COLUMN_BOOL) {
+    return contains(type, "bool") || contains(type, "tinyint") ? NULL : "which is no boolean";
+  }
+  if (!contains(type, "int")) {
+    return "which holds no integers";
+  }
+  if (is_64_bits ? !contains(type, "bigint") : contains(type, "small") || contains(type, "tiny")) {
+    return "which is too small";
+  }
+  return NULL;
+}
+
+/* Appends the SQL that gives a column the type and the NULL that it should have. */
+static void append_mend(struct buffer *mend, const struct catalog *catalog,
+                        const struct table_name *table, evd_column column, bool type) {
+  struct buffer definition = {0};
+  schema_column(&definition, catalog->dialect, catalog->framework_shape, column);
+  if (catalog->dialect == DIALECT_SQLITE) {
+    buffer_append(mend, "evdurable export, migrate up on a new table, import");
+  } else {
+    buffer_append(mend, "alter table ");
+    sql_table(mend, catalog->dialect, table);
+  }
+  const char *words = definition.text != NULL ? definition.text : "";
+  const char *name = columns[column].name;
+  const char *type_name = words + strlen(name) + (words[0] != '\0');
+  if (catalog->dialect == DIALECT_MYSQL) {
+    buffer_printf(mend, " modify column %s", words);
+  } else if (catalog->dialect == DIALECT_POSTGRES && type) {
+    int length = (int)strcspn(type_name, " ");
+    buffer_printf(mend, " alter column %s type %.*s using %s::%.*s", name, length, type_name, name,
+                  length, type_name);
+  } else if (catalog->dialect == DIALECT_POSTGRES) {
+    buffer_printf(mend, " alter column %s drop not null", name);
+  }
+  mend->failed = mend->failed || definition.failed;
+  buffer_free(&definition);
+}
+
+static void add_column_finding(struct findings *findings, const struct catalog *catalog,
+                               const struct table_name *table, evd_column column,
+                               const char *problem) {
+  char object[96];
+  struct buffer mend = {0};
+  (void)snprintf(object, sizeof(object), "column %s", columns[column].name);
+  append_mend(&mend, catalog, table, column, problem != NULL);
+  findings->failed = findings->failed || mend.failed;
+  const char *mend_text = mend.failed ? "" : mend.text;
+  if (problem != NULL) {
+    findings_add(findings, FINDING_ERROR, object, mend_text, "is %s, %s",
+                 catalog->columns[column].type, problem);
+  } else {
+    findings_add(findings, FINDING_ERROR, object, mend_text, "is not null, but may be NULL");
+  }
+  buffer_free(&mend);
+}
+
+static void find_in_columns(struct findings *findings, const struct catalog *catalog,
+                            const struct table_name *table) {
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    evd_column column = (evd_column)i;
+    const struct catalog_column *found = &catalog->columns[column];
+    if (!found->present) {
+      continue; /* the plan adds it */
+    }
+    bool is_text = column_is_text(column) || column_is_enum(column);
+    const char *problem = is_text ? text_problem(catalog->dialect, column, found->type)
+                                  : number_problem(catalog->dialect, column, found->type);
+    if (problem != NULL) {
+      add_column_finding(findings, catalog, table, column, problem);
+    } else if (found->not_null && columns[column].null != COLUMN_NOT_NULL) {
+      add_column_finding(findings, catalog, table, column, NULL);
+    }
+  }
+  if (catalog->foreign[0] != '\0') {
+    char object[96];
+    (void)snprintf(object, sizeof(object), "column %.64s", catalog->foreign);
+    findings_add(findings, FINDING_ERROR, object, "give it a default, or let it be NULL",
+                 "is not ours, is not null and has no default, so that nothing can be inserted");
+  }
+}
+
+/* An index with one of our names that is another. */
+static void find_in_indexes(struct findings *findings, const struct catalog *catalog,
+                            const struct table_name *table) {
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(false, &count);
+  for (size_t i = 0; i < count; i++) {
+    struct buffer name = {0};
+    char object[160];
+    schema_index_name(&name, table, false, indexes[i].suffix);
+    const struct catalog_index *index = name.failed ? NULL : catalog_find_index(catalog, name.text);
+    if (index != NULL && index->valid && !catalog_index_matches(catalog, index, &indexes[i]) &&
+        !catalog_is_served(catalog, &indexes[i])) {
+      (void)snprintf(object, sizeof(object), "index %.120s", name.text);
+      findings_add(findings, FINDING_WARNING, object, "drop the index, then evdurable migrate up",
+                   "is not on the columns that it should be on");
+    }
+    findings->failed = findings->failed || name.failed;
+    buffer_free(&name);
+  }
+}
+
+/* Whole indexes of the framework that ours have made superfluous. */
+static void find_superfluous(struct findings *findings, const struct catalog *catalog,
+                             const struct table_name *table) {
+  size_t superfluous = 0;
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(false, &count);
+  for (size_t i = 0; catalog->dialect != DIALECT_MYSQL && i < count; i++) {
+    struct buffer name = {0};
+    schema_index_name(&name, table, false, indexes[i].suffix);
+    const struct catalog_index *index = name.failed ? NULL : catalog_find_index(catalog, name.text);
+    superfluous += index != NULL && catalog_index_matches(catalog, index, &indexes[i]) &&
+                   catalog_is_served(catalog, &indexes[i]);
+    buffer_free(&name);
+  }
+  if (superfluous > 0) {
+    findings_add(findings, FINDING_NOTE, "indexes", "",
+                 "%zu of the partial indexes have whole ones beside them that do the same work; "
+                 "without those, writing is cheaper (docs/operations.md)",
+                 superfluous);
+  }
+}
+
+void findings_of_table(struct findings *findings, const struct catalog *catalog,
+                       const struct table_name *table, const struct plan *plan) {
+  if (!catalog->exists) {
+    char object[96];
+    (void)snprintf(object, sizeof(object), "table %.64s", table->name);
+    findings_add(findings, FINDING_ERROR, object, migrate_up, "is not there");
+    return;
+  }
+  find_in_columns(findings, catalog, table);
+  find_in_indexes(findings, catalog, table);
+  const struct step *step;
+  LL_FOREACH (plan->first, step) {
+    bool is_column = strncmp(step->what, "add column", strlen("add column")) == 0;
+    findings_add(findings, is_column ? FINDING_ERROR : FINDING_WARNING, "migration", migrate_up,
+                 "is to be done: %s", step->what);
+  }
+  find_superfluous(findings, catalog, table);
+}
+
+enum finding_level findings_worst(const struct findings *findings) {
+  enum finding_level worst = FINDING_NOTE;
+  const struct finding *finding;
+  LL_FOREACH (findings->first, finding) {
+    worst = finding->level > worst ? finding->level : worst;
+  }
+  return worst;
+}
+
+void findings_free(struct findings *findings) {
+  struct finding *finding;
+  struct finding *next;
+  LL_FOREACH_SAFE (findings->first, finding, next) {
+    free(finding->object);
+    free(finding->problem);
+    free(finding->mend);
+    free(finding);
+  }
+  *findings = (struct findings){.failed = findings->failed};
+}

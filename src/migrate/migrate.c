@@ -1,0 +1,302 @@
+#include "migrate/migrate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "config.h"
+#include "migrate/catalog.h"
+#include "migrate/lock.h"
+#include "migrate/plan.h"
+#include "model/error.h"
+#include "sql/schema.h"
+#include "sql/strict.h"
+
+/* A migration under way. */
+struct migrator {
+  struct sql_client *client;
+  const struct table_name *table;
+  const struct migrate_options *options;
+  struct migrate_result *result;
+  bool was_applied; /* the migration that is being run was done before */
+};
+
+/* A line of the table of migrations. */
+struct migration {
+  const char *name;
+  /* Its SQL, for other tools. */
+  void (*sql)(struct buffer *buffer, enum dialect dialect, const struct table_name *table,
+              const evd_schema_options *options);
+  /* Does it here. */
+  evd_code (*apply)(struct migrator *migrator, evd_error *error);
+  bool mends; /* is run each time, for it does only what is missing */
+};
+
+static evd_code out_of_memory(evd_error *error) {
+  return error_set(error, EVD_ENOMEM, "", "memory ran out");
+}
+
+/* Steps. */
+
+/* Makes an error of a step one that says which, and what stays of the others. */
+static void explain_failure(const struct migrator *migrator, const char *what, evd_error *error) {
+  evd_error cause = *error;
+  const struct migrate_result *result = migrator->result;
+  char stays[96];
+  if (result->is_transaction || result->steps == 0) {
+    (void)snprintf(stays, sizeof(stays), "nothing was changed");
+  } else {
+    (void)snprintf(stays, sizeof(stays), "the steps done before it stay (%zu); it can be run again",
+                   result->steps);
+  }
+  error_set(error, cause.code, cause.field, "%s: %.220s; %s", what, cause.message, stays);
+  error_set_native(error, cause.native);
+}
+
+static evd_code run_step(struct migrator *migrator, const char *what, const char *sql,
+                         evd_error *error) {
+  const struct migrate_options *options = migrator->options;
+  if (options->step != NULL) {
+    options->step(what, options->data);
+  }
+  evd_code code = sql_client_execute(migrator->client, sql, error);
+  if (code != EVD_OK) {
+    explain_failure(migrator, what, error);
+    return error->code;
+  }
+  migrator->result->steps++;
+  return EVD_OK;
+}
+
+static evd_code run_plan(struct migrator *migrator, const struct plan *plan, evd_error *error) {
+  const struct step *step;
+  LL_FOREACH (plan->first, step) {
+    evd_code code = run_step(migrator, step->what, step->sql, error);
+    if (code != EVD_OK) {
+      return code;
+    }
+  }
+  return EVD_OK;
+}
+
+/* Migration 1. */
+
+static void base_sql(struct buffer *buffer, enum dialect dialect, const struct table_name *table,
+                     const evd_schema_options *options) {
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(options->framework_shape, &count);
+  schema_create_table(buffer, dialect, table, options->framework_shape);
+  buffer_append(buffer, ";\n");
+  for (size_t i = 0; dialect != DIALECT_MYSQL && i < count; i++) {
+    if (dialect == DIALECT_POSTGRES && options->concurrently) {
+      schema_create_index_concurrently(buffer, table, options->framework_shape, &indexes[i]);
+    } else {
+      schema_create_index(buffer, dialect, table, options->framework_shape, &indexes[i]);
+    }
+    buffer_append(buffer, ";\n");
+  }
+  if (options->strict_transitions) {
+    strict_create(buffer, dialect, table);
+  }
+}
+
+static evd_code base_apply(struct migrator *migrator, evd_error *error) {
+  struct catalog catalog;
+  evd_code code = catalog_read(migrator->client, migrator->table, &catalog, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  struct plan plan;
+  code = plan_make(&catalog, migrator->table, &migrator->options->schema, !migrator->was_applied,
+                   &plan, error);
+  if (code == EVD_OK) {
+    code = run_plan(migrator, &plan, error);
+    plan_free(&plan);
+  }
+  if (code == EVD_OK && migrator->options->drop_strict && catalog.strict) {
+    struct buffer sql = {0};
+    strict_drop(&sql, catalog.dialect, migrator->table);
+    code = sql.failed
+               ? out_of_memory(error)
+               : run_step(migrator, "drop the trigger of strict transitions", sql.text, error);
+    buffer_free(&sql);
+  }
+  catalog_free(&catalog);
+  return code;
+}
+
+/* The table of migrations: number 1 first. */
+static const struct migration migrations[] = {
+    {"table_and_indexes", base_sql, base_apply, true},
+};
+
+enum { MIGRATION_COUNT = sizeof(migrations) / sizeof(migrations[0]) };
+
+int migrate_count(void) {
+  return MIGRATION_COUNT;
+}
+
+const char *migrate_name(int number) {
+  return number >= 1 && number <= MIGRATION_COUNT ? migrations[number - 1].name : NULL;
+}
+
+/* The record. */
+
+static struct table_name record_name(const struct table_name *table) {
+  struct table_name name = *table;
+  (void)snprintf(name.name, sizeof(name.name), "%.48s_migrations", table->name);
+  return name;
+}
+
+static void append_record_table(struct buffer *buffer, enum dialect dialect,
+                                const struct table_name *table) {
+  struct table_name record = record_name(table);
+  const char *text = dialect == DIALECT_MYSQL ? "varchar(64)" : "text";
+  buffer_append(buffer, "create table if not exists ");
+  sql_table(buffer, dialect, &record);
+  buffer_printf(buffer,
+                " (\n  number integer primary key,\n  name %s not null,\n"
+                "  applied_at bigint not null,\n  version %s not null\n)%s;\n",
+                text, text, dialect == DIALECT_MYSQL ? " engine = InnoDB" : "");
+}
+
+/* Appends what records that a migration was done; a second time it does nothing. */
+static void append_record(struct buffer *buffer, int number, enum dialect dialect,
+                          const struct table_name *table) {
+  static const char *const now[] = {
+      [DIALECT_SQLITE] = "cast((julianday('now') - 2440587.5) * 86400000 as integer)",
+      [DIALECT_POSTGRES] = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
+      [DIALECT_MYSQL] = "cast(unix_timestamp(now(3)) * 1000 as signed)",
+  };
+  struct table_name record = record_name(table);
+  buffer_append(buffer, dialect == DIALECT_MYSQL ? "insert ignore into " : "insert into ");
+  sql_table(buffer, dialect, &record);
+  buffer_printf(buffer, " (number, name, applied_at, version)\n  values (%d, '%s', %s, '%s')%s;\n",
+                number, migrate_name(number), now[dialect], PACKAGE_VERSION,
+                dialect == DIALECT_MYSQL ? "" : "\n  on conflict do nothing");
+}
+
+void migrate_sql(struct buffer *buffer, int number, enum dialect dialect,
+                 const struct table_name *table, const evd_schema_options *options) {
+  migrations[number - 1].sql(buffer, dialect, table, options);
+  append_record_table(buffer, dialect, table);
+  append_record(buffer, number, dialect, table);
+}
+
+/* Reading the record. */
+
+struct reading {
+  struct migrate_state *states;
+  size_t count;
+};
+
+/* A row of the record: of a migration that is known, or of a later one. */
+static bool read_record(const char *const *values, void *data) {
+  struct reading *reading = data;
+  long number = strtol(values[0], NULL, 10);
+  struct migrate_state *state = NULL;
+  for (size_t i = 0; i < reading->count; i++) {
+    if (reading->states[i].number == number) {
+      state = &reading->states[i];
+    }
+  }
+  if (state == NULL) {
+    if (reading->count == MIGRATE_STATES_MAX) {
+      return false;
+    }
+    state = &reading->states[reading->count++];
+    *state = (struct migrate_state){.number = (int)number};
+    (void)snprintf(state->name, sizeof(state->name), "%s", values[1]);
+  }
+  state->applied = true;
+  state->applied_at = strtoll(values[2], NULL, 10);
+  (void)snprintf(state->version, sizeof(state->version), "%s", values[3]);
+  return true;
+}
+
+evd_code migrate_read(struct sql_client *client, const struct table_name *table,
+                      struct migrate_state states[MIGRATE_STATES_MAX], size_t *count,
+                      evd_error *error) {
+  struct reading reading = {.states = states};
+  for (int number = 1; number <= MIGRATION_COUNT; number++) {
+    struct migrate_state *state = &states[reading.count++];
+    *state = (struct migrate_state){.number = number, .known = true};
+    (void)snprintf(state->name, sizeof(state->name), "%s", migrate_name(number));
+  }
+  struct table_name record = record_name(table);
+  bool has;
+  evd_code code = catalog_has_table(client, &record, &has, error);
+  if (code == EVD_OK && has) {
+    struct buffer sql = {0};
+    buffer_append(&sql, "select number, name, applied_at, version from ");
+    sql_table(&sql, sql_client_dialect(client), &record);
+    buffer_append(&sql, " order by number");
+    code = sql.failed ? out_of_memory(error)
+                      : sql_client_query(client, sql.text, NULL, read_record, &reading, error);
+    buffer_free(&sql);
+  }
+  *count = reading.count;
+  return code;
+}
+
+/* Running. */
+
+static evd_code make_record_table(struct migrator *migrator, evd_error *error) {
+  struct buffer sql = {0};
+  append_record_table(&sql, sql_client_dialect(migrator->client), migrator->table);
+  evd_code code =
+      sql.failed ? out_of_memory(error) : sql_client_execute(migrator->client, sql.text, error);
+  buffer_free(&sql);
+  return code;
+}
+
+static evd_code record(struct migrator *migrator, int number, evd_error *error) {
+  struct buffer sql = {0};
+  char what[64];
+  append_record(&sql, number, sql_client_dialect(migrator->client), migrator->table);
+  (void)snprintf(what, sizeof(what), "record migration %d", number);
+  evd_code code = sql.failed ? out_of_memory(error) : run_step(migrator, what, sql.text, error);
+  buffer_free(&sql);
+  return code;
+}
+
+/* Runs what is to be run, under the lock. */
+static evd_code run_all(struct migrator *migrator, evd_error *error) {
+  struct migrate_state states[MIGRATE_STATES_MAX];
+  size_t count;
+  evd_code code = make_record_table(migrator, error);
+  if (code == EVD_OK) {
+    code = migrate_read(migrator->client, migrator->table, states, &count, error);
+  }
+  for (int number = 1; code == EVD_OK && number <= MIGRATION_COUNT; number++) {
+    const struct migration *migration = &migrations[number - 1];
+    migrator->was_applied = states[number - 1].applied;
+    if (!migrator->was_applied || migration->mends) {
+      code = migration->apply(migrator, error);
+    }
+    if (code == EVD_OK && !migrator->was_applied) {
+      code = record(migrator, number, error);
+    }
+  }
+  return code;
+}
+
+evd_code migrate_up(struct sql_client *client, const struct table_name *table,
+                    const struct migrate_options *options, struct migrate_result *result,
+                    evd_error *error) {
+  struct migrate_lock lock;
+  struct migrator migrator = {
+      .client = client, .table = table, .options = options, .result = result};
+  *result = (struct migrate_result){0};
+  evd_code code =
+      lock_take(&lock, client, table, options->schema.concurrently, options->wait_ms, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  result->is_transaction = lock.is_transaction;
+  code = run_all(&migrator, error);
+  evd_code released = lock_release(&lock, code != EVD_OK, error);
+  return code != EVD_OK ? code : released;
+}

@@ -1,0 +1,249 @@
+#include "migrate/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "model/columns.h"
+#include "model/error.h"
+#include "sql/strict.h"
+
+/* A plan being made. */
+struct planner {
+  const struct catalog *catalog;
+  const struct table_name *table;
+  const evd_schema_options *options;
+  bool framework_shape; /* of the table as it is, or will be */
+  struct plan *plan;
+  struct step *last; /* NULL: none yet */
+  bool failed;       /* memory was out */
+};
+
+static evd_code out_of_memory(evd_error *error) {
+  return error_set(error, EVD_ENOMEM, "", "memory ran out");
+}
+
+/* Adds a step; takes both texts over. */
+static void add_step(struct planner *planner, struct buffer *what, struct buffer *sql, bool alone) {
+  struct step *step = calloc(1, sizeof(*step));
+  char *what_text = buffer_take(what);
+  char *sql_text = buffer_take(sql);
+  if (step == NULL || what_text == NULL || sql_text == NULL) {
+    free(what_text);
+    free(sql_text);
+    free(step);
+    planner->failed = true;
+    return;
+  }
+  *step = (struct step){.alone = alone, .what = what_text, .sql = sql_text};
+  if (planner->last != NULL) {
+    planner->last->next = step;
+  } else {
+    planner->plan->first = step;
+  }
+  planner->last = step;
+}
+
+static void plan_table(struct planner *planner) {
+  struct buffer what = {0};
+  struct buffer sql = {0};
+  buffer_printf(&what, "create table %s", planner->table->name);
+  schema_create_table(&sql, planner->catalog->dialect, planner->table, planner->framework_shape);
+  buffer_append(&sql, ";\n");
+  add_step(planner, &what, &sql, false);
+}
+
+/* A value for the rows there are; NULL when none can be made up, "" when the column may be NULL. */
+static const char *default_of(evd_column column) {
+  if (columns[column].null != COLUMN_NOT_NULL) {
+    return "";
+  }
+  switch (column) {
+  case evd_column_retry_attempts:
+  case evd_column_sleep_ms_before_run:
+  case evd_column_active_children_count: return "0";
+  case evd_column_is_sleeping_task:
+  case evd_column_are_children_sequential:
+  case evd_column_needs_promise_cancellation: return "false";
+  case evd_column_on_children_finished_processing_status: return "'idle'";
+  default: return NULL;
+  }
+}
+
+/* Adds a column that is missing. */
+static evd_code plan_column(struct planner *planner, evd_column column, evd_error *error) {
+  const struct catalog *catalog = planner->catalog;
+  const char *value = default_of(column);
+  if (value == NULL && catalog->has_rows) {
+    return error_set(error, EVD_ESCHEMA, columns[column].name,
+                     "table %s lacks the column %s, and what it would hold in the rows there are, "
+                     "nobody can know; add it yourself",
+                     planner->table->name, columns[column].name);
+  }
+  if (value == NULL) { /* SQLite wants one all the same, if only for the rows that are not there */
+    value = catalog->dialect == DIALECT_SQLITE ? "0" : "";
+  }
+  struct buffer what = {0};
+  struct buffer sql = {0};
+  buffer_printf(&what, "add column %s", columns[column].name);
+  buffer_append(&sql, "alter table ");
+  sql_table(&sql, catalog->dialect, planner->table);
+  buffer_append(&sql, " add column ");
+  schema_column(&sql, catalog->dialect, planner->framework_shape, column);
+  if (value[0] != '\0') {
+    buffer_printf(&sql, " default %s", value);
+  }
+  buffer_append(&sql, ";\n");
+  add_step(planner, &what, &sql, false);
+  return EVD_OK;
+}
+
+/* An index that a failed "create index concurrently" has left is of no use, and in the way. */
+static void plan_drop_invalid(struct planner *planner, const char *name) {
+  struct buffer what = {0};
+  struct buffer sql = {0};
+  bool alone = planner->options->concurrently;
+  buffer_printf(&what, "drop invalid index %s", name);
+  buffer_append(&sql, alone ? "drop index concurrently " : "drop index ");
+  if (planner->table->schema[0] != '\0') {
+    sql_identifier(&sql, DIALECT_POSTGRES, planner->table->schema);
+    buffer_append(&sql, ".");
+  }
+  sql_identifier(&sql, DIALECT_POSTGRES, name);
+  buffer_append(&sql, ";\n");
+  add_step(planner, &what, &sql, alone);
+}
+
+static void plan_index(struct planner *planner, bool framework_shape,
+                       const struct index_definition *definition) {
+  enum dialect dialect = planner->catalog->dialect;
+  bool alone =
+      planner->options->concurrently && planner->catalog->exists && dialect == DIALECT_POSTGRES;
+  struct buffer what = {0};
+  struct buffer sql = {0};
+  buffer_append(&what, "add index ");
+  schema_index_name(&what, planner->table, framework_shape, definition->suffix);
+  if (alone) {
+    schema_create_index_concurrently(&sql, planner->table, framework_shape, definition);
+  } else {
+    schema_create_index(&sql, dialect, planner->table, framework_shape, definition);
+  }
+  buffer_append(&sql, ";\n");
+  add_step(planner, &what, &sql, alone);
+}
+
+/* Whether a definition's predicate is only "is not null": then a whole index is hardly larger. */
+static bool is_nearly_whole(const struct catalog *catalog,
+                            const struct index_definition *definition) {
+  return catalog->dialect == DIALECT_MYSQL || definition->terms[0].kind == INDEX_TERM_END ||
+         definition->terms[0].kind == INDEX_TERM_NOT_NULL;
+}
+
+/* Adds one of our indexes, if it is missing. */
+static void plan_own_index(struct planner *planner, const struct index_definition *definition,
+                           bool adopt) {
+  const struct catalog *catalog = planner->catalog;
+  struct buffer name = {0};
+  schema_index_name(&name, planner->table, false, definition->suffix);
+  if (name.failed) {
+    planner->failed = true;
+    buffer_free(&name);
+    return;
+  }
+  const struct catalog_index *present = catalog_find_index(catalog, name.text);
+  bool invalid = present != NULL && !present->valid && catalog->dialect == DIALECT_POSTGRES;
+  bool served =
+      catalog_is_served(catalog, definition) && (!adopt || is_nearly_whole(catalog, definition));
+  if (invalid) {
+    plan_drop_invalid(planner, name.text);
+  }
+  if ((present == NULL || invalid) && !served) {
+    plan_index(planner, false, definition);
+  }
+  buffer_free(&name);
+}
+
+/* A new table: on MySQL its indexes are made with it. */
+static void plan_creation(struct planner *planner) {
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(planner->framework_shape, &count);
+  plan_table(planner);
+  for (size_t i = 0; planner->catalog->dialect != DIALECT_MYSQL && i < count; i++) {
+    plan_index(planner, planner->framework_shape, &indexes[i]);
+  }
+}
+
+/* What a table that is there lacks. */
+static evd_code plan_completion(struct planner *planner, bool adopt, evd_error *error) {
+  const struct catalog *catalog = planner->catalog;
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (!catalog->columns[column].present &&
+        plan_column(planner, (evd_column)column, error) != EVD_OK) {
+      return error->code;
+    }
+  }
+  size_t count;
+  if (!catalog_has_unique_id(catalog)) {
+    plan_index(planner, true, &schema_indexes(true, &count)[0]);
+  }
+  const struct index_definition *indexes = schema_indexes(false, &count);
+  for (size_t i = 0; i < count; i++) {
+    plan_own_index(planner, &indexes[i], adopt);
+  }
+  return EVD_OK;
+}
+
+static void plan_strict(struct planner *planner) {
+  struct buffer what = {0};
+  struct buffer sql = {0};
+  buffer_append(&what, "add trigger ");
+  strict_name(&what, planner->table);
+  strict_create(&sql, planner->catalog->dialect, planner->table);
+  add_step(planner, &what, &sql, false);
+}
+
+evd_code plan_make(const struct catalog *catalog, const struct table_name *table,
+                   const evd_schema_options *options, bool adopt, struct plan *plan,
+                   evd_error *error) {
+  *plan = (struct plan){0};
+  struct planner planner = {.catalog = catalog,
+                            .table = table,
+                            .options = options,
+                            .framework_shape = catalog->exists ? catalog->framework_shape
+                                                               : options->framework_shape,
+                            .plan = plan};
+  evd_code code = EVD_OK;
+  if (catalog->exists && options->framework_shape && !catalog->framework_shape) {
+    return error_set(error, EVD_ESCHEMA, "table",
+                     "table %s is there already, and not in the framework's shape; export it, make "
+                     "another and import",
+                     table->name);
+  }
+  if (!catalog->exists) {
+    plan_creation(&planner);
+  } else {
+    code = plan_completion(&planner, adopt, error);
+  }
+  if (code == EVD_OK && options->strict_transitions && !catalog->strict) {
+    plan_strict(&planner);
+  }
+  if (code == EVD_OK && planner.failed) {
+    code = out_of_memory(error);
+  }
+  if (code != EVD_OK) {
+    plan_free(plan);
+  }
+  return code;
+}
+
+void plan_free(struct plan *plan) {
+  struct step *step;
+  struct step *next;
+  LL_FOREACH_SAFE (plan->first, step, next) {
+    free(step->what);
+    free(step->sql);
+    free(step);
+  }
+  plan->first = NULL;
+}
