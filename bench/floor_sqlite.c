@@ -33,7 +33,8 @@ static struct floor *open_floor(const struct target *target) {
                                        NULL) != SQLITE_OK) {
     bench_fail("floor: cannot open %s", path);
   } else if (execute(floor, "pragma journal_mode = wal; pragma synchronous = full; "
-                            "pragma cache_size = -16384; pragma journal_size_limit = 67108864")) {
+                            "pragma cache_size = -16384; pragma wal_autocheckpoint = 4000; "
+                            "pragma journal_size_limit = 67108864")) {
     return floor;
   }
   if (floor != NULL)

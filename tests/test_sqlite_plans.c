@@ -237,6 +237,21 @@ static void rows_and_parents_are_changed_by_their_keys(void **state) {
   sqlite3_close(db);
 }
 
+static void a_filter_is_hidden_from_the_planner(void **state) {
+  (void)state;
+  struct request request = {.operation = EVD_OPERATION_UPDATE,
+                            .changes = &changes,
+                            .filter = {EVD_STATUS_READY, EVD_YES, EVD_NO}};
+  struct table_name table = {.name = "t"};
+  struct buffer sql = {0};
+  struct statement_key key = sqlite_statement_key(&request, SQLITE_PART_MAIN);
+  sqlite_statement(&sql, &table, &key);
+  assert_false(sql.failed);
+  assert_non_null(strstr(sql.text, " where execution_id = ? and +status = 'ready' and "
+                                   "+is_sleeping_task = 1 and +is_finished = 0"));
+  buffer_free(&sql);
+}
+
 static void statements_of_one_text_share_a_key(void **state) {
   (void)state;
   evd_changes other = {0};
@@ -270,6 +285,7 @@ int main(void) {
       test(every_statement_uses_its_index_on_our_own_table),
       test(every_statement_uses_its_index_on_the_frameworks_table),
       test(rows_and_parents_are_changed_by_their_keys),
+      test(a_filter_is_hidden_from_the_planner),
       test(statements_of_one_text_share_a_key),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ static void options_out_of_range_are_refused(void **state) {
     const char *field;
     evd_options options;
   } wrong[] = {
-      {"schema", {.schema = (evd_schema_mode)3}},
+      {"schema", {.schema = (evd_schema_mode)99}},
       {"log_level", {.log_level = (evd_log_level)5}},
       {"operation_timeout_ms", {.operation_timeout_ms = -2}},
       {"retry_max_attempts", {.retry_max_attempts = -2}},

@@ -32,7 +32,9 @@ void suite_close(evd_storage *storage) {
 }
 
 void suite_reopen(evd_options options) {
-  suite_close(suite.storage);
+  evd_storage *storage = suite.storage;
+  suite.storage = NULL; /* so that the test may end here */
+  suite_close(storage);
   suite.storage = suite_open(options);
 }
 
@@ -49,9 +51,10 @@ int suite_set_up(void **state) {
 /* When all is closed, nothing may be left that keeps the loop running. */
 int suite_tear_down(void **state) {
   (void)state;
-  suite_unlock();
-  suite_close(suite.storage);
+  evd_storage *storage = suite.storage;
   suite.storage = NULL;
+  suite_unlock();
+  suite_close(storage);
   release_kept();
   ev_run(suite.loop, 0);
   ev_loop_destroy(suite.loop);
@@ -87,9 +90,12 @@ void suite_lock(const char *where) {
                text("begin; select execution_id from %s where %s for update", suite.table, where));
 }
 
+/* Rolls back first: a server may release the locks of a session that has gone a little later. */
 void suite_unlock(void) {
-  if (suite.lock)
+  if (suite.lock) {
+    native_run(suite.lock, "rollback");
     native_close(suite.lock);
+  }
   suite.lock = NULL;
 }
 

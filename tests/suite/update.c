@@ -1,6 +1,8 @@
 /* Operation 4: updating one by id; and 14, all children of a parent. */
 #include "suite/suite.h"
 
+#include <string.h>
+
 /* The rows before an update: one with few columns filled in, one with all. */
 static void insert_both(evd_execution rows[2]) {
   rows[0] = sample_execution("te_minimal");
@@ -112,6 +114,17 @@ static void changes_of_nothing_match_and_set_updated_at_only(void **state) {
   assert_true(row->updated_at > rows[1].updated_at);
   rows[1].updated_at = row->updated_at;
   expect_row(row, &rows[1]);
+}
+
+static void only_what_is_set_is_read(void **state) {
+  evd_execution rows[2];
+  insert_both(rows);
+  evd_changes changes = {0};
+  memset(&changes.values, 0xee, sizeof changes.values);
+  evd_set(&changes, needs_promise_cancellation, true);
+  evd_set(&changes, updated_at, SAMPLE_TIME + 1000);
+  evd_unset(&changes, error);
+  update_both(rows, &changes);
 }
 
 static void an_update_that_changes_no_value_matches(void **state) {
@@ -242,6 +255,7 @@ int update_tests(void) {
       suite_test(every_enumeration_takes_each_of_its_values),
       suite_test(updated_at_is_now_where_the_caller_does_not_set_it),
       suite_test(changes_of_nothing_match_and_set_updated_at_only),
+      suite_test(only_what_is_set_is_read),
       suite_test(an_update_that_changes_no_value_matches),
       suite_test(an_unknown_id_succeeds_and_matches_nothing),
       suite_test(different_updates_in_one_tick_each_do_their_own),
