@@ -215,19 +215,23 @@ static void open_missing(struct pool *pool, double now) {
   pool->wants_more = false;
 }
 
-/* Closes as pool_close() asked for. */
+/*
+ * Closes as pool_close() asked for. A connection that is being made may be with a library on another
+ * thread, which must not outlive the program: only an abort leaves it behind.
+ */
 static void close_all(struct pool *pool) {
   struct pool_connection *connection;
   struct pool_connection *next;
   evd_error error;
   error_set(&error, EVD_ECLOSED, "", "the storage was closed");
   DL_FOREACH_SAFE (pool->connections, connection, next) {
+    bool busy = connection->state == POOL_CONNECTING || connection->in_flight > 0;
     if (connection->state == POOL_CLOSING) {
       continue;
     }
-    if (pool->aborting || connection->in_flight == 0) {
+    if (pool->aborting || !busy) {
       fail_connection(connection, &error);
-    } else {
+    } else if (connection->state == POOL_READY) {
       set_state(connection, POOL_DRAINING);
     }
   }
@@ -279,11 +283,11 @@ static void attend(struct ev_loop *loop, ev_timer *timer, int events) {
   double now = clock_seconds();
 
   close_finished(pool);
+  time_out_connecting(pool, now);
   if (pool->closing) {
     close_all(pool);
     close_finished(pool);
   } else {
-    time_out_connecting(pool, now);
     retire_superfluous(pool, now);
     close_finished(pool);
     open_missing(pool, now);
@@ -349,8 +353,8 @@ static struct pool_connection *least_loaded(const struct pool *pool) {
   struct pool_connection *least = NULL;
   struct pool_connection *connection;
   DL_FOREACH (pool->connections, connection) {
-    if (connection->state == POOL_READY &&
-        (least == NULL || connection->in_flight < least->in_flight)) {
+    bool less = least == NULL || connection->in_flight < least->in_flight;
+    if (connection->state == POOL_READY && less) {
       least = connection;
     }
   }

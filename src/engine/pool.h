@@ -125,8 +125,9 @@ void pool_connection_retire(struct pool_connection *connection);
 /* Ends close: the pool forgets the connection, the engine frees it. */
 void pool_connection_closed(struct pool_connection *connection);
 
-/* Closes the pool: connections without work at once, the others after their last batch, or with
- * `abort` all after fail. May be called again with abort. The callback closed follows. */
+/* Closes the pool: connections without work at once, those being made when that has ended, the others
+ * after their last batch; or with `abort` all at once, after fail. May be called again with abort.
+ * The callback closed follows. */
 void pool_close(struct pool *pool, bool abort);
 
 /* Why no connection is ready; NULL when one is, or when nothing has failed. */
