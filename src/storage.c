@@ -1,6 +1,5 @@
 #include "storage.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "migrate/open.h"
@@ -100,26 +99,13 @@ static void when_told(void *owner, evd_log_level level, const char *message) {
   log_message(&storage->log, level, "%s", message);
 }
 
-/* Comes after every callback that was due: whoever awaited the closing may end the loop. */
-static void finish_closing(struct deferred *farewell) {
-  evd_storage *storage =
-      (evd_storage *)(void *)((char *)farewell - offsetof(evd_storage, farewell));
+static void when_closed(void *owner) {
+  evd_storage *storage = owner;
+  ev_timer_stop(storage->reactor->loop, &storage->drain);
   if (storage->closing) {
     future_succeed(storage->closing, &(struct result){.kind = RESULT_NOTHING});
   }
   storage_free(storage);
-}
-
-static void when_closed(void *owner) {
-  evd_storage *storage = owner;
-  ev_timer_stop(storage->reactor->loop, &storage->drain);
-  storage->loader->engine = NULL; /* it is freed */
-  if (!storage->closing) {
-    storage_free(storage);
-    return;
-  }
-  storage->farewell.run = finish_closing;
-  reactor_defer(storage->reactor, &storage->farewell);
 }
 
 /* Opening. */

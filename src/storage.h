@@ -26,7 +26,6 @@ struct evd_storage {
   evd_future *opening;      /* a maker's reference, until the engine is open or has failed */
   evd_future *closing;      /* a maker's reference, once it was asked to close */
   ev_timer drain;           /* when pending operations have to end */
-  struct deferred farewell; /* finishes `closing`, after the callbacks of all before it */
 };
 
 #endif

@@ -107,13 +107,16 @@ EVD_API evd_future *evd_storage_open(struct ev_loop *loop, const char *url,
                                      const evd_options *options);
 
 /**
- * Closes a storage: no new operation is taken (EVD_ECLOSED), pending ones may finish until the
- * drain time is over, then fail with EVD_ECLOSED. May be called in a callback. The storage must not
- * be used any more; futures stay valid until they are released. Safe on NULL.
+ * Closes a storage: no new operation is taken (each fails with EVD_ECLOSED), pending ones may finish
+ * until the drain time is over, then fail with EVD_ECLOSED. May be called in a callback. Until the
+ * future is finished the storage may still be used, in vain; after that it is gone. Futures stay
+ * valid until they are released.
  *
+ * @param storage  NULL is fine: there is nothing to close, and the future is null.
  * @param drain_ms how long to wait for what is pending; 0: what has not left yet fails at once;
  *                 negative: as long as it takes.
- * @return a future that is finished when everything is closed; it has no result.
+ * @return a future that is finished when everything is closed, after the callbacks of all operations;
+ *         it has no result. EVD_EMISUSE when the storage is closing already.
  */
 EVD_API evd_future *evd_storage_close(evd_storage *storage, int64_t drain_ms);
 
@@ -134,7 +137,7 @@ EVD_API const char *evd_storage_engine(const evd_storage *storage);
  * A claim selects up to `limit` rows in the stated order, skips rows that another transaction
  * holds, applies the changes to exactly those, and has the rows as they are after it, in that
  * order. Two concurrent claims never have the same row for the same transition. A limit of 0 or
- * less touches nothing.
+ * less touches nothing. Times to compare with lie within +-(2^53 - 1), as all times do.
  */
 
 /**
@@ -166,8 +169,9 @@ EVD_API evd_future *evd_update_and_insert_children(evd_storage *storage, const c
 
 /**
  * Claims those with this status and start_at < start_at_before, ordered by start_at; sets
- * expires_at to started_at + the row's timeout_ms beside the changes
- * (updateByStatusAndStartAtLessThanAndReturn). Result: rows.
+ * expires_at to started_at + the row's timeout_ms beside the changes, whatever they say of it
+ * (updateByStatusAndStartAtLessThanAndReturn). Result: rows. To claim what is due now, give
+ * evd_now() + 1.
  */
 EVD_API evd_future *evd_claim_by_start_at(evd_storage *storage, evd_status status,
                                           int64_t start_at_before, int64_t started_at,
