@@ -45,7 +45,7 @@ static struct pool_connection *on_connect(void *owner, evd_error *error) {
 /* Answers what is connecting. */
 static void on_answer(struct ev_loop *loop, ev_timer *timer, int events) {
   struct pretended *connection;
-  DL_FOREACH (engine.connections, connection) {
+  for (connection = engine.connections; connection != NULL; connection = connection->next) {
     evd_error error;
     if (connection->link.state == POOL_CONNECTING && engine.refuses) {
       error_set(&error, EVD_EUNAVAILABLE, "", "refused");
@@ -167,7 +167,7 @@ static void more_are_opened_while_batches_queue_and_closed_when_idle(void **stat
   assert_int_equal(engine.count, 3);
   assert_int_equal(pool_capacity(engine.pool), 0);
   struct pretended *connection;
-  DL_FOREACH (engine.connections, connection)
+  for (connection = engine.connections; connection != NULL; connection = connection->next)
     assert_int_equal(connection->link.in_flight, 4);
   for (int i = 0; i < 12; i++)
     pool_batch_done(batches[i].owner);

@@ -61,7 +61,7 @@ static const char *read_executor(evd_storage *storage) {
 /* The replay of changes is paused, so that the replica's rows can be told from the primary's. */
 static void reads_go_to_the_replica_while_there_is_one(void **state) {
   needs_postgres();
-  struct postgres_server standby;
+  struct postgres_server standby = {0};
   postgres_server_start_standby(&standby, &primary);
   watchdog(120);
   evd_storage *storage = await_storage(
@@ -161,7 +161,7 @@ static evd_storage *open_by_pooler(void) {
 
 static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
   needs_postgres();
-  enum { ROWS = 500, ROUNDS = 4 };
+  enum { ROWS = 500, ROUNDS = 10 };
   if (access("/usr/sbin/pgbouncer", X_OK) != 0) {
     (void)printf("# no pgbouncer\n");
     skip();
@@ -178,6 +178,8 @@ static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
     }
     for (int i = 0; i < ROWS; i++)
       await_ok(futures[i]);
+    evd_execution again = sample_execution(text("te_%d_0", round));
+    evd_future *duplicate = evd_insert(storage, &again, 1);
     for (int i = 0; i < ROWS; i++) {
       evd_changes changes = sample_changes(i % 2 ? EVD_STATUS_COMPLETED : EVD_STATUS_FAILED);
       const char *id = text("te_%d_%d", round, i);
@@ -190,6 +192,7 @@ static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
       assert_true(await_matched(futures[i]));
       assert_string_equal(await_row(futures[ROWS + i])->execution_id, text("te_%d_%d", round, i));
     }
+    await_error(duplicate, EVD_EDUPLICATE);
   }
   assert_int_equal(
       number(primary.url, "select count(*) from task_executions where status = 'completed'"),

@@ -20,13 +20,13 @@ static void our_options_are_taken_out_of_a_url(void **state) {
   struct postgres_url url;
   assert_int_equal(
       postgres_url_parse("postgresql://ann:pw@h1:1,h2:2/db?pool_min=2&sslmode=require&pool_max=9"
-                         "&prepare=off&isolation=serializable&replica=postgresql%3A%2F%2Fr%2Fdb"
+                         "&prepare=on&isolation=serializable&replica=postgresql%3A%2F%2Fr%2Fdb"
                          "&connect_timeout=3",
                          &url, NULL),
       EVD_OK);
   assert_int_equal(url.pool_min, 2);
   assert_int_equal(url.pool_max, 9);
-  assert_false(url.prepare);
+  assert_true(url.prepare);
   assert_string_equal(url.isolation, "serializable");
   assert_string_equal(url.replica, "postgresql://r/db");
   assert_string_equal(postgres_url_value(&url, "host"), "h1,h2");
@@ -93,13 +93,20 @@ static void a_bad_url_is_refused_without_telling_its_password(void **state) {
 }
 
 static void what_a_pooler_cannot_do_is_refused(void **state) {
-  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-  evd_error error = await_error(
-      evd_storage_open(loop, "postgresql://h/d?prepare=off&isolation=serializable", NULL),
-      EVD_EINVAL);
-  expect(strstr(error.message, "prepare=off") != NULL, "%s", error.message);
+  static const char *const options[] = {"isolation=serializable", "statement_timeout=9",
+                                        "lock_timeout=9", "pipeline_depth=2"};
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    struct postgres_url url;
+    evd_error error;
+    const char *text_of_url = text("postgresql://h/d?%s&prepare=off", options[i]);
+    expect(postgres_url_parse(text_of_url, &url, &error) == EVD_EINVAL, "%s", text_of_url);
+    expect(strstr(error.message, "prepare=off") != NULL, "%s", error.message);
+  }
+  struct postgres_url url;
+  assert_int_equal(postgres_url_parse("postgresql://h/d?prepare=off", &url, NULL), EVD_OK);
+  assert_int_equal(url.pipeline_depth, 1);
+  postgres_url_free(&url);
   release_kept();
-  ev_loop_destroy(loop);
 }
 
 /* Targets. */
@@ -189,9 +196,16 @@ static void a_server_that_does_not_answer_is_given_up(void **state) {
   close(fd);
 }
 
+/* The URL of the tests' server. */
+static const char *server_url(void) {
+  const char *url = getenv("EVD_TEST_POSTGRES_URL");
+  assert_non_null(url);
+  return url != NULL ? url : "";
+}
+
 /* "host:port" of the tests' server. */
 static const char *server_address(void) {
-  const char *at = strchr(getenv("EVD_TEST_POSTGRES_URL"), '@');
+  const char *at = strchr(server_url(), '@');
   return text("%.*s", (int)strcspn(at + 1, "/"), at + 1);
 }
 
@@ -263,7 +277,7 @@ static void the_attributes_of_the_session_are_heeded(void **state) {
 
 static void a_database_that_does_not_exist_is_named(void **state) {
   needs_postgres();
-  const char *url = getenv("EVD_TEST_POSTGRES_URL");
+  const char *url = server_url();
   expect_unreachable(text("%.*s/no_such_db", (int)(strrchr(url, '/') - url), url), "no_such_db", 5);
 }
 

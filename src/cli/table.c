@@ -66,8 +66,12 @@ void table_end(struct table *table) {
     }
   }
   for (row = table->first; row != NULL; row = row->next) {
-    for (size_t i = 0; i < table->columns; i++) {
-      print_cell(row->cells[i], (int)widths[i], right[i], i + 1 == table->columns);
+    size_t count = table->columns;
+    while (count > 1 && row->cells[count - 1][0] == '\0') {
+      count--; /* no blanks at the end of a line */
+    }
+    for (size_t i = 0; i < count; i++) {
+      print_cell(row->cells[i], (int)widths[i], right[i], i + 1 == count);
     }
     putchar('\n');
   }

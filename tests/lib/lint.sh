@@ -10,7 +10,8 @@ code() {
 }
 
 scripts() {
-  find .ci bench tests \( -name run -o -name '*.sh' -o -name '*.test' \) -type f -print0
+  find .ci bench tests src \( -name run -o -name '*.sh' -o -name '*.test' -o -name '*.bash' \) -type f \
+    -print0
 }
 
 lint_format() {

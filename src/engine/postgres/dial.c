@@ -226,7 +226,7 @@ static void timed_out(struct ev_loop *loop, ev_timer *timer, int events) {
 /* Reads what the dial itself follows of the URL's parameters. */
 static bool read_parameters(struct dial *dial, const struct postgres_url *url) {
   const char *timeout = postgres_url_value(url, "connect_timeout");
-  dial->timeout = timeout != NULL ? strtol(timeout, NULL, 10) : DEFAULT_TIMEOUT;
+  dial->timeout = timeout != NULL ? strtod(timeout, NULL) : DEFAULT_TIMEOUT;
   const char *wanted = postgres_url_value(url, "target_session_attrs");
   dial->prefers_standby = wanted != NULL && strcmp(wanted, "prefer-standby") == 0;
   return targets_init(&dial->targets, postgres_url_value(url, "host"),

@@ -1,6 +1,7 @@
 #include "engine/postgres/encode.h"
 
 #include <endian.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "model/columns.h"
@@ -38,7 +39,7 @@ static void put_integer(struct encoder *encoder, enum postgres_format format, in
     put_int32(encoder, (uint32_t)integer);
     break;
   default: {
-    char truth = integer != 0;
+    uint8_t truth = integer != 0;
     put_int32(encoder, 1);
     buffer_append_bytes(&encoder->bytes, &truth, 1);
   }

@@ -75,7 +75,7 @@ static char *session_settings(const struct postgres_url *url, int64_t timeout_ms
     int64_t timeout = url->statement_timeout_ms >= 0 ? url->statement_timeout_ms
                       : timeout_ms > 0               ? timeout_ms
                                                      : 0;
-    buffer_append(&settings, "-c plan_cache_mode=force_custom_plan");
+    buffer_append(&settings, "-c plan_cache_mode=force_custom_plan -c jit=off");
     buffer_printf(&settings, " -c statement_timeout=%lld -c lock_timeout=%lld", (long long)timeout,
                   (long long)url->lock_timeout_ms);
     const char *isolation = url->isolation != NULL ? url->isolation : "read committed";
@@ -85,17 +85,6 @@ static char *session_settings(const struct postgres_url *url, int64_t timeout_ms
     }
   }
   return buffer_take(&settings);
-}
-
-/* What prepare=off leaves without effect must not be asked for. */
-static evd_code check_url(const struct postgres_url *url, evd_error *error) {
-  bool sets = url->isolation != NULL || url->statement_timeout_ms > 0 || url->lock_timeout_ms > 0;
-  if (!url->prepare && sets) {
-    return error_set(error, EVD_EINVAL, "url",
-                     "url: with prepare=off, set isolation, statement_timeout and lock_timeout on "
-                     "the role or the database: behind a pooler a session cannot be set");
-  }
-  return EVD_OK;
 }
 
 static struct pool *make_pool(struct source *source) {
@@ -128,9 +117,6 @@ static evd_code init_source(struct source *source, struct postgres *postgres, co
                             evd_error *error) {
   source->postgres = postgres;
   evd_code code = postgres_url_parse(url, &source->url, error);
-  if (code == EVD_OK) {
-    code = check_url(&source->url, error);
-  }
   if (code != EVD_OK) {
     return code;
   }

@@ -10,13 +10,9 @@
 struct prepared_statement {
   struct statement_key key;
   unsigned number;
+  uint64_t used; /* prepared.uses at its last use */
   UT_hash_handle hh;
 };
-
-static bool add(struct prepared *prepared, struct prepared_statement *statement) {
-  HASH_ADD(hh, prepared->statements, key, sizeof(statement->key), statement);
-  return statement->hh.tbl != NULL;
-}
 
 static void forget(struct prepared *prepared, struct prepared_statement *statement) {
   HASH_DEL(prepared->statements, statement);
@@ -30,16 +26,8 @@ unsigned prepared_find(struct prepared *prepared, const struct statement_key *ke
   if (statement == NULL) {
     return 0;
   }
-  unsigned number = statement->number;
-  if (statement->hh.next != NULL) { /* to the end: the table is in the order of use */
-    HASH_DEL(prepared->statements, statement);
-    if (!add(prepared, statement)) {
-      prepared->count--;
-      free(statement);
-      return 0;
-    }
-  }
-  return number;
+  statement->used = ++prepared->uses;
+  return statement->number;
 }
 
 unsigned prepared_add(struct prepared *prepared, const struct statement_key *key) {
@@ -49,7 +37,9 @@ unsigned prepared_add(struct prepared *prepared, const struct statement_key *key
   }
   statement->key = *key;
   statement->number = ++prepared->last_number;
-  if (!add(prepared, statement)) {
+  statement->used = ++prepared->uses;
+  HASH_ADD(hh, prepared->statements, key, sizeof(statement->key), statement);
+  if (statement->hh.tbl == NULL) {
     free(statement);
     return 0;
   }
@@ -58,10 +48,16 @@ unsigned prepared_add(struct prepared *prepared, const struct statement_key *key
 }
 
 unsigned prepared_evict(struct prepared *prepared) {
-  if (prepared->count <= PREPARED_MAX) {
+  struct prepared_statement *oldest = prepared->statements;
+  if (oldest == NULL || prepared->count <= PREPARED_MAX) {
     return 0;
   }
-  struct prepared_statement *oldest = prepared->statements;
+  for (struct prepared_statement *statement = oldest; statement != NULL;
+       statement = statement->hh.next) {
+    if (statement->used < oldest->used) {
+      oldest = statement;
+    }
+  }
   unsigned number = oldest->number;
   forget(prepared, oldest);
   return number;
@@ -83,9 +79,12 @@ void prepared_name(unsigned number, char name[PREPARED_NAME_SIZE]) {
 }
 
 void prepared_clear(struct prepared *prepared) {
-  struct prepared_statement *statement;
-  struct prepared_statement *next;
-  HASH_ITER (hh, prepared->statements, statement, next) {
-    forget(prepared, statement);
+  struct prepared_statement *statement = prepared->statements;
+  HASH_CLEAR(hh, prepared->statements);
+  prepared->count = 0;
+  while (statement != NULL) {
+    struct prepared_statement *next = statement->hh.next;
+    free(statement);
+    statement = next;
   }
 }

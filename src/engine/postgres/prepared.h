@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "sql/sql.h"
 
@@ -19,8 +20,9 @@ struct prepared_statement;
 
 /* Zeroed, it is empty. */
 struct prepared {
-  struct prepared_statement *statements; /* a hash table, in the order of their use */
+  struct prepared_statement *statements; /* a hash table */
   unsigned count;
+  uint64_t uses; /* of any of them */
   unsigned last_number;
 };
 

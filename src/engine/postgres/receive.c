@@ -69,18 +69,12 @@ static void statement_answered(struct connection *connection, PGresult *result) 
   const struct step *step = &flight->steps[flight->answered];
   pop_expected(connection);
   record_query(connection->postgres, flight, step);
-  evd_error error = {0};
-  if (PQnfields(result) >= EVD_COLUMN_COUNT) {
-    postgres_schema_adopt(connection->postgres, result, &error);
-  }
-  if (is_success(result) && error.code == EVD_OK) {
+  if (is_success(result)) {
     connection->result = result;
     connection->row = 0;
     return;
   }
-  if (error.code != EVD_OK) {
-    flight->batch->error = error;
-  } else if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
+  if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
     note_failure(connection, result, false);
   }
   flight->answered++;
@@ -132,8 +126,14 @@ static void decode_some(struct connection *connection) {
   struct flight *flight = connection->flights;
   const struct step *step = &flight->steps[flight->answered];
   struct batch *batch = flight->batch;
-  evd_code code =
-      postgres_decode(&postgres->table, step, connection->result, &connection->row, &batch->error);
+  evd_code code = EVD_OK;
+  if (PQnfields(connection->result) >= EVD_COLUMN_COUNT) {
+    code = postgres_schema_adopt(postgres, connection->result, &batch->error);
+  }
+  if (code == EVD_OK) {
+    code = postgres_decode(&postgres->table, step, connection->result, &connection->row,
+                           &batch->error);
+  }
   if (code != EVD_OK && !operation_is_read(batch->operation)) {
     batch->error.outcome = EVD_OUTCOME_UNKNOWN;
   }

@@ -9,6 +9,8 @@
 #include "model/error.h"
 #include "sql/buffer.h"
 
+enum { DEPTH = 2 }; /* batches in flight on a connection, where the URL does not say */
+
 /* Our own options. */
 static const struct own_option {
   const char *name;
@@ -18,7 +20,7 @@ static const struct own_option {
 } own_options[] = {
     {"pool_min", OPTION_NUMBER, offsetof(struct postgres_url, pool_min), 1, 1000, 1},
     {"pool_max", OPTION_NUMBER, offsetof(struct postgres_url, pool_max), 1, 1000, 4},
-    {"pipeline_depth", OPTION_NUMBER, offsetof(struct postgres_url, pipeline_depth), 1, 1000, 2},
+    {"pipeline_depth", OPTION_NUMBER, offsetof(struct postgres_url, pipeline_depth), 1, 1000, 0},
     {"pool_idle_timeout", OPTION_NUMBER, offsetof(struct postgres_url, pool_idle_timeout), 0,
      INT32_MAX, 300},
     {"pool_max_age", OPTION_NUMBER, offsetof(struct postgres_url, pool_max_age), 0, INT32_MAX,
@@ -301,6 +303,28 @@ static evd_code check_ports(const struct postgres_url *url, evd_error *error) {
   return EVD_OK;
 }
 
+/* What must hold between our own options. */
+static evd_code check_own(struct postgres_url *url, evd_error *error) {
+  if (url->pool_min > url->pool_max) {
+    return error_set(error, EVD_EINVAL, "url", "url: pool_min is more than pool_max");
+  }
+  if (url->pipeline_depth == 0) {
+    url->pipeline_depth = url->prepare ? DEPTH : 1;
+  }
+  if (!url->prepare && url->pipeline_depth > 1) {
+    return error_set(error, EVD_EINVAL, "url",
+                     "url: with prepare=off, pipeline_depth is 1: poolers mix up transactions that "
+                     "come before the one ahead is answered");
+  }
+  bool sets = url->isolation != NULL || url->statement_timeout_ms > 0 || url->lock_timeout_ms > 0;
+  if (!url->prepare && sets) {
+    return error_set(error, EVD_EINVAL, "url",
+                     "url: with prepare=off, set isolation, statement_timeout and lock_timeout on "
+                     "the role or the database: behind a pooler a session cannot be set");
+  }
+  return EVD_OK;
+}
+
 evd_code postgres_url_parse(const char *text, struct postgres_url *url, evd_error *error) {
   *url = (struct postgres_url){0};
   for (size_t i = 0; i < OWN_OPTION_COUNT; i++) {
@@ -321,8 +345,8 @@ evd_code postgres_url_parse(const char *text, struct postgres_url *url, evd_erro
   if (code == EVD_OK) {
     code = check_ports(url, error);
   }
-  if (code == EVD_OK && url->pool_min > url->pool_max) {
-    code = error_set(error, EVD_EINVAL, "url", "url: pool_min is more than pool_max");
+  if (code == EVD_OK) {
+    code = check_own(url, error);
   }
   buffer_free(&reader.rest);
   if (code != EVD_OK) {
