@@ -20,23 +20,6 @@ static const char *new_url(const char *parameters) {
   return text("sqlite:%s%s", scratch_new(), parameters);
 }
 
-/* The insertion of one execution. */
-static struct request insertion(const evd_execution *execution) {
-  return (struct request){
-      .operation = EVD_OPERATION_INSERT, .executions = execution, .execution_count = 1};
-}
-
-/* Inserts one execution; the error. */
-static evd_error insert_one(struct driver *driver, const evd_execution *execution) {
-  struct request request = insertion(execution);
-  return driver_run(driver, &request, 1);
-}
-
-/* The update of one execution. */
-static struct request updating(const char *id, const evd_changes *changes) {
-  return (struct request){.operation = EVD_OPERATION_UPDATE, .id = id, .changes = changes};
-}
-
 /* --- batches and their errors --- */
 
 static void a_duplicate_undoes_the_whole_batch_and_is_named(void **state) {
@@ -50,7 +33,7 @@ static void a_duplicate_undoes_the_whole_batch_and_is_named(void **state) {
                                 sample_execution("first"), sample_execution("c")};
   struct request requests[4];
   for (size_t i = 0; i < 4; i++) {
-    requests[i] = insertion(&executions[i]);
+    requests[i] = driver_insertion(&executions[i]);
   }
   evd_error error = driver_run(&driver, requests, 4);
   assert_int_equal(error.code, EVD_EDUPLICATE);
@@ -60,12 +43,12 @@ static void a_duplicate_undoes_the_whole_batch_and_is_named(void **state) {
   assert_null(driver_get(&driver, "a"));
 
   evd_execution second = sample_sleeping("second", "unique");
-  error = insert_one(&driver, &second);
+  error = driver_insert_one(&driver, &second);
   assert_int_equal(error.code, EVD_EDUPLICATE);
   assert_string_equal(error.field, "sleeping_task_unique_id");
   assert_string_equal(error.native, "SQLITE_CONSTRAINT_UNIQUE");
 
-  requests[2] = insertion(&second);
+  requests[2] = driver_insertion(&second);
   second.sleeping_task_unique_id = "other";
   driver_run_ok(&driver, requests, 4);
   assert_non_null(driver_get(&driver, "c"));
@@ -84,10 +67,10 @@ static void a_duplicate_in_the_frameworks_table_is_named_as_well(void **state) {
   evd_execution second = sample_sleeping("second", "unique");
   driver_insert(&driver, &first, 1);
   evd_execution same = sample_execution("first");
-  evd_error error = insert_one(&driver, &same);
+  evd_error error = driver_insert_one(&driver, &same);
   assert_int_equal(error.code, EVD_EDUPLICATE);
   assert_string_equal(error.field, "execution_id");
-  error = insert_one(&driver, &second);
+  error = driver_insert_one(&driver, &second);
   assert_int_equal(error.code, EVD_EDUPLICATE);
   assert_string_equal(error.field, "sleeping_task_unique_id");
   driver_close(&driver);
@@ -103,7 +86,7 @@ static void a_duplicate_child_undoes_its_parents_update(void **state) {
   evd_changes changes = sample_changes(EVD_STATUS_WAITING_FOR_CHILDREN);
   struct request requests[2];
   for (size_t i = 0; i < 2; i++) {
-    requests[i] = updating(parents[i].execution_id, &changes);
+    requests[i] = driver_updating(parents[i].execution_id, &changes);
     requests[i].operation = EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
     requests[i].executions = &children[i];
     requests[i].execution_count = 1;
@@ -121,14 +104,14 @@ static void what_a_constraint_refuses_is_named(void **state) {
   driver_open_new(&driver, "sqlite::memory:");
   evd_execution bad = sample_execution("bad");
   bad.input = "{\"n\":";
-  evd_error error = insert_one(&driver, &bad);
+  evd_error error = driver_insert_one(&driver, &bad);
   assert_int_equal(error.code, EVD_ECONSTRAINT);
   assert_string_equal(error.field, "input");
   assert_string_equal(error.native, "SQLITE_CONSTRAINT_CHECK");
 
   bad = sample_execution("bad");
   bad.task_id = NULL;
-  error = insert_one(&driver, &bad);
+  error = driver_insert_one(&driver, &bad);
   assert_int_equal(error.code, EVD_ECONSTRAINT);
   assert_string_equal(error.field, "task_id");
   assert_string_equal(error.native, "SQLITE_CONSTRAINT_NOTNULL");
@@ -145,7 +128,7 @@ static void what_a_trigger_refuses_is_told_in_its_words(void **state) {
   evd_execution finished = sample_finished_child("done", "parent", 0);
   driver_insert(&driver, &finished, 1);
   evd_changes changes = sample_changes(EVD_STATUS_READY);
-  struct request request = updating("done", &changes);
+  struct request request = driver_updating("done", &changes);
   evd_error error = driver_run(&driver, &request, 1);
   assert_int_equal(error.code, EVD_ECONSTRAINT);
   assert_non_null(strstr(error.message, "it is finished"));
@@ -231,7 +214,7 @@ static void statements_are_kept_up_to_a_bound(void **state) {
   struct connection connection;
   open_connection(&connection);
   evd_execution execution = sample_execution("id");
-  struct request request = insertion(&execution);
+  struct request request = driver_insertion(&execution);
   assert_int_equal(run_on(&connection, &request).code, EVD_OK);
 
   struct request get = {.operation = EVD_OPERATION_GET, .id = "id"};
@@ -243,7 +226,7 @@ static void statements_are_kept_up_to_a_bound(void **state) {
         sample_set(&changes, column);
       }
     }
-    request = updating("id", &changes);
+    request = driver_updating("id", &changes);
     assert_int_equal(run_on(&connection, &request).code, EVD_OK);
     assert_int_equal(request.count, 1);
     assert_int_equal(run_on(&connection, &get).code, EVD_OK);

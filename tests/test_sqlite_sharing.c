@@ -22,23 +22,6 @@ static const char *new_url(const char *parameters) {
   return text("sqlite:%s%s", scratch_new(), parameters);
 }
 
-/* The insertion of one execution. */
-static struct request insertion(const evd_execution *execution) {
-  return (struct request){
-      .operation = EVD_OPERATION_INSERT, .executions = execution, .execution_count = 1};
-}
-
-/* Inserts one execution; the error. */
-static evd_error insert_one(struct driver *driver, const evd_execution *execution) {
-  struct request request = insertion(execution);
-  return driver_run(driver, &request, 1);
-}
-
-/* The update of one execution. */
-static struct request updating(const char *id, const evd_changes *changes) {
-  return (struct request){.operation = EVD_OPERATION_UPDATE, .id = id, .changes = changes};
-}
-
 static int64_t count_rows(const char *url) {
   struct native *native = native_open(url);
   int64_t count = native_number(native, "select count(*) from task_executions;");
@@ -64,7 +47,7 @@ static void a_lock_held_too_long_is_a_conflict_and_reads_go_on(void **state) {
 
   struct native *native = native_open(url);
   native_run(native, "begin immediate; update task_executions set retry_attempts = 7;");
-  evd_error error = insert_one(&driver, &second);
+  evd_error error = driver_insert_one(&driver, &second);
   assert_int_equal(error.code, EVD_ECONFLICT);
   assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
   assert_true(error.retryable);
@@ -73,7 +56,7 @@ static void a_lock_held_too_long_is_a_conflict_and_reads_go_on(void **state) {
   native_run(native, "commit;");
   native_close(native);
 
-  assert_int_equal(insert_one(&driver, &second).code, EVD_OK);
+  assert_int_equal(driver_insert_one(&driver, &second).code, EVD_OK);
   assert_int_equal(driver_get(&driver, "first")->retry_attempts, 7);
   driver_close(&driver);
 }
@@ -118,13 +101,13 @@ static void a_commit_that_finds_a_reader_is_rolled_back(void **state) {
   struct native *native = native_open(url);
   native_run(native, "begin; select count(*) from task_executions;");
   evd_execution execution = sample_execution("id");
-  evd_error error = insert_one(&driver, &execution);
+  evd_error error = driver_insert_one(&driver, &execution);
   assert_int_equal(error.code, EVD_ECONFLICT);
   assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
   native_run(native, "commit;");
   native_close(native);
   assert_null(driver_get(&driver, "id"));
-  assert_int_equal(insert_one(&driver, &execution).code, EVD_OK);
+  assert_int_equal(driver_insert_one(&driver, &execution).code, EVD_OK);
   driver_close(&driver);
 }
 
@@ -154,7 +137,7 @@ static void a_database_opened_for_reading_can_be_read(void **state) {
   expect(reader.open_error.code == EVD_OK, "%s", reader.open_error.message);
   assert_non_null(driver_get(&reader, "id"));
   execution.execution_id = "other";
-  evd_error error = insert_one(&reader, &execution);
+  evd_error error = driver_insert_one(&reader, &execution);
   assert_int_equal(error.code, EVD_EDATABASE);
   assert_string_equal(error.native, "SQLITE_READONLY");
   driver_close(&reader);
@@ -171,7 +154,7 @@ static void a_file_that_was_deleted_or_replaced_takes_no_more(void **state) {
   assert_int_equal(unlink(path_of(url)), 0);
   execution.execution_id = "other";
   for (int i = 0; i < 2; i++) {
-    evd_error error = insert_one(&driver, &execution);
+    evd_error error = driver_insert_one(&driver, &execution);
     assert_int_equal(error.code, EVD_EDATABASE);
     assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
     assert_string_equal(error.native, "SQLITE_READONLY_DBMOVED");
@@ -191,7 +174,7 @@ static void a_table_dropped_meanwhile_is_an_error_of_the_schema(void **state) {
   evd_execution execution = sample_execution("id");
   driver_insert(&driver, &execution, 1);
   native_run_once(url, "drop table task_executions;");
-  evd_error error = insert_one(&driver, &execution);
+  evd_error error = driver_insert_one(&driver, &execution);
   assert_int_equal(error.code, EVD_ESCHEMA);
   assert_non_null(strstr(error.message, "task_executions"));
   driver_close(&driver);
@@ -217,7 +200,7 @@ static int work(const char *url, const char *name) {
   driver_open_new(&driver, url);
   for (int i = 0; i < ROWS_EACH; i++) {
     evd_execution execution = sample_execution(text("%s-%d", name, i));
-    struct request request = insertion(&execution);
+    struct request request = driver_insertion(&execution);
     run_stubbornly(&driver, &request);
   }
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
@@ -283,7 +266,7 @@ static void there_is_room_for_two_batches(void **state) {
   const struct engine_ops *ops = driver.engine->ops;
   assert_int_equal(ops->capacity(driver.engine), 2);
   evd_execution executions[] = {sample_execution("a"), sample_execution("b")};
-  struct request requests[] = {insertion(&executions[0]), insertion(&executions[1])};
+  struct request requests[] = {driver_insertion(&executions[0]), driver_insertion(&executions[1])};
   struct batch batches[2];
   for (size_t i = 0; i < 2; i++) {
     batches[i] = (struct batch){.operation = EVD_OPERATION_INSERT,
@@ -315,7 +298,7 @@ static void closing_finishes_what_was_submitted(void **state) {
   struct driver driver;
   driver_open_new(&driver, url);
   evd_execution executions[] = {sample_execution("a"), sample_execution("b")};
-  struct request requests[] = {insertion(&executions[0]), insertion(&executions[1])};
+  struct request requests[] = {driver_insertion(&executions[0]), driver_insertion(&executions[1])};
   struct request *pointers[] = {&requests[0], &requests[1]};
   struct batch batches[2];
   for (size_t i = 0; i < 2; i++) {
@@ -341,7 +324,7 @@ static void an_abort_ends_the_wait_for_a_lock(void **state) {
   native_run(native, "begin immediate;");
 
   evd_execution executions[] = {sample_execution("a"), sample_execution("b")};
-  struct request requests[] = {insertion(&executions[0]), insertion(&executions[1])};
+  struct request requests[] = {driver_insertion(&executions[0]), driver_insertion(&executions[1])};
   struct request *pointers[] = {&requests[0], &requests[1]};
   struct batch batches[2];
   for (size_t i = 0; i < 2; i++) {
@@ -377,7 +360,7 @@ static void an_abort_interrupts_a_long_statement(void **state) {
                        "(select 1 union all select i + 1 from n where i < 1000000000) "
                        "select max(i) from n); end;");
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  struct request request = updating("id", &changes);
+  struct request request = driver_updating("id", &changes);
   struct batch batch = {
       .operation = EVD_OPERATION_UPDATE, .count = 1, .requests = (struct request *[]){&request}};
   driver_submit(&driver, &batch);

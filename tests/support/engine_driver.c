@@ -142,3 +142,17 @@ void driver_close(struct driver *driver) {
   driver->engine->ops->close(driver->engine, false);
   wait_until_closed(driver);
 }
+
+struct request driver_insertion(const evd_execution *execution) {
+  return (struct request){
+      .operation = EVD_OPERATION_INSERT, .executions = execution, .execution_count = 1};
+}
+
+evd_error driver_insert_one(struct driver *driver, const evd_execution *execution) {
+  struct request request = driver_insertion(execution);
+  return driver_run(driver, &request, 1);
+}
+
+struct request driver_updating(const char *id, const evd_changes *changes) {
+  return (struct request){.operation = EVD_OPERATION_UPDATE, .id = id, .changes = changes};
+}

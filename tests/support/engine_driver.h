@@ -51,4 +51,13 @@ const evd_execution *driver_get(struct driver *driver, const char *id);
 /* Closes the engine when all batches are answered. */
 void driver_close(struct driver *driver);
 
+/* The insertion of one execution. */
+struct request driver_insertion(const evd_execution *execution);
+
+/* The update of one execution. */
+struct request driver_updating(const char *id, const evd_changes *changes);
+
+/* Inserts one execution; the error. */
+evd_error driver_insert_one(struct driver *driver, const evd_execution *execution);
+
 #endif
