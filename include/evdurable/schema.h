@@ -12,8 +12,8 @@ EVD_BEGIN_DECLS
 
 /** How the schema is made; all zero is the default. */
 typedef struct evd_schema_options {
-  const char *table;    /**< NULL is "task_executions"; may be "schema.table". */
-  bool framework_shape; /**< As the TypeScript package makes it, for tables that it must read:
+  const char *table;       /**< NULL is "task_executions"; may be "schema.table". */
+  bool framework_shape;    /**< As the TypeScript package makes it, for tables that it must read:
                              an extra id, input and outputs as text. */
   bool strict_transitions; /**< A trigger refuses to change the status of a finished execution:
                                 the caller gets EVD_ECONSTRAINT. docs/operations.md has its cost. */

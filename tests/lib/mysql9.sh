@@ -8,6 +8,7 @@
 # It takes 60 MB to download and 250 MB of disk; nothing is installed. The archive moves, and it may be
 # out of reach: whoever asks must be able to go without, and say so.
 
+# shellcheck disable=SC2034 # for the caller
 mysql9_reason=
 
 # get_mysql9 ROOT: unpacks the server there, unless it is there already.
@@ -68,7 +69,9 @@ make_mysql9_apt() {
   [ -e "$keyring" ] || { mysql9_reason="no $keyring"; return 1; }
   command -v apt-get >/dev/null || { mysql9_reason="no apt-get"; return 1; }
   [ "$(uname -m)" = x86_64 ] || { mysql9_reason="not made for $(uname -m)"; return 1; }
+  # shellcheck disable=SC2016
   site=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m 1 'debian/*$')
+  [ -n "$site" ] || { mysql9_reason="no Debian mirror among the sources of apt"; return 1; }
   mkdir -p "$apt"/{etc,state/lists/partial,cache/archives/partial} &&
     echo "deb [signed-by=$keyring] $site sid main" \
       >"$apt/etc/sources.list" &&
