@@ -18,9 +18,11 @@ static const struct floor_ops *const floors[] = {
 };
 
 const struct floor_ops *floor_for_engine(const char *engine) {
-  for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++)
-    if (strcmp(floors[i]->engine, engine) == 0)
+  for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
+    if (strcmp(floors[i]->engine, engine) == 0) {
       return floors[i];
+    }
+  }
   bench_fail("%s: not built in", engine);
   return NULL;
 }
@@ -29,8 +31,9 @@ bool floor_execute(const struct target *target, const char *command) {
   char sql[128];
   const struct floor_ops *ops = floor_for_engine(target->engine);
   struct floor *floor = ops == NULL ? NULL : ops->open(target);
-  if (floor == NULL)
+  if (floor == NULL) {
     return false;
+  }
   snprintf(sql, sizeof sql, "%s %s", command, target->table);
   bool ok = ops->execute(floor, sql);
   ops->close(floor);

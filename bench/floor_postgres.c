@@ -43,12 +43,14 @@ static void close_floor(struct floor *floor) {
 
 static struct floor *open_floor(const struct target *target) {
   struct floor *floor = calloc(1, sizeof *floor);
-  if (floor == NULL)
+  if (floor == NULL) {
     return NULL;
+  }
   floor->connection = PQconnectdb(target->url);
   if (PQstatus(floor->connection) == CONNECTION_OK &&
-      execute(floor, "set client_min_messages = warning"))
+      execute(floor, "set client_min_messages = warning")) {
     return floor;
+  }
   fail(floor, "connecting");
   close_floor(floor);
   return NULL;
@@ -75,24 +77,28 @@ static void append_value(struct buffer *buffer, const struct postgres_type *type
   switch (type->format) {
   case POSTGRES_TEXT:
   case POSTGRES_JSONB:
-    if (element)
+    if (element) {
       append_int32(buffer, (int32_t)(length + jsonb));
+    }
     buffer_append_bytes(buffer, "\1", jsonb);
     buffer_append_bytes(buffer, value.text, length);
     break;
   case POSTGRES_INT4:
-    if (element)
+    if (element) {
       append_int32(buffer, 4);
+    }
     append_int32(buffer, (int32_t)value.integer);
     break;
   case POSTGRES_INT8:
-    if (element)
+    if (element) {
       append_int32(buffer, 8);
+    }
     append_int64(buffer, value.integer);
     break;
   case POSTGRES_BOOL:
-    if (element)
+    if (element) {
       append_int32(buffer, 1);
+    }
     buffer_append_bytes(buffer, value.integer != 0 ? "\1" : "\0", 1);
     break;
   }
@@ -115,9 +121,10 @@ static void append_ids(struct call *call, size_t start, size_t end) {
   const struct rows *rows = call->work->rows;
   const struct postgres_type *type = call->table.types[evd_column_execution_id];
   struct buffer *buffer = begin_array(call, type, end - start);
-  for (size_t i = start; i < end; i++)
+  for (size_t i = start; i < end; i++) {
     append_value(buffer, type,
                  (struct value){.kind = VALUE_TEXT, .text = rows->ids[rows->random[i]]}, true);
+  }
 }
 
 /* Appends an array for a column: of the rows, or of what the changes set, as often as there are
@@ -129,35 +136,42 @@ static void append_column(struct call *call, evd_column column, size_t start, si
   for (size_t i = start; i < end; i++) {
     struct value value = column_get(
         work->op == OP_INSERT ? &work->rows->executions[i] : &work->changes.values, column);
-    if (value.kind == VALUE_NULL)
+    if (value.kind == VALUE_NULL) {
       append_int32(buffer, -1);
-    else
+    } else {
       append_value(buffer, type, value, true);
+    }
   }
 }
 
 /* Makes the parameters of an insert, a get or an update of the rows from start to end. */
 static void encode_rows(struct call *call, size_t start, size_t end) {
   call->count = 0;
-  if (call->work->op != OP_INSERT)
+  if (call->work->op != OP_INSERT) {
     append_ids(call, start, end);
-  for (evd_column column = 0; column < EVD_COLUMN_COUNT && call->work->op != OP_GET; column++)
-    if ((call->key.set & COLUMN_BIT(column)) != 0)
+  }
+  for (evd_column column = 0; column < EVD_COLUMN_COUNT && call->work->op != OP_GET; column++) {
+    if ((call->key.set & COLUMN_BIT(column)) != 0) {
       append_column(call, column, start, end);
+    }
+  }
 }
 
 /* Makes the parameters of a claim: before, limit, what is set, started_at. */
 static void encode_claim(struct call *call) {
   const struct op_work *work = call->work;
-  for (size_t i = 0; i < PARAMETERS_MAX; i++)
+  for (size_t i = 0; i < PARAMETERS_MAX; i++) {
     buffer_reset(&call->values[i]);
+  }
   call->count = 0;
   append_int64(&call->values[call->count++], work->before);
   append_int64(&call->values[call->count++], CLAIM_LIMIT);
-  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++)
-    if ((call->key.set & COLUMN_BIT(column)) != 0)
+  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((call->key.set & COLUMN_BIT(column)) != 0) {
       append_value(&call->values[call->count++], call->table.types[column],
                    column_get(&work->changes.values, column), false);
+    }
+  }
   append_int64(&call->values[call->count++], work->started_at);
 }
 
@@ -166,10 +180,13 @@ static void encode_claim(struct call *call) {
 /* The columns that are not NULL in some row. */
 static uint64_t present_columns(const struct rows *rows) {
   uint64_t present = 0;
-  for (size_t i = 0; i < rows->count; i++)
-    for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++)
-      if (column_get(&rows->executions[i], column).kind != VALUE_NULL)
+  for (size_t i = 0; i < rows->count; i++) {
+    for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
+      if (column_get(&rows->executions[i], column).kind != VALUE_NULL) {
         present |= COLUMN_BIT(column);
+      }
+    }
+  }
   return present;
 }
 
@@ -181,10 +198,12 @@ static bool prepare(struct floor *floor, struct call *call) {
   const struct op_work *work = call->work;
   struct request request = {.operation = operations[work->op], .status = EVD_STATUS_READY};
   struct table_name name;
-  if (work->op == OP_UPDATE)
+  if (work->op == OP_UPDATE) {
     request.filter = work->filter;
-  if (work->op == OP_UPDATE || work->op == OP_CLAIM)
+  }
+  if (work->op == OP_UPDATE || work->op == OP_CLAIM) {
     request.changes = &work->changes;
+  }
   if (table_name_parse(work->target->table, &name, NULL) != EVD_OK) {
     bench_fail("floor: a bad table name");
     return false;
@@ -218,11 +237,14 @@ static bool send_batch(struct floor *floor, const struct call *call) {
 static size_t read_rows(const PGresult *result) {
   int rows = PQntuples(result), fields = PQnfields(result);
   size_t bytes = 0;
-  for (int row = 0; row < rows; row++)
-    for (int field = 0; field < fields; field++)
-      if (!PQgetisnull(result, row, field))
+  for (int row = 0; row < rows; row++) {
+    for (int field = 0; field < fields; field++) {
+      if (!PQgetisnull(result, row, field)) {
         bytes +=
             (size_t)PQgetlength(result, row, field) + (size_t)PQgetvalue(result, row, field)[0];
+      }
+    }
+  }
   return bytes > 0 ? (size_t)rows : 0;
 }
 
@@ -256,10 +278,11 @@ static bool run_batches(struct floor *floor, struct call *call, size_t batch, si
   while (ok && (sent < total || pending > 0)) {
     if (sent < total && pending < depth) {
       size_t end = sent + batch < total ? sent + batch : total;
-      if (call->work->op == OP_CLAIM)
+      if (call->work->op == OP_CLAIM) {
         encode_claim(call);
-      else
+      } else {
         encode_rows(call, sent, end);
+      }
       ok = send_batch(floor, call);
       sent = end;
       pending++;
@@ -274,13 +297,15 @@ static bool run_batches(struct floor *floor, struct call *call, size_t batch, si
 static bool run(struct floor *floor, const struct op_work *work, size_t batch, size_t depth,
                 size_t *done) {
   struct call *call = calloc(1, sizeof *call);
-  if (call == NULL)
+  if (call == NULL) {
     return bench_fail("out of memory");
+  }
   call->work = work;
   bool ok = prepare(floor, call) && PQenterPipelineMode(floor->connection) == 1 &&
             run_batches(floor, call, batch, depth, done);
-  for (size_t i = 0; i < PARAMETERS_MAX; i++)
+  for (size_t i = 0; i < PARAMETERS_MAX; i++) {
     buffer_free(&call->values[i]);
+  }
   buffer_free(&call->sql);
   free(call);
   return ok;

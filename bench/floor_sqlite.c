@@ -37,8 +37,9 @@ static struct floor *open_floor(const struct target *target) {
                             "pragma journal_size_limit = 67108864")) {
     return floor;
   }
-  if (floor != NULL)
+  if (floor != NULL) {
     close_floor(floor);
+  }
   return NULL;
 }
 
@@ -53,18 +54,22 @@ static sqlite3_stmt *prepare(struct floor *floor, const struct op_work *work,
   struct table_name table;
   struct buffer sql = {0};
   sqlite3_stmt *statement = NULL;
-  if (work->op == OP_UPDATE)
+  if (work->op == OP_UPDATE) {
     request.filter = work->filter;
-  if (work->op == OP_UPDATE || work->op == OP_CLAIM)
+  }
+  if (work->op == OP_UPDATE || work->op == OP_CLAIM) {
     request.changes = &work->changes;
+  }
   request.status = EVD_STATUS_READY;
   key = work->op == OP_INSERT ? sqlite_insert_key() : sqlite_statement_key(&request, part);
-  if (table_name_parse(work->target->table, &table, NULL) == EVD_OK)
+  if (table_name_parse(work->target->table, &table, NULL) == EVD_OK) {
     sqlite_statement(&sql, &table, &key);
+  }
   if (sql.text == NULL ||
       sqlite3_prepare_v3(floor->connection, sql.text, -1, SQLITE_PREPARE_PERSISTENT, &statement,
-                         NULL) != SQLITE_OK)
+                         NULL) != SQLITE_OK) {
     fail(floor, "preparing");
+  }
   buffer_free(&sql);
   return statement;
 }
@@ -84,9 +89,11 @@ static void bind(sqlite3_stmt *statement, int index, const evd_execution *execut
 static int bind_changes(sqlite3_stmt *statement, const evd_changes *changes, uint64_t leave_out) {
   int index = 1;
   uint64_t set = changes->set & ~changes->unset & ~leave_out;
-  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++)
-    if ((set & COLUMN_BIT(column)) != 0)
+  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if ((set & COLUMN_BIT(column)) != 0) {
       bind(statement, index++, &changes->values, column);
+    }
+  }
   return index;
 }
 
@@ -95,12 +102,14 @@ static bool read_row(sqlite3_stmt *statement, int first) {
   size_t sum = 0;
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     int index = first + (int)column;
-    if (sqlite3_column_type(statement, index) == SQLITE_NULL)
+    if (sqlite3_column_type(statement, index) == SQLITE_NULL) {
       continue;
-    if (column_is_text(column) || column_is_enum(column))
+    }
+    if (column_is_text(column) || column_is_enum(column)) {
       sum += sqlite3_column_text(statement, index)[0] != '\0';
-    else
+    } else {
       sum += (size_t)sqlite3_column_int64(statement, index);
+    }
   }
   return sum > 0;
 }
@@ -114,8 +123,9 @@ static size_t run_statement(struct floor *floor, sqlite3_stmt *statement) {
 
 static size_t insert_one(struct floor *floor, const struct op_work *work, sqlite3_stmt *statement,
                          size_t index) {
-  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++)
+  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     bind(statement, (int)column + 1, &work->rows->executions[index], column);
+  }
   return run_statement(floor, statement);
 }
 
@@ -144,8 +154,9 @@ static bool run_by_id(struct floor *floor, const struct op_work *work, size_t ba
   for (size_t start = 0; start < work->rows->count && ok; start += batch) {
     size_t end = start + batch < work->rows->count ? start + batch : work->rows->count;
     ok = execute(floor, work->op == OP_GET ? "begin" : "begin immediate");
-    for (size_t i = start; i < end && ok; i++)
+    for (size_t i = start; i < end && ok; i++) {
       *done += one[work->op](floor, work, statement, i);
+    }
     ok = ok && execute(floor, "commit");
   }
   sqlite3_finalize(statement);

@@ -34,8 +34,9 @@ static void samples_add(struct samples *samples, double seconds) {
   if (samples->count == samples->size) {
     size_t size = samples->size == 0 ? 16384 : samples->size * 2;
     double *larger = realloc(samples->seconds, size * sizeof *larger);
-    if (larger == NULL)
+    if (larger == NULL) {
       return;
+    }
     samples->seconds = larger;
     samples->size = size;
   }
@@ -68,8 +69,9 @@ static void expired(struct ev_loop *loop, ev_io *timer, int events) {
   struct loop_delay *delay = timer->data;
   uint64_t expiries;
   double now = bench_seconds();
-  if (read(timer->fd, &expiries, sizeof expiries) != sizeof expiries)
+  if (read(timer->fd, &expiries, sizeof expiries) != sizeof expiries) {
     return;
+  }
   for (; expiries > 0; expiries--) {
     samples_add(&delay->late, now > delay->due ? now - delay->due : 0);
     delay->due += INTERVAL_S;
@@ -91,8 +93,9 @@ static void turn_begins(struct ev_loop *loop, ev_check *woken, int events) {
 static void turn_ends(struct ev_loop *loop, ev_prepare *sleepy, int events) {
   (void)loop, (void)events;
   struct loop_delay *delay = sleepy->data;
-  if (delay->woken_at > 0)
+  if (delay->woken_at > 0) {
     samples_add(&delay->turns, thread_cpu_seconds() - delay->woken_at);
+  }
 }
 
 /* A timer that expires every millisecond from now on; -1 when there is none to be had. */
@@ -129,8 +132,9 @@ struct loop_delay *loop_delay_start(struct ev_loop *loop) {
 
 void loop_delay_stop(struct loop_delay *delay, struct delays *late, struct delays *turns) {
   *late = *turns = (struct delays){0};
-  if (delay == NULL)
+  if (delay == NULL) {
     return;
+  }
   ev_io_stop(delay->loop, &delay->timer);
   ev_check_stop(delay->loop, &delay->woken);
   ev_prepare_stop(delay->loop, &delay->sleepy);

@@ -71,8 +71,9 @@ static bool read_count(const char *option, const char *text, size_t *count) {
   char *end;
   errno = 0;
   long number = strtol(text, &end, 10);
-  if (errno != 0 || end == text || *end != '\0' || number < 1 || number > 100000000)
+  if (errno != 0 || end == text || *end != '\0' || number < 1 || number > 100000000) {
     return bench_fail("--%s: not a number from 1 to 100000000: %s", option, text);
+  }
   *count = (size_t)number;
   return true;
 }
@@ -125,13 +126,16 @@ static bool read_options(int argc, char **argv, struct bench_options *options, b
       *done = true;
       return true;
     }
-    if (!read_option(option, long_options[index].name, options))
+    if (!read_option(option, long_options[index].name, options)) {
       return false;
+    }
   }
-  if (optind < argc)
+  if (optind < argc) {
     return bench_fail("unexpected argument: %s", argv[optind]);
-  if (options->url != NULL && options->sqlite + options->postgres + options->mysql > 1)
+  }
+  if (options->url != NULL && options->sqlite + options->postgres + options->mysql > 1) {
     return bench_fail("--url: works with one engine only");
+  }
   return true;
 }
 
@@ -139,12 +143,15 @@ static bool read_options(int argc, char **argv, struct bench_options *options, b
 static bool run_part(bool (*part)(const char *engine, const struct bench_options *options),
                      const struct bench_options *options) {
   bool ok = true;
-  if (options->sqlite)
+  if (options->sqlite) {
     ok = part("sqlite", options) && ok;
-  if (options->postgres)
+  }
+  if (options->postgres) {
     ok = part("postgres", options) && ok;
-  if (options->mysql)
+  }
+  if (options->mysql) {
     ok = part("mysql", options) && ok;
+  }
   return ok;
 }
 
@@ -173,8 +180,9 @@ int main(int argc, char **argv) {
     fputs("Try evdurable-bench --help.\n", stderr);
     return 2;
   }
-  if (done)
+  if (done) {
     return 0;
+  }
   setvbuf(stdout, NULL, _IOLBF, 0); /* each line is seen when it is there */
   bool ok = run(&options);
   targets_clean();

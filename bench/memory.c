@@ -25,10 +25,12 @@ static const double mebibyte = 1024.0 * 1024.0;
 static double resident(void) {
   char line[128] = "", *pages = line;
   FILE *file = fopen("/proc/self/statm", "r"); /* "size resident ...", in pages */
-  if (file == NULL)
+  if (file == NULL) {
     return 0;
-  if (fgets(line, sizeof line, file) != NULL)
+  }
+  if (fgets(line, sizeof line, file) != NULL) {
     strtol(line, &pages, 10);
+  }
   fclose(file);
   return (double)strtol(pages, NULL, 10) * (double)sysconf(_SC_PAGESIZE) / mebibyte;
 }
@@ -89,11 +91,13 @@ static evd_future *submit(struct flow *flow, size_t index) {
 static int64_t done_units(struct flow *flow, const evd_future *future, size_t index) {
   struct run *run = flow->data;
   bool matched = true;
-  if ((index % 5 == 2 || index % 5 == 3) && index / 5 >= LAG)
+  if ((index % 5 == 2 || index % 5 == 3) && index / 5 >= LAG) {
     evd_future_matched(future, &matched);
-  if ((flow->done + 1) % run->every == 0 && run->taken_count < MEMORY_SAMPLES)
+  }
+  if ((flow->done + 1) % run->every == 0 && run->taken_count < MEMORY_SAMPLES) {
     run->taken[run->taken_count++] =
         (struct memory_sample){flow->done + 1, resident(), heap_in_use()};
+  }
   return matched ? 1 : -1;
 }
 
@@ -103,8 +107,9 @@ bool memory_run(evd_storage *storage, size_t operations,
   struct flow flow = {.storage = storage, .name = "memory", .unit = 1, .in_flight = IN_FLIGHT};
   run = (struct run){.every = operations / MEMORY_SAMPLES, .taken = samples};
   run.samples = rows_new(1);
-  if (run.samples == NULL)
+  if (run.samples == NULL) {
     return bench_fail("out of memory");
+  }
   flow.total = operations;
   flow.submit = submit;
   flow.done_units = done_units;
@@ -127,30 +132,36 @@ struct pending {
 
 static void ended(evd_future *future, void *data) {
   struct pending *pending = data;
-  if (evd_future_code(future) != EVD_OK && pending->failed++ == 0)
+  if (evd_future_code(future) != EVD_OK && pending->failed++ == 0) {
     bench_fail_future("a pending insert", future);
-  if (--pending->left == 0)
+  }
+  if (--pending->left == 0) {
     ev_break(EV_DEFAULT, EVBREAK_ONE);
+  }
 }
 
 bool memory_pending(evd_storage *storage, size_t count, struct memory_result *result) {
   struct pending pending = {.left = count};
   evd_stats stats;
   struct rows *rows = rows_new(count);
-  if (rows == NULL)
+  if (rows == NULL) {
     return bench_fail("out of memory");
+  }
   result->pending = count;
   result->resident_start = resident();
-  for (size_t i = 0; i < count; i++)
-    if (evd_future_then(evd_insert(storage, &rows->executions[i], 1), ended, &pending) != EVD_OK)
+  for (size_t i = 0; i < count; i++) {
+    if (evd_future_then(evd_insert(storage, &rows->executions[i], 1), ended, &pending) != EVD_OK) {
       pending.left--, pending.failed++;
+    }
+  }
   evd_storage_stats(storage, &stats);
   result->resident_pending = resident();
   result->bytes_per_request = (double)stats.pending_bytes / (double)count;
   result->resident_per_request =
       (result->resident_pending - result->resident_start) * mebibyte / (double)count;
-  if (pending.left > 0)
+  if (pending.left > 0) {
     ev_run(EV_DEFAULT, 0);
+  }
   rows_free(rows);
   return pending.failed == 0 || bench_fail("%zu of %zu inserts failed", pending.failed, count);
 }
@@ -161,22 +172,27 @@ bool bench_memory(const char *engine, const struct bench_options *options) {
   struct target target;
   evd_options storage_options = {.operation_timeout_ms = -1};
   size_t operations = options->quick ? 100000 : 1000000, pending = options->quick ? 30000 : 100000;
-  if (options->task_count >= MEMORY_SAMPLES)
+  if (options->task_count >= MEMORY_SAMPLES) {
     operations = options->task_count;
-  if (!target_init(&target, engine, options))
+  }
+  if (!target_init(&target, engine, options)) {
     return false;
+  }
   evd_storage *storage = target_open(&target, &storage_options);
   bench_progress("%s: %zu pending", engine, pending);
   /* First, as this also fills SQLite's page cache: its growth would look like a leak. */
   bool ok = storage != NULL && memory_pending(storage, pending, &result);
   bench_progress("%s: %zu operations", engine, operations);
   ok = ok && memory_run(storage, operations, samples);
-  for (size_t i = 0; i < MEMORY_SAMPLES && ok; i++)
+  for (size_t i = 0; i < MEMORY_SAMPLES && ok; i++) {
     report_memory_sample(options, engine, &samples[i]);
-  if (ok)
+  }
+  if (ok) {
     report_memory(options, &result);
-  if (ok && !memory_is_level(samples))
+  }
+  if (ok && !memory_is_level(samples)) {
     ok = bench_fail("%s: memory grows", engine);
+  }
   ok = target_close(storage) && ok;
   return target_remove(&target) && ok;
 }

@@ -28,8 +28,9 @@ static void describe(struct op_work *work, enum op op, const struct target *targ
   evd_set(&work->changes, executor_id, "executor-1");
   evd_set(&work->changes, started_at, now);
   evd_set(&work->changes, updated_at, now);
-  if (op == OP_UPDATE)
+  if (op == OP_UPDATE) {
     evd_set(&work->changes, expires_at, now + 60000); /* a claim sets it itself */
+  }
 }
 
 /* One run in a fresh table: by the floor when a batch size is given, else by the engine. */
@@ -38,14 +39,16 @@ static bool run_once(enum op op, const char *engine, const struct bench_options 
   struct target target;
   struct op_work work;
   size_t in_flight = options->in_flight > 0 ? options->in_flight : 256;
-  if (!target_init(&target, engine, options))
+  if (!target_init(&target, engine, options)) {
     return false;
+  }
   describe(&work, op, &target, rows);
   bool ok = op_load(&work);
-  if (ok && floor_batch > 0)
+  if (ok && floor_batch > 0) {
     ok = op_run_floor(&work, in_flight, floor_batch, run);
-  else if (ok)
+  } else if (ok) {
     ok = op_run_engine(&work, in_flight, run);
+  }
   ok = ok && op_verify(&work);
   return target_remove(&target) && ok;
 }
@@ -72,11 +75,13 @@ static bool measure(enum op op, const char *engine, const struct bench_options *
   for (size_t i = 0; i < repetitions; i++) {
     struct op_run run, floor;
     bench_progress("%s: %s %zu of %zu", engine, op_name(op), i + 1, repetitions);
-    if (!run_once(op, engine, options, rows, 0, &run))
+    if (!run_once(op, engine, options, rows, 0, &run)) {
       return false;
+    }
     bench_progress("%s: %s %zu of %zu, floor", engine, op_name(op), i + 1, repetitions);
-    if (!run_once(op, engine, options, rows, run.batch, &floor))
+    if (!run_once(op, engine, options, rows, run.batch, &floor)) {
       return false;
+    }
     series.engine[i] = run.ops_per_s;
     series.floor[i] = floor.ops_per_s;
     series.ratio[i] = run.ops_per_s / floor.ops_per_s;
@@ -94,17 +99,22 @@ static bool measure(enum op op, const char *engine, const struct bench_options *
 bool bench_ops(const char *engine, const struct bench_options *options) {
   size_t count = options->quick ? 1000 : 10000;
   size_t repetitions = options->quick ? 1 : 5;
-  if (options->row_count > 0)
+  if (options->row_count > 0) {
     count = options->row_count;
-  if (options->repetitions > 0 && options->repetitions <= REPETITIONS_MAX)
+  }
+  if (options->repetitions > 0 && options->repetitions <= REPETITIONS_MAX) {
     repetitions = options->repetitions;
+  }
   struct rows *rows = rows_new(count);
-  if (rows == NULL)
+  if (rows == NULL) {
     return bench_fail("out of memory");
+  }
   bool ok = true;
-  for (enum op op = 0; op < OP_COUNT && ok; op++)
-    if (options->only_op == NULL || strcmp(options->only_op, op_name(op)) == 0)
+  for (enum op op = 0; op < OP_COUNT && ok; op++) {
+    if (options->only_op == NULL || strcmp(options->only_op, op_name(op)) == 0) {
       ok = measure(op, engine, options, rows, repetitions);
+    }
+  }
   bench_progress(NULL);
   rows_free(rows);
   return ok;

@@ -42,8 +42,9 @@ static int64_t got(struct flow *flow, const evd_future *future, size_t index) {
   const struct op_work *work = flow->data;
   const evd_execution *row;
   evd_future_row(future, &row);
-  if (row == NULL || strcmp(row->execution_id, work->rows->ids[work->rows->random[index]]) != 0)
+  if (row == NULL || strcmp(row->execution_id, work->rows->ids[work->rows->random[index]]) != 0) {
     return -1;
+  }
   return 1;
 }
 
@@ -85,8 +86,9 @@ static double mean_batch(const evd_storage *storage, enum op op) {
   evd_stats stats;
   evd_storage_stats(storage, &stats);
   const evd_operation_stats *counted = &stats.operations[operations[op]];
-  if (op == OP_CLAIM || counted->batches == 0)
+  if (op == OP_CLAIM || counted->batches == 0) {
     return op == OP_CLAIM ? CLAIM_LIMIT : 1;
+  }
   return (double)counted->batched / (double)counted->batches;
 }
 
@@ -96,8 +98,9 @@ static bool warm_up(evd_storage *storage, size_t in_flight) {
   for (size_t i = 0; i < in_flight; i++) {
     evd_future *future = evd_get_by_sleeping_task_unique_id(storage, "nobody");
     bool last = i + 1 == in_flight;
-    if (last && evd_future_await(future) != EVD_OK)
+    if (last && evd_future_await(future) != EVD_OK) {
       return bench_fail_future("warming up", future);
+    }
     evd_future_release(future);
   }
   return true;
@@ -126,8 +129,9 @@ bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, st
   const struct floor_ops *ops = floor_for_engine(work->target->engine);
   struct floor *floor = ops == NULL ? NULL : ops->open(work->target);
   size_t rows = (size_t)(batch + 0.5), done = 0;
-  if (floor == NULL)
+  if (floor == NULL) {
     return false;
+  }
   size_t depth = (in_flight + rows - 1) / rows;
   double start = bench_seconds(), cpu_start = bench_cpu_seconds();
   bool ok = ops->run(floor, work, rows, depth, &done);
@@ -136,8 +140,9 @@ bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, st
   run->ops_per_s = (double)done / seconds;
   run->cpu_us_per_op = cpu_seconds * 1e6 / (double)work->rows->count;
   run->batch = (double)rows;
-  if (ok && done != work->rows->count)
+  if (ok && done != work->rows->count) {
     return bench_fail("floor: %s did %zu rows of %zu", op_name(work->op), done, work->rows->count);
+  }
   return ok;
 }
 
@@ -151,8 +156,9 @@ static evd_future *submit_group(struct flow *flow, size_t index) {
 bool op_load(const struct op_work *work) {
   evd_options options = {0};
   evd_storage *storage = target_open(work->target, &options);
-  if (storage == NULL)
+  if (storage == NULL) {
     return false;
+  }
   struct flow flow = {.storage = storage, .name = "loading", .total = work->rows->count};
   flow.in_flight = 4;
   flow.unit = LOAD_GROUP;
@@ -168,11 +174,13 @@ static int64_t verified(struct flow *flow, const evd_future *future, size_t inde
   const struct op_work *work = flow->data;
   const evd_execution *row;
   bool changed = work->op == OP_UPDATE || work->op == OP_CLAIM;
-  if (got(flow, future, index) < 0)
+  if (got(flow, future, index) < 0) {
     return -1;
+  }
   evd_future_row(future, &row);
-  if (!changed)
+  if (!changed) {
     return row->status == EVD_STATUS_READY && row->executor_id == NULL ? 1 : -1;
+  }
   bool ok = row->status == EVD_STATUS_RUNNING && row->executor_id != NULL &&
             strcmp(row->executor_id, work->changes.values.executor_id) == 0 &&
             row->started_at == work->changes.values.started_at &&
@@ -185,8 +193,9 @@ bool op_verify(const struct op_work *work) {
   evd_options options = {0};
   struct flow flow = {0};
   evd_storage *storage = target_open(work->target, &options);
-  if (storage == NULL)
+  if (storage == NULL) {
     return false;
+  }
   describe_flow(work, 256, &flow);
   flow.storage = storage;
   flow.unit = 1;

@@ -10,8 +10,9 @@ static const char *with_commas(double number, char text[32]) {
   int length = snprintf(digits, sizeof digits, "%.0f", number);
   size_t used = 0;
   for (int i = 0; i < length; i++) {
-    if (i > 0 && (length - i) % 3 == 0)
+    if (i > 0 && (length - i) % 3 == 0) {
       text[used++] = ',';
+    }
     text[used++] = digits[i];
   }
   text[used] = '\0';
@@ -19,8 +20,9 @@ static const char *with_commas(double number, char text[32]) {
 }
 
 void report_tasks_head(const struct bench_options *options) {
-  if (options->json)
+  if (options->json) {
     return;
+  }
   puts(
       "Tasks: each is inserted, claimed, run for 1 ms, completed, and closed with its parent's\n"
       "counter taken down. Loop delay: how late a 1 ms timer on the same loop fires. Below it, what\n"
@@ -62,10 +64,12 @@ void report_tasks(const struct bench_options *options, const struct tasks_result
 }
 
 void report_ops_head(const struct bench_options *options) {
-  if (options->json)
+  if (options->json) {
     return;
-  if (options->tasks)
+  }
+  if (options->tasks) {
     putchar('\n');
+  }
   puts("Ops: requests submitted one by one; a claim takes 100 rows. Floor: the same SQL and\n"
        "batches by the database's own client alone. Ratio: ours to the floor's, each pair run one\n"
        "after the other. Batch: mean rows a batch. CPU: of this process, all its threads.\n");
@@ -91,8 +95,9 @@ void report_ops(const struct bench_options *options, const struct ops_result *re
 }
 
 void report_memory_head(const struct bench_options *options) {
-  if (options->json)
+  if (options->json) {
     return;
+  }
   puts("Memory of this process: with many inserts pending at once, and then over a long run.\n");
   puts("engine     operations   resident MiB   heap in use MiB");
 }
@@ -101,13 +106,14 @@ void report_memory_sample(const struct bench_options *options, const char *engin
                           const struct memory_sample *sample) {
   char operations[32];
   bench_progress(NULL);
-  if (options->json)
+  if (options->json) {
     printf("{\"bench\":\"memory\",\"engine\":\"%s\",\"operations\":%zu,\"resident_mib\":%.2f,"
            "\"heap_mib\":%.3f}\n",
            engine, sample->operations, sample->resident, sample->heap);
-  else
+  } else {
     printf("%-8s %12s %14.1f %17.3f\n", engine, with_commas((double)sample->operations, operations),
            sample->resident, sample->heap);
+  }
 }
 
 void report_memory(const struct bench_options *options, const struct memory_result *result) {

@@ -21,8 +21,9 @@ static void write_input(char input[ROW_INPUT_SIZE + 1], size_t index) {
                         "\"note\":\"",
                         1000000 + index, index % 100000, 10 + index % 90, index % 100);
   size_t end = ROW_INPUT_SIZE - 2;
-  for (size_t at = (size_t)length; at < end; at++)
+  for (size_t at = (size_t)length; at < end; at++) {
     input[at] = note[(at - (size_t)length) % (sizeof note - 1)];
+  }
   memcpy(input + end, "\"}", 3);
 }
 
@@ -34,16 +35,18 @@ static void make_row(struct rows *rows, size_t index) {
   evd_id_generate(rows->ids[index]);
   write_input(rows->inputs[index], index);
   evd_execution_init(execution, rows->ids[index], "deliver_order", rows->inputs[index], &options);
-  if (place >= GROUP_TOPS)
+  if (place >= GROUP_TOPS) {
     evd_execution_set_parent(execution, &rows->executions[index - place],
                              (int32_t)(place - GROUP_TOPS), false, false);
+  }
 }
 
 /* Shuffles 0 .. count - 1, the same way every time. */
 static void shuffle(size_t *numbers, size_t count) {
   uint64_t state = 88172645463325252U;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     numbers[i] = i;
+  }
   for (size_t i = count; i > 1; i--) {
     state ^= state << 13; /* xorshift64 */
     state ^= state >> 7;
@@ -56,8 +59,9 @@ static void shuffle(size_t *numbers, size_t count) {
 
 struct rows *rows_new(size_t count) {
   struct rows *rows = calloc(1, sizeof *rows);
-  if (rows == NULL)
+  if (rows == NULL) {
     return NULL;
+  }
   rows->count = count;
   rows->executions = calloc(count, sizeof *rows->executions);
   rows->ids = calloc(count, sizeof *rows->ids);
@@ -68,15 +72,17 @@ struct rows *rows_new(size_t count) {
     rows_free(rows);
     return NULL;
   }
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     make_row(rows, i);
+  }
   shuffle(rows->random, count);
   return rows;
 }
 
 void rows_free(struct rows *rows) {
-  if (rows == NULL)
+  if (rows == NULL) {
     return;
+  }
   free(rows->executions);
   free(rows->ids);
   free(rows->inputs);

@@ -47,26 +47,30 @@ static void advance(struct tasks *tasks);
 
 /* Attaches a callback to an operation of a task, or of the run. */
 static void then(struct tasks *tasks, evd_future *future, evd_callback callback, void *data) {
-  if (evd_future_then(future, callback, data) == EVD_OK)
+  if (evd_future_then(future, callback, data) == EVD_OK) {
     tasks->pending++;
-  else
+  } else {
     tasks->failed = true;
+  }
 }
 
 /* Begins every callback: false when the operation failed. */
 static bool succeeded(struct tasks *tasks, const evd_future *future, const char *name) {
   tasks->pending--;
-  if (evd_future_code(future) == EVD_OK)
+  if (evd_future_code(future) == EVD_OK) {
     return true;
-  if (!tasks->failed)
+  }
+  if (!tasks->failed) {
     tasks->failed = !bench_fail_future(name, future);
+  }
   return false;
 }
 
 static void on_inserted(evd_future *future, void *data) {
   struct tasks *tasks = data;
-  if (succeeded(tasks, future, "insert"))
+  if (succeeded(tasks, future, "insert")) {
     tasks->inserted++;
+  }
   advance(tasks);
 }
 
@@ -76,8 +80,9 @@ static void on_completed(evd_future *future, void *data) {
   bool matched;
   if (succeeded(tasks, future, "complete")) {
     evd_future_matched(future, &matched);
-    if (!matched)
+    if (!matched) {
       tasks->failed = !bench_fail("complete: a task was not running");
+    }
     task->completions++;
     tasks->completed++;
   }
@@ -163,18 +168,21 @@ static void start_closing(struct tasks *tasks) {
  * its insertion has come: the counts of a moment need not agree. */
 static void advance(struct tasks *tasks) {
   if (tasks->failed || tasks->closed == tasks->total) {
-    if (tasks->pending == 0)
+    if (tasks->pending == 0) {
       ev_break(EV_DEFAULT, EVBREAK_ONE);
+    }
     return;
   }
   while (tasks->started < tasks->total && tasks->started - tasks->closed < tasks->in_flight) {
     evd_execution *execution = &tasks->rows->executions[tasks->started++];
     then(tasks, evd_insert(tasks->storage, execution, 1), on_inserted, tasks);
   }
-  while (tasks->inserted > tasks->claimed + tasks->claims * LIMIT && tasks->claims < CLAIMS_MAX)
+  while (tasks->inserted > tasks->claimed + tasks->claims * LIMIT && tasks->claims < CLAIMS_MAX) {
     start_claim(tasks);
-  if (tasks->completed > tasks->closed && tasks->closings == 0)
+  }
+  if (tasks->completed > tasks->closed && tasks->closings == 0) {
     start_closing(tasks);
+  }
 }
 
 /* Inserts the parents, which wait for their children. */
@@ -201,10 +209,12 @@ static bool prepare(struct tasks *tasks) {
   tasks->rows = rows_new(total);
   tasks->parents = rows_new((total + CHILDREN - 1) / CHILDREN);
   tasks->tasks = calloc(total, sizeof *tasks->tasks);
-  if (tasks->rows == NULL || tasks->parents == NULL || tasks->tasks == NULL)
+  if (tasks->rows == NULL || tasks->parents == NULL || tasks->tasks == NULL) {
     return bench_fail("out of memory");
-  if (!insert_parents(tasks))
+  }
+  if (!insert_parents(tasks)) {
     return false;
+  }
   for (size_t i = 0; i < total; i++) {
     struct task *task = &tasks->tasks[i];
     evd_run_options options = {.timeout_ms = 60000};
@@ -234,9 +244,11 @@ static int64_t verified(struct flow *flow, const evd_future *future, size_t inde
   const evd_execution *rows;
   size_t count;
   evd_future_rows(future, &rows, &count);
-  for (size_t i = 0; i < count; i++)
-    if (!child_is_done(flow->data, &rows[i]))
+  for (size_t i = 0; i < count; i++) {
+    if (!child_is_done(flow->data, &rows[i])) {
       return -1;
+    }
+  }
   return (int64_t)count;
 }
 
@@ -287,8 +299,9 @@ static bool carry_through(struct tasks *tasks, struct tasks_result *result) {
   loop_delay_stop(delay, &result->delay, &result->turns);
   result->tasks_per_s = (double)tasks->total / seconds;
   result->cpu_us_per_task = cpu_seconds * 1e6 / (double)tasks->total;
-  for (size_t i = 0; i < tasks->total; i++)
+  for (size_t i = 0; i < tasks->total; i++) {
     ev_timer_stop(EV_DEFAULT, &tasks->tasks[i].timer);
+  }
   return !tasks->failed && tasks->closed == tasks->total;
 }
 
@@ -298,8 +311,9 @@ static bool run_once(const char *engine, const struct bench_options *options,
   struct target target;
   evd_options storage_options = {0};
   struct tasks tasks = {.total = result->tasks, .in_flight = result->in_flight};
-  if (!target_init(&target, engine, options))
+  if (!target_init(&target, engine, options)) {
     return false;
+  }
   tasks.storage = target_open(&target, &storage_options);
   bool ok =
       tasks.storage != NULL && prepare(&tasks) && carry_through(&tasks, result) && verify(&tasks);
@@ -318,8 +332,9 @@ static int compare_results(const void *left, const void *right) {
 bool bench_tasks(const char *engine, const struct bench_options *options) {
   size_t repetitions = options->repetitions > 0 ? options->repetitions : options->quick ? 1 : 5;
   struct tasks_result *results = calloc(repetitions, sizeof *results);
-  if (results == NULL)
+  if (results == NULL) {
     return bench_fail("out of memory");
+  }
   bool ok = true;
   for (size_t i = 0; i < repetitions && ok; i++) {
     bench_progress("%s: tasks, %zu of %zu", engine, i + 1, repetitions);

@@ -26,11 +26,13 @@ bool bench_fail_future(const char *what, const evd_future *future) {
 
 void bench_progress(const char *format, ...) {
   va_list arguments;
-  if (!isatty(STDERR_FILENO))
+  if (!isatty(STDERR_FILENO)) {
     return;
+  }
   fputs("\r\033[K", stderr);
-  if (format == NULL)
+  if (format == NULL) {
     return;
+  }
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
   va_end(arguments);

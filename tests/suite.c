@@ -52,10 +52,12 @@ enum { GROUPS = sizeof groups / sizeof *groups };
 
 /* Whether this group was asked for. */
 static bool is_wanted(const char *name, char *const *names) {
-  if (!*names)
+  if (!*names) {
     return true;
-  while (*names && strcmp(*names, name) != 0)
+  }
+  while (*names && strcmp(*names, name) != 0) {
     names++;
+  }
   return *names != NULL;
 }
 
@@ -97,16 +99,18 @@ static int run_on_framework_table(char *const *names) {
   framework_table_make(table, EVD_COLUMN_COUNT);
   release_kept();
   int failures = run_groups(names);
-  if (is_wanted("framework_table", names))
+  if (is_wanted("framework_table", names)) {
     failures += framework_table_tests();
+  }
   framework_table_drop(table);
   release_kept();
   return failures;
 }
 
 int main(int argc, char **argv) {
-  if (argc == 4 && strcmp(argv[1], WORK_ROLE) == 0)
+  if (argc == 4 && strcmp(argv[1], WORK_ROLE) == 0) {
     return work_role(argv[2], argv[3]);
+  }
   suite.url = argc > 1 ? argv[1] : getenv("EVD_TEST_URL");
   if (!suite.url) {
     fprintf(stderr, "usage: %s URL [GROUP...]\n", argv[0]);

@@ -21,12 +21,15 @@ static void expect_refused_at(const evd_execution *execution, const char *field,
                               const char *file, int line) {
   evd_error error;
 
-  if (evd_execution_check(execution, &error) != EVD_EINVAL || error.code != EVD_EINVAL)
+  if (evd_execution_check(execution, &error) != EVD_EINVAL || error.code != EVD_EINVAL) {
     fail_at(file, line, "accepted, though %s %s", field, reason);
-  if (strcmp(error.field, field) != 0 || strstr(error.message, reason) == NULL)
+  }
+  if (strcmp(error.field, field) != 0 || strstr(error.message, reason) == NULL) {
     fail_at(file, line, "%s: %s", error.field, error.message);
-  if (strncmp(error.message, field, strlen(field)) != 0)
+  }
+  if (strncmp(error.message, field, strlen(field)) != 0) {
     fail_at(file, line, "the message does not begin with %s: %s", field, error.message);
+  }
 }
 
 static void expect_good(const evd_execution *execution) {
@@ -60,14 +63,16 @@ static void every_column_that_may_not_be_null_must_be_there(void **state) {
     evd_column column = (evd_column)i;
     enum column_type type = columns[i].type;
     evd_execution execution = sample_execution("id");
-    if (columns[i].null != COLUMN_NOT_NULL)
+    if (columns[i].null != COLUMN_NOT_NULL) {
       continue;
-    if (type == COLUMN_TIME)
+    }
+    if (type == COLUMN_TIME) {
       *(int64_t *)sample_member(&execution, column) = EVD_NONE;
-    else if (column_is_text(column) || column_is_enum(column))
+    } else if (column_is_text(column) || column_is_enum(column)) {
       column_set_null(&execution, column);
-    else
+    } else {
       continue;
+    }
     expect_refused(&execution, columns[i].name, "is missing");
   }
 }
@@ -76,8 +81,9 @@ static void every_column_that_may_be_null_may_be_left_out(void **state) {
   (void)state;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     evd_execution execution = sample_full("id");
-    if (!sample_is_nullable((evd_column)i))
+    if (!sample_is_nullable((evd_column)i)) {
       continue;
+    }
     sample_clear(&execution, (evd_column)i);
     expect_good(&execution);
   }
@@ -89,8 +95,9 @@ static void every_id_is_1_to_64_bytes_of_utf8(void **state) {
     const char *name = columns[i].name;
     evd_execution execution = sample_full("id");
     const char **member = sample_member(&execution, (evd_column)i);
-    if (columns[i].type != COLUMN_ID)
+    if (columns[i].type != COLUMN_ID) {
       continue;
+    }
     *member = long_text(64);
     expect_good(&execution);
     *member = long_text(65);
@@ -125,8 +132,9 @@ static void every_json_column_is_json_of_its_kind(void **state) {
     const char *name = columns[i].name;
     evd_execution execution = sample_full("id");
     const char **member = sample_member(&execution, (evd_column)i);
-    if (!column_is_json((evd_column)i))
+    if (!column_is_json((evd_column)i)) {
       continue;
+    }
     *member = "{\"a\":";
     expect_refused(&execution, name, "is not valid JSON: unexpected end at byte 6");
     *member = "";
@@ -136,12 +144,13 @@ static void every_json_column_is_json_of_its_kind(void **state) {
     *member = "{\"a\":\"\xff\"}";
     expect_refused(&execution, name, "invalid UTF-8 at byte 7");
     *member = "1";
-    if (columns[i].type == COLUMN_JSON_OBJECT)
+    if (columns[i].type == COLUMN_JSON_OBJECT) {
       expect_refused(&execution, name, "is not a JSON object");
-    else if (columns[i].type == COLUMN_JSON_ARRAY)
+    } else if (columns[i].type == COLUMN_JSON_ARRAY) {
       expect_refused(&execution, name, "is not a JSON array");
-    else
+    } else {
       expect_good(&execution);
+    }
   }
 }
 
@@ -152,8 +161,9 @@ static void no_count_or_duration_is_negative(void **state) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     enum column_type type = columns[i].type;
     evd_execution execution = sample_full("id");
-    if (type != COLUMN_COUNT32 && type != COLUMN_DURATION)
+    if (type != COLUMN_COUNT32 && type != COLUMN_DURATION) {
       continue;
+    }
     assert_true(column_set_integer(&execution, (evd_column)i, -1));
     expect_refused(&execution, columns[i].name, "is negative");
     assert_true(column_set_integer(&execution, (evd_column)i, 0));
@@ -168,14 +178,16 @@ static void times_are_what_javascript_can_hold(void **state) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     evd_execution execution = sample_full("id");
     int64_t *member = sample_member(&execution, (evd_column)i);
-    if (columns[i].type != COLUMN_TIME && columns[i].type != COLUMN_DURATION)
+    if (columns[i].type != COLUMN_TIME && columns[i].type != COLUMN_DURATION) {
       continue;
+    }
     *member = TIME_MAX;
     expect_good(&execution);
     *member = TIME_MAX + 1;
     expect_refused(&execution, columns[i].name, "2^53 - 1");
-    if (columns[i].type == COLUMN_DURATION)
+    if (columns[i].type == COLUMN_DURATION) {
       continue;
+    }
     *member = -TIME_MAX;
     expect_good(&execution);
     *member = -TIME_MAX - 1;
@@ -261,10 +273,11 @@ static void changes_set_the_settable_only(void **state) {
   (void)state;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     evd_changes changes = {.set = COLUMN_BIT(i), .values = sample_full("id")};
-    if (sample_is_settable((evd_column)i))
+    if (sample_is_settable((evd_column)i)) {
       assert_int_equal(check_changes(&changes, NULL), EVD_OK);
-    else
+    } else {
       expect_changes_refused(&changes, columns[i].name, "cannot be changed");
+    }
   }
 }
 
@@ -272,10 +285,11 @@ static void changes_unset_the_unsettable_only(void **state) {
   (void)state;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     evd_changes changes = {.unset = COLUMN_BIT(i)};
-    if (sample_is_unsettable((evd_column)i))
+    if (sample_is_unsettable((evd_column)i)) {
       assert_int_equal(check_changes(&changes, NULL), EVD_OK);
-    else
+    } else {
       expect_changes_refused(&changes, columns[i].name, "cannot be unset");
+    }
   }
 }
 
@@ -283,8 +297,9 @@ static void changes_set_nothing_to_null(void **state) {
   (void)state;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     evd_changes changes = {.set = COLUMN_BIT(i), .values = sample_full("id")};
-    if (!sample_is_settable((evd_column)i) || !sample_is_nullable((evd_column)i))
+    if (!sample_is_settable((evd_column)i) || !sample_is_nullable((evd_column)i)) {
       continue;
+    }
     sample_clear(&changes.values, (evd_column)i);
     expect_changes_refused(&changes, columns[i].name, "set to NULL");
   }

@@ -43,14 +43,16 @@ static void remember(struct log *log, const struct acknowledged *one) {
   if (log->count == log->size) {
     log->size = log->size * 2 + 4096;
     log->all = realloc(log->all, log->size * sizeof *log->all);
-    if (!log->all)
+    if (!log->all) {
       abort();
+    }
   }
   log->all[log->count++] = *one;
-  if (one->act == CLOSED)
+  if (one->act == CLOSED) {
     log->closed += one->count;
-  else if (one->family + 2 * IN_FLIGHT > log->families[one->round])
+  } else if (one->family + 2 * IN_FLIGHT > log->families[one->round]) {
     log->families[one->round] = one->family + 2 * IN_FLIGHT;
+  }
 }
 
 static double seconds(void) {
@@ -70,10 +72,12 @@ static void listen_and_kill(struct process *process, double end, struct log *log
       kill(process->pid, SIGKILL);
       killed = true;
     }
-    if (poll(&ready, 1, killed ? -1 : (int)(left * 1000) + 1) == 0)
+    if (poll(&ready, 1, killed ? -1 : (int)(left * 1000) + 1) == 0) {
       continue;
-    if (read(process->output, &one, sizeof one) != sizeof one)
+    }
+    if (read(process->output, &one, sizeof one) != sizeof one) {
       break; /* the end */
+    }
     remember(log, &one);
   }
   expect(process_wait(process) == -1, "the writer ended by itself");
@@ -93,14 +97,16 @@ static evd_storage *open_storage(struct ev_loop *loop, const char *url, const ch
 
 /* Leaves nothing behind on a server. */
 static void drop_table(const char *url, const char *table) {
-  if (given_url)
+  if (given_url) {
     native_run_once(url, text("drop table %s;", table));
+  }
 }
 
 /* A server may still be at work on what a dead client has sent. */
 static void wait_for_servers(void) {
-  if (given_url)
+  if (given_url) {
     usleep(300000);
+  }
 }
 
 static double random_between(double least, double most) {
@@ -129,8 +135,9 @@ static void what_was_acknowledged_survives_being_killed(void **state) {
   evd_storage *storage = open_storage(loop, kept_url, kept_table);
   int64_t closed = 0;
   verify_acknowledged(storage, log.all, log.count);
-  for (int round = 0; round < ROUNDS; round++)
+  for (int round = 0; round < ROUNDS; round++) {
     closed += verify_families(storage, round, log.families[round]);
+  }
   expect(closed >= log.closed, "%lld closed, %lld acknowledged", (long long)closed,
          (long long)log.closed);
   expect(log.count > (size_t)ROUNDS * 20, "only %zu operations in all", log.count);
@@ -164,8 +171,9 @@ static void a_storage_killed_while_it_makes_its_table_opens_again(void **state) 
 }
 
 int main(int argc, char **argv) {
-  if (argc == 5 && strcmp(argv[1], WRITE_ROLE) == 0)
+  if (argc == 5 && strcmp(argv[1], WRITE_ROLE) == 0) {
     return write_role(argv[2], argv[3], argv[4]);
+  }
   given_url = argc > 1 ? argv[1] : NULL;
   const char *given_seed = getenv("EVD_TEST_SEED");
   unsigned seed = given_seed ? (unsigned)strtoul(given_seed, NULL, 10) : (unsigned)time(NULL);

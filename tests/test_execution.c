@@ -102,10 +102,12 @@ static bool same_bytes(const evd_execution *a, const evd_execution *b) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     struct value left = column_get(a, (evd_column)i);
     struct value right = column_get(b, (evd_column)i);
-    if (left.kind != right.kind || left.integer != right.integer)
+    if (left.kind != right.kind || left.integer != right.integer) {
       return false;
-    if (left.kind == VALUE_TEXT && strcmp(left.text, right.text) != 0)
+    }
+    if (left.kind == VALUE_TEXT && strcmp(left.text, right.text) != 0) {
       return false;
+    }
   }
   return true;
 }
@@ -122,8 +124,9 @@ static void a_copy_is_equal_and_shares_no_text(void **state) {
     assert_true(same_bytes(copy, &records[i]));
     for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
       const char *text = column_get(copy, (evd_column)column).text;
-      if (column_is_text((evd_column)column) && text != NULL)
+      if (column_is_text((evd_column)column) && text != NULL) {
         assert_ptr_not_equal(text, column_get(&records[i], (evd_column)column).text);
+      }
     }
     free(copy);
   }
@@ -185,8 +188,9 @@ static void each_column_set_alone_changes_that_column(void **state) {
     evd_execution row = sample_execution("row");
     evd_execution expected = row;
     evd_changes changes = {0};
-    if (!sample_is_settable((evd_column)i))
+    if (!sample_is_settable((evd_column)i)) {
       continue;
+    }
     sample_set(&changes, (evd_column)i);
     sample_apply(&expected, &changes);
     changes_apply(&changes, &row);
@@ -200,8 +204,9 @@ static void each_column_unset_becomes_null(void **state) {
     evd_execution row = sample_full("row");
     evd_execution expected = row;
     evd_changes changes = {.unset = COLUMN_BIT(i)};
-    if (!sample_is_unsettable((evd_column)i))
+    if (!sample_is_unsettable((evd_column)i)) {
       continue;
+    }
     sample_apply(&expected, &changes);
     changes_apply(&changes, &row);
     expect_row(&row, &expected);

@@ -44,8 +44,9 @@ static void expect_round_trip(const evd_execution *execution) {
       const char *before = column_get(execution, (evd_column)i).text;
       const char *after = column_get(back, (evd_column)i).text;
       assert_true((before == NULL) == (after == NULL));
-      if (before != NULL)
+      if (before != NULL) {
         assert_string_equal(before, after);
+      }
     }
   }
   free(back);
@@ -69,8 +70,9 @@ static void a_full_record_without_one_column_survives(void **state) {
   (void)state;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     evd_execution execution = sample_full("id");
-    if (!sample_is_nullable((evd_column)i))
+    if (!sample_is_nullable((evd_column)i)) {
       continue;
+    }
     sample_clear(&execution, (evd_column)i);
     expect_round_trip(&execution);
   }
@@ -244,12 +246,14 @@ static void every_column_refuses_values_of_another_kind(void **state) {
                   (v == 2 && type == COLUMN_BOOL) || (v == 3 && type == COLUMN_JSON_OBJECT) ||
                   (v == 4 && type == COLUMN_JSON_ARRAY);
       evd_error error;
-      if (fits)
+      if (fits) {
         continue;
+      }
       assert_null(
           evd_execution_from_json(text("{\"%s\":%s}", columns[i].json_key, values[v]), &error));
-      if (!column_is_json((evd_column)i)) /* documents are looked at when all are there */
+      if (!column_is_json((evd_column)i)) { /* documents are looked at when all are there */
         assert_string_equal(error.field, columns[i].name);
+      }
     }
   }
 }

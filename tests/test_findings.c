@@ -132,8 +132,9 @@ static bool count_row(const char *const *values, void *data) {
 
 static bool keep_row(const char *const *values, void *data) {
   const char **kept = data;
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 3; i++) {
     kept[i] = values[i] ? text("%s", values[i]) : NULL;
+  }
   return false;
 }
 
@@ -149,10 +150,11 @@ static void parameters_arrive_as_they_are(void **state) {
   expect(sql_client_query(client, sql, values, keep_row, (void *)row, &error) == EVD_OK, "%s",
          error.message);
   for (int i = 0; i < 3; i++) {
-    if (values[i])
+    if (values[i]) {
       assert_string_equal(row[i], values[i]);
-    else
+    } else {
       assert_null(row[i]);
+    }
   }
   sql_client_close(client);
 }
@@ -236,8 +238,9 @@ static void an_opening_that_is_cancelled_migrates_and_ends(void **state) {
 }
 
 static void what_was_done_is_logged(const evd_log_event *event, void *data) {
-  if (event->level == EVD_LOG_INFO && strstr(event->message, "create table"))
+  if (event->level == EVD_LOG_INFO && strstr(event->message, "create table")) {
     (*(int *)data)++;
+  }
 }
 
 static void opening_logs_what_was_done(void **state) {
@@ -247,8 +250,9 @@ static void opening_logs_what_was_done(void **state) {
                          .log = what_was_done_is_logged,
                          .log_data = &logged,
                          .log_level = EVD_LOG_INFO};
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     engine_close(await_storage(evd_storage_open(suite.loop, engine_case.url, &options)));
+  }
   assert_int_equal(logged, 1);
 }
 

@@ -21,10 +21,12 @@ static void ids_have_their_form_and_begin_with_the_time(void **state) {
   evd_id_generate(id);
   assert_int_equal(strlen(id), 27);
   assert_memory_equal(id, "te_", 3);
-  for (int i = 3; i < 27; i++)
+  for (int i = 3; i < 27; i++) {
     assert_non_null(strchr(digits, id[i]));
-  for (int i = 3; i < 13; i++)
+  }
+  for (int i = 3; i < 13; i++) {
     time = time * 32 + (strchr(digits, id[i]) - digits);
+  }
   assert_in_range(time, before, evd_now());
 }
 
@@ -52,8 +54,9 @@ static int compare_ids(const void *a, const void *b) {
 static void *make_ids(void *data) {
   char(*ids)[EVD_ID_SIZE] = data;
 
-  for (int i = 0; i < IDS_A_THREAD; i++)
+  for (int i = 0; i < IDS_A_THREAD; i++) {
     evd_id_generate(ids[i]);
+  }
   return NULL;
 }
 
@@ -62,14 +65,17 @@ static void ids_of_threads_differ(void **state) {
   pthread_t threads[THREADS];
 
   (void)state;
-  for (int i = 0; i < THREADS; i++)
+  for (int i = 0; i < THREADS; i++) {
     assert_int_equal(pthread_create(&threads[i], NULL, make_ids, ids + (size_t)i * IDS_A_THREAD),
                      0);
-  for (int i = 0; i < THREADS; i++)
+  }
+  for (int i = 0; i < THREADS; i++) {
     pthread_join(threads[i], NULL);
+  }
   qsort(ids, (size_t)THREADS * IDS_A_THREAD, sizeof *ids, compare_ids);
-  for (int i = 1; i < THREADS * IDS_A_THREAD; i++)
+  for (int i = 1; i < THREADS * IDS_A_THREAD; i++) {
     expect(strcmp(ids[i - 1], ids[i]) != 0, "%s is there twice", ids[i]);
+  }
 }
 
 #define PROCESSES 8
@@ -89,21 +95,25 @@ static void ids_of_forked_processes_differ(void **state) {
     if (pid == 0) {
       for (int i = 0; i < IDS_A_PROCESS; i++) {
         evd_id_generate(ids[0]);
-        if (write(ends[1], ids[0], EVD_ID_SIZE) != EVD_ID_SIZE)
+        if (write(ends[1], ids[0], EVD_ID_SIZE) != EVD_ID_SIZE) {
           _exit(1);
+        }
       }
       _exit(0);
     }
   }
   close(ends[1]);
-  for (int i = 0; i < PROCESSES * IDS_A_PROCESS; i++)
+  for (int i = 0; i < PROCESSES * IDS_A_PROCESS; i++) {
     assert_int_equal(read(ends[0], ids[i], EVD_ID_SIZE), EVD_ID_SIZE);
+  }
   close(ends[0]);
-  for (int process = 0; process < PROCESSES; process++)
+  for (int process = 0; process < PROCESSES; process++) {
     wait(NULL);
+  }
   qsort(ids, PROCESSES * IDS_A_PROCESS, sizeof *ids, compare_ids);
-  for (int i = 1; i < PROCESSES * IDS_A_PROCESS; i++)
+  for (int i = 1; i < PROCESSES * IDS_A_PROCESS; i++) {
     expect(strcmp(ids[i - 1], ids[i]) != 0, "%s is there twice", ids[i]);
+  }
 }
 
 static int release(void **state) {

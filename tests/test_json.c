@@ -284,9 +284,11 @@ static void scan_takes_every_plain_byte_in_a_string(void **state) {
 
   (void)state;
   text[length++] = '"';
-  for (int byte = 0x20; byte < 0x80; byte++)
-    if (byte != '"' && byte != '\\')
+  for (int byte = 0x20; byte < 0x80; byte++) {
+    if (byte != '"' && byte != '\\') {
       text[length++] = (char)byte;
+    }
+  }
   text[length++] = '"';
   for (size_t shift = 0; shift < 40; shift++) {
     char shifted[200] = {0};
@@ -305,13 +307,15 @@ static enum json_kind scan_nested(size_t levels, bool arrays, bool objects) {
     if (arrays && (!objects || i % 2 == 0)) {
       text[length++] = '[';
     } else {
-      for (const char *key = "{\"\":"; *key != '\0'; key++)
+      for (const char *key = "{\"\":"; *key != '\0'; key++) {
         text[length++] = *key;
+      }
     }
   }
   text[length++] = '1';
-  for (size_t i = levels; i-- > 0;)
+  for (size_t i = levels; i-- > 0;) {
     text[length++] = arrays && (!objects || i % 2 == 0) ? ']' : '}';
+  }
   return json_scan(text, length, NULL, NULL);
 }
 
@@ -376,8 +380,9 @@ static void an_empty_object_has_no_members(void **state) {
   struct json_member member;
 
   (void)state;
-  for (size_t i = 0; i < COUNT_OF(texts); i++)
+  for (size_t i = 0; i < COUNT_OF(texts); i++) {
     assert_false(json_next_member(&texts[i], &member));
+  }
 }
 
 static void unquote_resolves_escapes(void **state) {
@@ -402,8 +407,9 @@ static void integers_are_read_exactly_or_not_at_all(void **state) {
   assert_true(integer == INT64_MAX);
   assert_true(json_integer(TEXT("-9007199254740993"), &integer));
   assert_true(integer == -INT64_C(9007199254740993));
-  for (size_t i = 0; i < COUNT_OF(refused); i++)
+  for (size_t i = 0; i < COUNT_OF(refused); i++) {
     assert_false(json_integer(refused[i], strlen(refused[i]), &integer));
+  }
 }
 
 static int release(void **state) {

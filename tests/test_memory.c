@@ -45,8 +45,9 @@ static void pending_requests_hold_less_than_two_kilobytes_each(void **state) {
   evd_storage *storage = open_storage(state);
   assert_true(memory_pending(storage, 20000, &result));
   assert_true(target_close(storage));
-  if (SANITIZED)
+  if (SANITIZED) {
     skip();
+  }
   print_message("%.0f bytes each, %.0f by the storage's count\n", result.resident_per_request,
                 result.bytes_per_request);
   assert_true(result.resident_per_request < 2048);
@@ -60,11 +61,13 @@ static void memory_is_level_after_100000_operations(void **state) {
   assert_true(memory_pending(storage, 30000, &filled)); /* fills SQLite's page cache */
   assert_true(memory_run(storage, 100000, samples));
   assert_true(target_close(storage));
-  if (SANITIZED)
+  if (SANITIZED) {
     skip();
-  for (size_t i = 0; i < MEMORY_SAMPLES; i++)
+  }
+  for (size_t i = 0; i < MEMORY_SAMPLES; i++) {
     print_message("after %zu operations: %.1f MiB resident, %.3f MiB of heap in use\n",
                   samples[i].operations, samples[i].resident, samples[i].heap);
+  }
   assert_true(memory_is_level(samples));
 }
 

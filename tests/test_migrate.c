@@ -122,8 +122,9 @@ struct role {
 
 static void die_in_time(const char *what, void *data) {
   struct role *role = data;
-  if (++role->steps == role->die_before)
+  if (++role->steps == role->die_before) {
     _exit(9);
+  }
 }
 
 static int run_role(char **arguments) {
@@ -151,8 +152,9 @@ static struct process start_starter(const char *die_before) {
 static void of_five_processes_at_once_one_does_it(void **state) {
   struct process processes[STARTERS];
   int workers = 0;
-  for (int i = 0; i < STARTERS; i++)
+  for (int i = 0; i < STARTERS; i++) {
     processes[i] = start_starter("0");
+  }
   for (int i = 0; i < STARTERS; i++) {
     char steps[16] = "";
     (void)!read(processes[i].output, steps, sizeof steps - 1);
@@ -167,10 +169,12 @@ static void of_five_processes_at_once_one_does_it(void **state) {
 static void storages_that_open_at_once_migrate_once(void **state) {
   evd_future *futures[STARTERS];
   evd_options options = {.table = engine_case.table, .schema = EVD_SCHEMA_MIGRATE};
-  for (int i = 0; i < STARTERS; i++)
+  for (int i = 0; i < STARTERS; i++) {
     futures[i] = evd_storage_open(suite.loop, engine_case.url, &options);
-  for (int i = 0; i < STARTERS; i++)
+  }
+  for (int i = 0; i < STARTERS; i++) {
     engine_close(await_storage(futures[i]));
+  }
   assert_int_equal(count_records(), migrate_count());
   expect_table_works(engine_case.table);
 }
@@ -182,8 +186,9 @@ static void a_starter_that_dies_half_way_leaves_work_that_can_be_done(void **sta
     int status = process_wait(&process);
     /* On MySQL all is made in one statement, and the next time is the record's. */
     assert_true(status == 9 || (engine_is("mysql") && status == 0));
-    if (!engine_is("mysql"))
+    if (!engine_is("mysql")) {
       assert_false(table_exists(engine_case.table));
+    }
   }
   up();
   assert_int_equal(up(), 0);
@@ -198,10 +203,11 @@ static void an_adoption_that_dies_half_way_can_be_done_again(void **state) {
   struct process process = start_starter("4");
   assert_int_equal(process_wait(&process), 9);
   size_t own = count_own_indexes(engine_case.table);
-  if (engine_is("mysql"))
+  if (engine_is("mysql")) {
     assert_int_equal(own, 2); /* a column and two indexes */
-  else
+  } else {
     assert_int_equal(own, 0);
+  }
   assert_true(up() > 0);
   assert_int_equal(up(), 0);
   expect_table_works(engine_case.table);
@@ -220,16 +226,18 @@ static void fill(evd_execution *rows, size_t count) {
 
 static void expect_filled(const evd_execution *rows, size_t count) {
   evd_storage *storage = engine_open(engine_case.table, EVD_SCHEMA_CHECK);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     expect_row(await_row(evd_get(storage, rows[i].execution_id, NULL)), &rows[i]);
+  }
   engine_close(storage);
 }
 
 static size_t count_indexes(void) {
   struct catalog catalog = engine_catalog(engine_case.table);
   size_t count = 0;
-  for (struct catalog_index *index = catalog.indexes; index; index = index->next)
+  for (struct catalog_index *index = catalog.indexes; index; index = index->next) {
     count++;
+  }
   catalog_free(&catalog);
   return count;
 }
@@ -241,10 +249,11 @@ static void a_table_of_the_framework_is_adopted_and_loses_nothing(void **state) 
   size_t before = count_indexes();
   size_t steps = up();
   assert_int_equal(count_indexes(), before + steps - 1); /* all but the record are indexes */
-  if (engine_is("mysql"))
+  if (engine_is("mysql")) {
     assert_int_equal(steps, 1); /* it has whole indexes only, as ours are there */
-  else
+  } else {
     assert_int_equal(count_own_indexes(engine_case.table), 6); /* those that are truly partial */
+  }
   expect_filled(rows, 5);
   assert_int_equal(up(), 0);
   expect_table_works(engine_case.table);
@@ -318,21 +327,23 @@ static void a_failure_names_its_step_and_what_stays(void **state) {
 static void another_migration_is_waited_for_only_so_long(void **state) {
   struct native *native = native_open(engine_case.url);
   struct migrate_result result;
-  if (engine_is("sqlite"))
+  if (engine_is("sqlite")) {
     native_run(native, "begin immediate");
-  else if (engine_is("postgres"))
+  } else if (engine_is("postgres")) {
     native_run(native, text("begin; select pg_advisory_xact_lock(hashtext('evdurable'),"
                             " hashtext('\"%s\"'))",
                             engine_case.table));
-  else
+  } else {
     native_run(
         native,
         text("select get_lock(concat('evdurable ', left(sha2(concat(database(), '.%s'), 256), 40)),"
              " 1)",
              engine_case.table));
+  }
   /* SQLite's own waiting is of its URL. */
-  if (engine_is("sqlite"))
+  if (engine_is("sqlite")) {
     engine_case.url = text("%s?busy_timeout=10", engine_case.url);
+  }
   evd_error error =
       engine_try_up(engine_case.table, (struct migrate_options){.wait_ms = 200}, &result);
   assert_int_equal(error.code, EVD_ECONFLICT);
@@ -372,10 +383,12 @@ static void hostile_names_of_tables_are_quoted(void **state) {
 static void a_table_in_a_schema_is_migrated_there(void **state) {
   const char *schema = engine_is("sqlite") ? "main" : "evd_Schema";
   const char *quote = engine_is("mysql") ? "`" : "\"";
-  if (engine_is("postgres"))
+  if (engine_is("postgres")) {
     native_run_once(engine_case.url, "create schema if not exists \"evd_Schema\";");
-  if (engine_is("mysql"))
+  }
+  if (engine_is("mysql")) {
     native_run_once(engine_case.url, "create database if not exists evd_Schema;");
+  }
   const char *name = text("%s.Order", schema);
   drop_tables(text("%s%s%s.", quote, schema, quote), "Order");
   struct migrate_result result;
@@ -387,10 +400,12 @@ static void a_table_in_a_schema_is_migrated_there(void **state) {
   assert_int_equal(engine_try_up(name, strict, &result).code, EVD_OK);
   assert_int_equal(result.steps, 0);
   drop_tables(text("%s%s%s.", quote, schema, quote), "Order");
-  if (engine_is("postgres"))
+  if (engine_is("postgres")) {
     native_run_once(engine_case.url, "drop schema \"evd_Schema\" cascade;");
-  if (engine_is("mysql"))
+  }
+  if (engine_is("mysql")) {
     native_run_once(engine_case.url, "drop database evd_Schema;");
+  }
 }
 
 /* The SQL for other tools. */
@@ -443,8 +458,9 @@ static void indexes_are_built_concurrently_on_request(void **state) {
   struct migrate_options options = {.schema = {.concurrently = true}};
   engine_up(options);
   assert_int_equal(engine_up(options), 0);
-  if (!engine_is("mysql"))
+  if (!engine_is("mysql")) {
     assert_int_equal(count_own_indexes(engine_case.table), 6);
+  }
   expect_filled(rows, 3);
 }
 
@@ -495,7 +511,8 @@ int main(int argc, char **argv) {
       engine_test(indexes_are_built_concurrently_on_request),
       engine_test_only(an_invalid_index_is_built_anew, "postgres"),
   };
-  if (argc == 5 && strcmp(argv[1], "starter") == 0)
+  if (argc == 5 && strcmp(argv[1], "starter") == 0) {
     return run_role(argv + 2);
+  }
   return run_on_engines(tests, sizeof tests / sizeof tests[0]);
 }

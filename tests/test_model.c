@@ -80,8 +80,9 @@ static void keys_are_the_names_in_camel_case(void **state) {
     const char *key = columns[i].json_key;
     for (const char *name = columns[i].name; *name != '\0'; name++, key++) {
       char expected = *name;
-      if (*name == '_')
+      if (*name == '_') {
         expected = (char)(*++name - 'a' + 'A');
+      }
       expect(*key == expected, "%s has the key %s", columns[i].name, columns[i].json_key);
     }
     assert_int_equal(*key, '\0');
@@ -114,10 +115,11 @@ static void a_column_set_to_null_reads_as_null_or_nothing(void **state) {
     column_set_null(&full, (evd_column)i);
     value = column_get(&full, (evd_column)i);
     if (columns[i].null == COLUMN_NULLABLE || column_is_text((evd_column)i) ||
-        column_is_enum((evd_column)i))
+        column_is_enum((evd_column)i)) {
       expect(value.kind == VALUE_NULL, "%s is not NULL", columns[i].name);
-    else
+    } else {
       expect(value.kind == VALUE_INTEGER && value.integer == 0, "%s is not 0", columns[i].name);
+    }
   }
 }
 
@@ -146,8 +148,9 @@ static void a_cleared_record_has_no_values(void **state) {
     struct value value = column_get(&execution, (evd_column)i);
     expect(value.kind == VALUE_NULL || (value.kind == VALUE_INTEGER && value.integer == 0),
            "%s has a value", columns[i].name);
-    if (columns[i].null == COLUMN_NULLABLE)
+    if (columns[i].null == COLUMN_NULLABLE) {
       expect(value.kind == VALUE_NULL, "%s is not NULL", columns[i].name);
+    }
   }
 }
 
@@ -195,10 +198,12 @@ static void five_statuses_are_final(void **state) {
   int count = 0;
 
   (void)state;
-  for (size_t i = 0; i < sizeof finished / sizeof finished[0]; i++)
+  for (size_t i = 0; i < sizeof finished / sizeof finished[0]; i++) {
     assert_true(evd_status_is_finished(finished[i]));
-  for (int status = 0; status <= 10; status++)
+  }
+  for (int status = 0; status <= 10; status++) {
     count += evd_status_is_finished((evd_status)status);
+  }
   assert_int_equal(count, 5);
 }
 
@@ -206,8 +211,9 @@ static void every_code_has_its_name(void **state) {
   (void)state;
   assert_string_equal(evd_code_name(EVD_OK), "EVD_OK");
   assert_string_equal(evd_code_name(EVD_EMISUSE), "EVD_EMISUSE");
-  for (int code = 0; code < EVD_CODE_COUNT; code++)
+  for (int code = 0; code < EVD_CODE_COUNT; code++) {
     assert_memory_equal(evd_code_name((evd_code)code), "EVD_", 4);
+  }
   assert_string_equal(evd_code_name(EVD_CODE_COUNT), "EVD_?");
   assert_string_equal(evd_code_name((evd_code)-1), "EVD_?");
 }
@@ -239,8 +245,9 @@ static void four_codes_are_worth_trying_again(void **state) {
     error_set(&error, (evd_code)code, "", "so it is");
     count += error.retryable;
     if (code == EVD_EBUSY || code == EVD_ETIMEDOUT || code == EVD_EUNAVAILABLE ||
-        code == EVD_ECONFLICT)
+        code == EVD_ECONFLICT) {
       assert_true(error.retryable);
+    }
   }
   assert_int_equal(count, 4);
 }
@@ -256,8 +263,9 @@ static void a_long_message_is_cut_between_characters(void **state) {
       char long_text[1024] = "";
       size_t size = strlen(characters[i]);
       memset(long_text, 'a', shift);
-      for (size_t at = shift; at + 5 < 600; at += size)
+      for (size_t at = shift; at + 5 < 600; at += size) {
         memcpy(long_text + at, characters[i], size + 1);
+      }
       error_set(&error, EVD_EDATABASE, long_text, "%s", long_text);
       assert_memory_equal(error.message, long_text, strlen(error.message));
       assert_int_equal((strlen(error.message) - shift) % size, 0);

@@ -35,8 +35,9 @@ static struct pool_connection *on_connect(void *owner, evd_error *error) {
   struct pretended *connection = calloc(1, sizeof *connection);
   DL_APPEND(engine.connections, connection);
   engine.count++;
-  if (engine.opened < ATTEMPTS_MAX)
+  if (engine.opened < ATTEMPTS_MAX) {
     engine.attempts[engine.opened] = clock_seconds();
+  }
   engine.opened++;
   ev_feed_event(engine.loop, &engine.answer, EV_TIMER);
   return &connection->link;
@@ -114,8 +115,9 @@ static void run_for(double seconds) {
 }
 
 static void end(void) {
-  if (!engine.closed)
+  if (!engine.closed) {
     pool_close(engine.pool, true);
+  }
   ev_run(engine.loop, 0);
   assert_true(engine.closed);
   assert_int_equal(engine.count, 0);
@@ -167,10 +169,12 @@ static void more_are_opened_while_batches_queue_and_closed_when_idle(void **stat
   assert_int_equal(engine.count, 3);
   assert_int_equal(pool_capacity(engine.pool), 0);
   struct pretended *connection;
-  for (connection = engine.connections; connection != NULL; connection = connection->next)
+  for (connection = engine.connections; connection != NULL; connection = connection->next) {
     assert_int_equal(connection->link.in_flight, 4);
-  for (int i = 0; i < 12; i++)
+  }
+  for (int i = 0; i < 12; i++) {
     pool_batch_done(batches[i].owner);
+  }
   run_for(0.3);
   assert_int_equal(engine.count, 1);
   assert_int_equal(engine.failed, 0);

@@ -91,10 +91,12 @@ static void many_open_at_once_and_create_the_schema(void **state) {
   enum { STORAGES = 8 };
   evd_future *opening[STORAGES];
   evd_options options = {.schema = EVD_SCHEMA_CREATE};
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     opening[i] = evd_storage_open(test.loop, test.url, &options);
-  for (int i = 0; i < STORAGES; i++)
+  }
+  for (int i = 0; i < STORAGES; i++) {
     await_ok(evd_storage_close(await_storage(opening[i]), -1));
+  }
   assert_int_equal(number("select count(*) from pg_indexes where tablename = 'task_executions'"),
                    11);
 }
@@ -127,9 +129,11 @@ static void more_statements_than_are_kept_can_be_used(void **state) {
                                    evd_column_output};
   for (unsigned mask = 0; mask < 256; mask++) {
     evd_changes changes = sample_changes(0);
-    for (unsigned bit = 0; bit < 8; bit++)
-      if (mask & 1U << bit)
+    for (unsigned bit = 0; bit < 8; bit++) {
+      if (mask & 1U << bit) {
         sample_set(&changes, set[bit]);
+      }
+    }
     assert_true(await_matched(evd_update(test.storage, "te_1", NULL, &changes)));
   }
 }
@@ -321,8 +325,9 @@ static void both_directions_may_be_full_at_once(void **state) {
     futures[3 * i + 1] = evd_insert(test.storage, &row, 1);
     futures[3 * i + 2] = evd_update(test.storage, text("te_a%d", i), NULL, &changes);
   }
-  for (int i = 0; i < 3 * ROWS; i++)
+  for (int i = 0; i < 3 * ROWS; i++) {
     await_ok(futures[i]);
+  }
   assert_int_equal(number("select count(*) from task_executions where "
                           "length(input #>> '{}') = 999998"),
                    2 * ROWS);
@@ -338,8 +343,9 @@ struct delay {
 static void measure_delay(struct ev_loop *loop, ev_timer *timer, int events) {
   struct delay *delay = timer->data;
   double now = ev_time();
-  if (now - delay->due > delay->most)
+  if (now - delay->due > delay->most) {
     delay->most = now - delay->due;
+  }
   ev_now_update(loop);
   delay->due = ev_time() + 0.001;
   ev_timer_again(loop, timer);
@@ -350,8 +356,9 @@ static void large_results_do_not_hold_up_the_loop(void **state) {
   enum { ROWS = 20000 };
   open_with("", NULL);
   evd_execution *rows = keep_memory(ROWS * sizeof *rows);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_execution(text("te_%d", i));
+  }
   struct delay delay = {.due = ev_time() + 0.001};
   ev_timer_init(&delay.timer, measure_delay, 0.001, 0.001);
   delay.timer.data = &delay;
@@ -370,8 +377,9 @@ static void large_results_do_not_hold_up_the_loop(void **state) {
 }
 
 static int set_up(void **state) {
-  if (!postgres_is_there())
+  if (!postgres_is_there()) {
     return 0;
+  }
   test.loop = ev_loop_new(EVFLAG_AUTO);
   test.url = postgres_database();
   test.storage = NULL;
@@ -379,10 +387,12 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-  if (!postgres_is_there())
+  if (!postgres_is_there()) {
     return 0;
-  if (test.storage != NULL)
+  }
+  if (test.storage != NULL) {
     await_code(evd_storage_close(test.storage, 0));
+  }
   ev_loop_destroy(test.loop);
   postgres_drop_databases();
   release_kept();

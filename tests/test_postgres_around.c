@@ -26,10 +26,11 @@ static const char *encoded(const char *url) {
   char *result = keep_memory(3 * strlen(url) + 1);
   char *to = result;
   for (; *url != '\0'; url++) {
-    if (strchr(":/?=&%@", *url) != NULL)
+    if (strchr(":/?=&%@", *url) != NULL) {
       to += sprintf(to, "%%%02X", (unsigned char)*url);
-    else
+    } else {
       *to++ = *url;
+    }
   }
   return result;
 }
@@ -43,8 +44,9 @@ static int64_t number(const char *url, const char *query) {
 
 /* Runs the loop until a query has this answer. */
 static void wait_until(const char *url, const char *query, int64_t answer) {
-  for (int i = 0; i < 500 && number(url, query) != answer; i++)
+  for (int i = 0; i < 500 && number(url, query) != answer; i++) {
     ev_sleep(0.02);
+  }
   assert_int_equal(number(url, query), answer);
 }
 
@@ -71,15 +73,16 @@ static void reads_go_to_the_replica_while_there_is_one(void **state) {
   set_executor(storage, "early");
   wait_until(standby.url, "select count(*) from pg_class where relname = 'task_executions'", 1);
   wait_until(standby.url, "select count(*) from task_executions where executor_id = 'early'", 1);
-  while (strcmp(read_executor(storage), "early") != 0)
+  while (strcmp(read_executor(storage), "early") != 0) {
     ;
+  }
   native_run_once(standby.url, "select pg_wal_replay_pause();");
   wait_until(standby.url, "select (pg_get_wal_replay_pause_state() = 'paused')::integer", 1);
   set_executor(storage, "late");
   evd_stats stats;
-  do
+  do {
     evd_storage_stats(storage, &stats);
-  while (stats.connections < 2 && await_code(evd_get(storage, "te_1", NULL)) == EVD_OK);
+  } while (stats.connections < 2 && await_code(evd_get(storage, "te_1", NULL)) == EVD_OK);
   assert_string_equal(read_executor(storage), "early");
 
   postgres_server_kill(&standby);
@@ -152,8 +155,9 @@ static evd_storage *open_by_pooler(void) {
   for (int i = 0; i < 200; i++) {
     evd_future *opening = keep_future(evd_storage_open(loop, url, &creating));
     evd_storage *storage;
-    if (evd_future_await(opening) == EVD_OK && evd_future_storage(opening, &storage) == EVD_OK)
+    if (evd_future_await(opening) == EVD_OK && evd_future_storage(opening, &storage) == EVD_OK) {
       return storage;
+    }
     ev_sleep(0.05);
   }
   fail_at(__FILE__, __LINE__, "the pooler does not come up");
@@ -176,8 +180,9 @@ static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
       futures[i] = evd_insert(storage, &row, 1);
       ev_run(loop, EVRUN_NOWAIT);
     }
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < ROWS; i++) {
       await_ok(futures[i]);
+    }
     evd_execution again = sample_execution(text("te_%d_0", round));
     evd_future *duplicate = evd_insert(storage, &again, 1);
     for (int i = 0; i < ROWS; i++) {
@@ -227,15 +232,17 @@ static void a_certificate_that_is_not_trusted_is_refused(void **state) {
 }
 
 static int start_primary(void **state) {
-  if (postgres_is_there())
+  if (postgres_is_there()) {
     postgres_server_start(&primary, true, "");
+  }
   return 0;
 }
 
 static int end_primary(void **state) {
   stop_pooler();
-  if (postgres_is_there())
+  if (postgres_is_there()) {
     postgres_server_end(&primary);
+  }
   return 0;
 }
 
@@ -245,8 +252,9 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-  if (postgres_is_there())
+  if (postgres_is_there()) {
     native_run_once(primary.url, "drop table if exists task_executions;");
+  }
   ev_loop_destroy(loop);
   release_kept();
   return 0;

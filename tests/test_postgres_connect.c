@@ -57,10 +57,12 @@ static void urls_are_told_from_those_of_others(void **state) {
                                      "pool_max=3 host=h"};
   static const char *const others[] = {"sqlite:a=b", "mysql://h/d?a=b", "file:a?b=c", "",
                                        "=",          "postgresql:h"};
-  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
     expect(postgres_url_accepts(ours[i]), "%s is ours", ours[i]);
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+  }
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
     expect(!postgres_url_accepts(others[i]), "%s is not ours", others[i]);
+  }
 }
 
 static void a_bad_url_is_refused_without_telling_its_password(void **state) {

@@ -60,8 +60,9 @@ static void violate(struct load *load, const char *what, const evd_error *error)
 static void check_error(struct load *load, const evd_error *error) {
   load->failures++;
   if (error->code != EVD_EUNAVAILABLE && error->code != EVD_ETIMEDOUT &&
-      error->code != EVD_ECONFLICT)
+      error->code != EVD_ECONFLICT) {
     violate(load, "an unexpected error", error);
+  }
 }
 
 static const char *row_id(const struct load_row *row, const char *kind, char id[32]) {
@@ -75,8 +76,9 @@ static void on_updated(evd_future *future, void *data) {
   bool matched = false;
   row->load->in_flight--;
   if (evd_future_matched(future, &matched) == EVD_OK) {
-    if (!matched)
+    if (!matched) {
       violate(row->load, "an update was made twice", error);
+    }
     row->state = UPDATED;
     return;
   }
@@ -89,10 +91,11 @@ static void on_read(evd_future *future, void *data) {
   const evd_execution *row;
   load->in_flight--;
   load->reads++;
-  if (evd_future_row(future, &row) != EVD_OK)
+  if (evd_future_row(future, &row) != EVD_OK) {
     load->failed_reads++;
-  else if (row == NULL)
+  } else if (row == NULL) {
     violate(load, "an acknowledged row is lost", evd_future_error(future));
+  }
 }
 
 static void start_update(struct load_row *row) {
@@ -131,8 +134,9 @@ static void add_rows(struct ev_loop *loop, ev_timer *timer, int events) {
     load->in_flight++;
     evd_future_then(evd_insert(load->storage, &execution, 1), on_inserted, row);
   }
-  if (load->in_flight == 0 && ev_time() >= load->end)
+  if (load->in_flight == 0 && ev_time() >= load->end) {
     ev_timer_stop(loop, timer);
+  }
 }
 
 /* Runs a load for so many seconds, and to its end; `events` run meanwhile, at their time. */
@@ -255,8 +259,9 @@ static void a_server_that_does_not_answer_any_more_is_given_up(void **state) {
   proxy_cut_all(proxy);
   proxy_stall(proxy, 0);
   evd_code code;
-  while ((code = await_code(evd_get(storage, "te_stuck", NULL))) != EVD_OK)
+  while ((code = await_code(evd_get(storage, "te_stuck", NULL))) != EVD_OK) {
     assert_true(code == EVD_ETIMEDOUT || code == EVD_EUNAVAILABLE);
+  }
   watchdog(0);
   await_ok(evd_storage_close(storage, -1));
   proxy_stop(proxy);
@@ -285,8 +290,9 @@ static void a_session_that_is_stuck_is_replaced(void **state) {
   evd_execution row = sample_execution("te_stuck");
   evd_error error = await_error(evd_insert(storage, &row, 1), EVD_ETIMEDOUT);
   assert_int_equal(error.outcome, EVD_OUTCOME_UNKNOWN);
-  while (await_code(evd_get(storage, "te_none", NULL)) != EVD_OK)
+  while (await_code(evd_get(storage, "te_none", NULL)) != EVD_OK) {
     ;
+  }
   assert_int_equal(kill(pid, SIGCONT), 0);
   watchdog(0);
   await_ok(evd_storage_close(storage, -1));
@@ -300,8 +306,9 @@ static void a_session_that_the_administrator_ends_is_replaced(void **state) {
   evd_storage *storage = await_storage(evd_storage_open(
       loop, postgres_url_with(server.url, "pool_max=1&application_name=ended"), &options));
   native_run_once(server.url, text("select pg_terminate_backend(%d)", backend("ended")));
-  for (int i = 0; i < 20; i++)
+  for (int i = 0; i < 20; i++) {
     await_ok(evd_get(storage, "te_none", NULL));
+  }
   evd_stats stats;
   evd_storage_stats(storage, &stats);
   assert_int_equal(stats.connections, 1);
@@ -327,8 +334,9 @@ static void the_victim_of_a_deadlock_is_run_again(void **state) {
   evd_future *first = evd_update(storage, "te_dead_1", NULL, &changes);
   evd_future *second = evd_update(storage, "te_dead_2", NULL, &changes);
   ev_tstamp soon = ev_time() + 0.05;
-  while (ev_time() < soon)
+  while (ev_time() < soon) {
     ev_run(loop, EVRUN_NOWAIT);
+  }
   native_run(other, "update task_executions set executor_id = 'other' where "
                     "execution_id = 'te_dead_1'; commit;");
   native_close(other);
@@ -343,21 +351,24 @@ static void the_victim_of_a_deadlock_is_run_again(void **state) {
 }
 
 static int set_up(void **state) {
-  if (postgres_is_there())
+  if (postgres_is_there()) {
     postgres_server_start(&server, false, "");
+  }
   return 0;
 }
 
 static int tear_down(void **state) {
-  if (postgres_is_there())
+  if (postgres_is_there()) {
     postgres_server_end(&server);
+  }
   release_kept();
   return 0;
 }
 
 int main(int count, char **arguments) {
-  if (count == 3 && strcmp(arguments[1], "kill") == 0)
+  if (count == 3 && strcmp(arguments[1], "kill") == 0) {
     return role(count, arguments);
+  }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_server_that_is_killed_loses_and_doubles_nothing),
       cmocka_unit_test(connections_cut_at_any_byte_lose_and_double_nothing),

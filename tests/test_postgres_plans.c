@@ -121,8 +121,9 @@ static void make_table(bool framework_shape, int rows) {
     const struct postgres_type *type = test.table.types[column];
     bool is_text = column == evd_column_input || column == evd_column_output ||
                    column == evd_column_run_output;
-    if (type->format == POSTGRES_JSONB)
+    if (type->format == POSTGRES_JSONB) {
       test.table.types[column] = postgres_type_for((evd_column)column, is_text ? TEXT : JSON);
+    }
   }
 }
 
@@ -180,8 +181,9 @@ static char *explain(const struct request *request) {
                                   encoder.lengths, encoder.formats, 0);
   expect(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", sql.text, PQerrorMessage(test.pg));
   buffer_reset(&sql);
-  for (int i = 0; i < PQntuples(result); i++)
+  for (int i = 0; i < PQntuples(result); i++) {
     buffer_printf(&sql, "%s\n", PQgetvalue(result, i, 0));
+  }
   PQclear(result);
   flight_free(flight);
   postgres_encoder_free(&encoder);
@@ -191,8 +193,9 @@ static char *explain(const struct request *request) {
 /* What the plan must name. Several of the framework's indexes begin with the same column: which of
  * them finds the rows of a selection is the planner's choice. */
 static const char *index_for(const struct plan *plan) {
-  if (!test.framework_shape)
+  if (!test.framework_shape) {
     return text("t_%s", plan->own);
+  }
   bool ordered = sql_selection_order(plan->request.operation) != EVD_COLUMN_COUNT;
   return ordered ? "ix_t_" : text("ix_t_%s", plan->framework);
 }
@@ -241,8 +244,9 @@ static void statements_use_their_index_on_the_frameworks_table(void **state) {
 }
 
 static int set_up(void **state) {
-  if (!postgres_is_there())
+  if (!postgres_is_there()) {
     return 0;
+  }
   test.pg = PQconnectdb(postgres_database());
   assert_int_equal(PQstatus(test.pg), CONNECTION_OK);
   run("set plan_cache_mode = force_custom_plan; set client_min_messages = warning");

@@ -48,8 +48,9 @@ static void fail_worker(const evd_future *future, const char *what) {
 /* Waits; false when the server was in trouble. */
 static bool await_worker(evd_future *future, const char *what) {
   evd_code code = evd_future_await(future);
-  if (code != EVD_OK && code != EVD_EUNAVAILABLE)
+  if (code != EVD_OK && code != EVD_EUNAVAILABLE) {
     fail_worker(future, what);
+  }
   return code == EVD_OK;
 }
 
@@ -59,15 +60,17 @@ static bool finish_rows(struct worker_state *worker, const evd_execution *rows, 
   evd_set(&changes, status, EVD_STATUS_COMPLETED);
   evd_set(&changes, is_finished, true);
   evd_unset(&changes, expires_at);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     futures[i] = evd_update(worker->storage, rows[i].execution_id,
                             &(evd_filter){.status = EVD_STATUS_RUNNING}, &changes);
+  }
   for (size_t i = 0; i < count; i++) {
     bool matched = false;
     if (await_worker(futures[i], "finish") && evd_future_matched(futures[i], &matched) == EVD_OK &&
-        matched)
+        matched) {
       worker->finished[worker->finished_count++] =
           (int)strtol(strrchr(rows[i].execution_id, '_') + 1, NULL, 10);
+    }
     evd_future_release(futures[i]);
   }
   return count > 0;
@@ -115,22 +118,25 @@ static int work(const char *url) {
   worker.finished = calloc(ROWS, sizeof *worker.finished);
   evd_future *opening = evd_storage_open(worker.loop, url, &worker_options);
   if (worker.finished == NULL || evd_future_await(opening) != EVD_OK ||
-      evd_future_storage(opening, &worker.storage) != EVD_OK)
+      evd_future_storage(opening, &worker.storage) != EVD_OK) {
     fail_worker(opening, "open");
+  }
   evd_future_release(opening);
   for (int idle = 0; idle < IDLE_ROUNDS;) {
     bool worked = claim_and_finish(&worker);
     worked = close_rows(&worker) || worked;
     worked = expire_rows(&worker) || worked;
     idle = worked ? 0 : idle + 1;
-    if (!worked)
+    if (!worked) {
       ev_sleep(IDLE_MS / 1000.);
+    }
   }
   evd_future *closed = evd_storage_close(worker.storage, -1);
   (void)evd_future_await(closed);
   evd_future_release(closed);
-  for (size_t i = 0; i < worker.finished_count; i++)
+  for (size_t i = 0; i < worker.finished_count; i++) {
     (void)printf("%d\n", worker.finished[i]);
+  }
   free(worker.finished);
   ev_loop_destroy(worker.loop);
   return 0;
@@ -160,8 +166,9 @@ static void count_finished(const struct process *process, int *times) {
   FILE *output = fdopen(dup(process->output), "r");
   char line[32];
   assert_non_null(output);
-  while (fgets(line, sizeof line, output) != NULL)
+  while (fgets(line, sizeof line, output) != NULL) {
     times[strtol(line, NULL, 10)]++;
+  }
   (void)fclose(output);
 }
 
@@ -172,8 +179,9 @@ static void processes_share_the_work_while_the_server_is_killed(void **state) {
   insert_families(server.url);
   watchdog(120);
   struct process processes[PROCESSES];
-  for (int i = 0; i < PROCESSES; i++)
+  for (int i = 0; i < PROCESSES; i++) {
     processes[i] = process_start((const char *const[]){"work", server.url, NULL});
+  }
   struct native *native = NULL;
   for (int i = 0; i < KILLS; i++) {
     ev_sleep(0.25);
@@ -181,10 +189,11 @@ static void processes_share_the_work_while_the_server_is_killed(void **state) {
     ev_sleep(0.1);
     postgres_server_restart(&server);
     native = native_open(server.url);
-    if (i == 0)
+    if (i == 0) {
       expect(native_number(native, "select count(*) from task_executions where status <> "
                                    "'completed' and parent_execution_id is not null") > 0,
              "the work was done before the server was killed");
+    }
     native_close(native);
   }
   int *times = keep_memory(ROWS * sizeof *times);
@@ -192,8 +201,9 @@ static void processes_share_the_work_while_the_server_is_killed(void **state) {
     count_finished(&processes[i], times);
     assert_int_equal(process_wait(&processes[i]), 0);
   }
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     expect(times[i] <= 1, "row %d was finished %d times", i, times[i]);
+  }
   native = native_open(server.url);
   assert_int_equal(native_number(native, "select count(*) from task_executions where status = "
                                          "'completed' and close_status = 'ready'"),
@@ -209,8 +219,9 @@ static void processes_share_the_work_while_the_server_is_killed(void **state) {
 }
 
 int main(int count, char **arguments) {
-  if (count == 3 && strcmp(arguments[1], "work") == 0)
+  if (count == 3 && strcmp(arguments[1], "work") == 0) {
     return work(arguments[2]);
+  }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(processes_share_the_work_while_the_server_is_killed),
   };

@@ -126,8 +126,9 @@ static void expect_reordered(const size_t *order, size_t count) {
     used[i] = order[i];
   }
   records_reorder(records, used);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     assert_int_equal(records_rows(records)[i].start_at, order[i]);
+  }
   records_release(records);
 }
 
@@ -135,8 +136,9 @@ static void rows_come_into_any_order(void **state) {
   size_t order[1000];
 
   (void)state;
-  for (size_t i = 0; i < 1000; i++)
+  for (size_t i = 0; i < 1000; i++) {
     order[i] = (i * 387 + 11) % 1000;
+  }
   expect_reordered(order, 1000);
   expect_reordered((const size_t[]){0}, 1);
   expect_reordered((const size_t[]){0, 1, 2}, 3);

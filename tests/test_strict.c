@@ -32,10 +32,11 @@ static void no_finished_execution_changes_its_status(void **state) {
     const char *id = text("te_%d", from);
     insert_with_status(storage, id, from);
     evd_status to = from == EVD_STATUS_COMPLETED ? EVD_STATUS_CANCELLED : EVD_STATUS_COMPLETED;
-    if (evd_status_is_finished(from))
+    if (evd_status_is_finished(from)) {
       (void)await_error(set_status(storage, id, to), EVD_ECONSTRAINT);
-    else
+    } else {
       assert_true(await_matched(set_status(storage, id, to)));
+    }
     const evd_execution *row = await_row(evd_get(storage, id, NULL));
     assert_int_equal(row->status, evd_status_is_finished(from) ? from : to);
   }
@@ -68,16 +69,19 @@ static void a_refusal_does_not_fail_others_in_its_batch(void **state) {
   enum { COUNT = 20, FINISHED = 7 };
   evd_future *futures[COUNT];
   evd_storage *storage = open_strict();
-  for (int i = 0; i < COUNT; i++)
+  for (int i = 0; i < COUNT; i++) {
     insert_with_status(storage, text("te_%02d", i),
                        i == FINISHED ? EVD_STATUS_CANCELLED : EVD_STATUS_RUNNING);
-  for (int i = 0; i < COUNT; i++)
-    futures[i] = set_status(storage, text("te_%02d", i), EVD_STATUS_COMPLETED);
+  }
   for (int i = 0; i < COUNT; i++) {
-    if (i == FINISHED)
+    futures[i] = set_status(storage, text("te_%02d", i), EVD_STATUS_COMPLETED);
+  }
+  for (int i = 0; i < COUNT; i++) {
+    if (i == FINISHED) {
       (void)await_error(futures[i], EVD_ECONSTRAINT);
-    else
+    } else {
       assert_true(await_matched(futures[i]));
+    }
   }
   engine_close(storage);
 }

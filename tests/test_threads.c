@@ -40,8 +40,9 @@ static void open_storage(struct thread *thread) {
   evd_future *opening =
       evd_storage_open(thread->loop, thread->url, &(evd_options){.schema = EVD_SCHEMA_CREATE});
   thread->storage = NULL;
-  if (finish(thread, opening) == EVD_OK)
+  if (finish(thread, opening) == EVD_OK) {
     (void)evd_future_storage(opening, &thread->storage);
+  }
   evd_future_release(opening);
 }
 
@@ -57,8 +58,9 @@ static int run_threads(void *(*run)(void *), const char *url) {
   int failures = 0;
   for (int i = 0; i < THREADS; i++) {
     threads[i] = (struct thread){.url = url, .number = i};
-    if (pthread_create(&threads[i].thread, NULL, run, &threads[i]))
+    if (pthread_create(&threads[i].thread, NULL, run, &threads[i])) {
       abort();
+    }
   }
   for (int i = 0; i < THREADS; i++) {
     pthread_join(threads[i].thread, NULL);
@@ -116,8 +118,9 @@ static void *claim_all(void *data) {
                                               SAMPLE_TIME, &changes, 7);
     (void)finish(thread, claim);
     (void)evd_future_rows(claim, &rows, &count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
       atomic_fetch_add(&times_claimed[sample_number(rows[i].execution_id)], 1);
+    }
     evd_future_release(claim);
   }
   close_storage(thread, -1);
@@ -134,8 +137,9 @@ static void threads_share_out_the_rows_that_they_claim(void **state) {
   ev_loop_destroy(first.loop);
   assert_int_equal(first.failures, 0);
   assert_int_equal(run_threads(claim_all, url), 0);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     assert_int_equal(atomic_load(&times_claimed[i]), 1);
+  }
 }
 
 /* Opens and closes again and again, with work pending that is dropped or finished. */
@@ -144,12 +148,15 @@ static void *open_and_close(void *data) {
   thread->loop = ev_loop_new(EVFLAG_AUTO);
   for (int i = 0; i < 15; i++) {
     open_storage(thread);
-    if (!thread->storage)
+    if (!thread->storage) {
       break;
-    for (int j = 0; j < 20; j++)
+    }
+    for (int j = 0; j < 20; j++) {
       evd_future_release(evd_get(thread->storage, "te_1", NULL));
-    if (i % 2)
+    }
+    if (i % 2) {
       ev_run(thread->loop, EVRUN_NOWAIT);
+    }
     close_storage(thread, i % 3 ? 0 : -1);
   }
   ev_loop_destroy(thread->loop);

@@ -30,10 +30,12 @@ static void run(struct job *job) {
   noted->ran_on = pthread_self();
   noted->runs++;
   run_order[run_count++] = noted->number;
-  if (noted->running)
+  if (noted->running) {
     sem_post(noted->running);
-  if (noted->wait_for)
+  }
+  if (noted->wait_for) {
     sem_wait(noted->wait_for);
+  }
 }
 
 static void done(struct job *job) {
@@ -86,8 +88,9 @@ static void jobs_run_and_are_reported_in_order(void **state) {
   for (int i = 0; i < JOBS; i++) {
     jobs[i] = noted_job(i);
     worker_submit(worker, &jobs[i].job);
-    if (i % 50 == 0)
+    if (i % 50 == 0) {
       ev_run(loop, EVRUN_NOWAIT);
+    }
   }
   ev_run(loop, 0);
   assert_int_equal(run_count, JOBS);
@@ -120,8 +123,9 @@ static void run_nothing(struct job *job) {
 
 static void submit_again(struct job *job) {
   struct chained *chained = (struct chained *)job;
-  if (--chained->left > 0)
+  if (--chained->left > 0) {
     worker_submit(worker, job);
+  }
 }
 
 static void a_job_may_be_submitted_again_when_it_is_done(void **state) {

@@ -36,8 +36,9 @@ struct run {
 /* Something has ended; ends the executor, if it is to stop and this was the last. */
 static void ended(struct executor *executor) {
   executor->pending--;
-  if (executor->pending > 0 || executor->stopped == NULL)
+  if (executor->pending > 0 || executor->stopped == NULL) {
     return;
+  }
   executor->stopped(executor->data);
   free(executor);
 }
@@ -46,8 +47,9 @@ static void ended(struct executor *executor) {
  * could not be stored, the execution expires and runs again. */
 static void outcome_stored(evd_future *future, void *data) {
   struct run *run = data;
-  if (evd_future_code(future) != EVD_OK)
+  if (evd_future_code(future) != EVD_OK) {
     fprintf(stderr, "completing: %s\n", evd_future_error(future)->message);
+  }
   ended(run->executor);
   free(run->execution);
   free(run);
@@ -66,8 +68,9 @@ static void run_ended(struct ev_loop *loop, ev_timer *timer, int events) {
   evd_unset(&changes, expires_at);
   evd_future *future =
       evd_update(run->executor->storage, run->execution->execution_id, &still_running, &changes);
-  if (evd_future_then(future, outcome_stored, run) != EVD_OK)
+  if (evd_future_then(future, outcome_stored, run) != EVD_OK) {
     outcome_stored(NULL, run); /* out of memory */
+  }
 }
 
 /* Starts one claimed execution. Without memory it is left alone: it expires and runs again. */
@@ -92,12 +95,15 @@ static void claimed(evd_future *future, void *data) {
   const evd_execution *rows;
   size_t count;
   executor->claiming = false;
-  if (evd_future_rows(future, &rows, &count) != EVD_OK)
+  if (evd_future_rows(future, &rows, &count) != EVD_OK) {
     fprintf(stderr, "claiming: %s\n", evd_future_error(future)->message);
-  for (size_t i = 0; i < count; i++)
+  }
+  for (size_t i = 0; i < count; i++) {
     run_start(executor, &rows[i]);
-  if (count == CLAIM_LIMIT && executor->stopped == NULL) /* there is more: look again at once */
+  }
+  if (count == CLAIM_LIMIT && executor->stopped == NULL) { /* there is more: look again at once */
     ev_feed_event(executor->loop, &executor->claim_timer, EV_TIMER);
+  }
   ended(executor);
 }
 
@@ -118,8 +124,9 @@ static void claim(struct ev_loop *loop, ev_timer *timer, int events) {
   struct executor *executor = timer->data;
   int64_t now = evd_now();
   evd_changes changes = {0};
-  if (executor->claiming)
+  if (executor->claiming) {
     return;
+  }
   give_back(executor, now);
   evd_set(&changes, status, EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, NAME);
@@ -134,8 +141,9 @@ static void claim(struct ev_loop *loop, ev_timer *timer, int events) {
 
 struct executor *executor_start(struct ev_loop *loop, evd_storage *storage) {
   struct executor *executor = calloc(1, sizeof *executor);
-  if (executor == NULL)
+  if (executor == NULL) {
     return NULL;
+  }
   executor->loop = loop;
   executor->storage = storage;
   executor->claim_timer.data = executor;

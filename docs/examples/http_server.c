@@ -88,12 +88,13 @@ static void answer(struct connection *connection, const char *status, const char
 
 /* Tells the client of a failed operation: its own mistake, too much to do, or our trouble. */
 static void answer_error(struct connection *connection, const evd_error *error) {
-  if (error->code == EVD_EINVAL)
+  if (error->code == EVD_EINVAL) {
     answer(connection, "400 Bad Request", error->message);
-  else if (error->retryable)
+  } else if (error->retryable) {
     answer(connection, "503 Service Unavailable", error->message);
-  else
+  } else {
     answer(connection, "500 Internal Server Error", error->message);
+  }
 }
 
 /* Waits for an operation. Nothing is read from its client meanwhile, so that the connection is still
@@ -101,8 +102,9 @@ static void answer_error(struct connection *connection, const evd_error *error) 
 static void await(struct connection *connection, evd_future *future, evd_callback callback) {
   ev_io_stop(connection->server->loop, &connection->io);
   ev_timer_stop(connection->server->loop, &connection->timeout);
-  if (evd_future_then(future, callback, connection) != EVD_OK)
+  if (evd_future_then(future, callback, connection) != EVD_OK) {
     answer(connection, "500 Internal Server Error", "out of memory");
+  }
 }
 
 /* --------------------------------------------------------------------------------- requests */
@@ -157,26 +159,28 @@ static void route(struct connection *connection, const char *method, const char 
                   const char *body) {
   static const char post_path[] = "/executions?task=", get_path[] = "/executions/";
   bool get = strcmp(method, "GET") == 0, post = strcmp(method, "POST") == 0;
-  if (connection->server->storage == NULL)
+  if (connection->server->storage == NULL) {
     answer(connection, "503 Service Unavailable", "stopping");
-  else if (post && strncmp(path, post_path, strlen(post_path)) == 0)
+  } else if (post && strncmp(path, post_path, strlen(post_path)) == 0) {
     enqueue(connection, path + strlen(post_path), body);
-  else if (get && strncmp(path, get_path, strlen(get_path)) == 0)
+  } else if (get && strncmp(path, get_path, strlen(get_path)) == 0) {
     await(connection, evd_get(connection->server->storage, path + strlen(get_path), NULL), got);
-  else if (get && strcmp(path, "/stats") == 0)
+  } else if (get && strcmp(path, "/stats") == 0) {
     report_stats(connection);
-  else if (get || post)
+  } else if (get || post) {
     answer(connection, "404 Not Found", "try POST /executions?task=NAME");
-  else
+  } else {
     answer(connection, "405 Method Not Allowed", "GET or POST");
+  }
 }
 
 /* The length of the body, by the headers; -1 when it is not said or too long. */
 static long body_length(const char *headers) {
   static const char name[] = "Content-Length:";
   for (const char *line = strstr(headers, "\r\n"); line != NULL; line = strstr(line + 2, "\r\n")) {
-    if (strncasecmp(line + 2, "Transfer-Encoding:", strlen("Transfer-Encoding:")) == 0)
+    if (strncasecmp(line + 2, "Transfer-Encoding:", strlen("Transfer-Encoding:")) == 0) {
       return -1;
+    }
     if (strncasecmp(line + 2, name, strlen(name)) == 0) {
       char *end;
       long length = strtol(line + 2 + strlen(name), &end, 10);
@@ -192,8 +196,9 @@ static void parse(struct connection *connection) {
   in[connection->in_length] = '\0';
   char *end = strstr(in, "\r\n\r\n");
   if (end == NULL) {
-    if (connection->in_length == IN_SIZE)
+    if (connection->in_length == IN_SIZE) {
       answer(connection, "431 Request Header Fields Too Large", "the headers are too long");
+    }
     return;
   }
   char first_of_body = end[4];
@@ -205,13 +210,15 @@ static void parse(struct connection *connection) {
     answer(connection, "413 Content Too Large", "a body needs a Content-Length of up to 64 KiB");
     return;
   }
-  if (connection->in_length - (size_t)(body - in) < (size_t)length)
+  if (connection->in_length - (size_t)(body - in) < (size_t)length) {
     return;
+  }
   body[length] = '\0';
-  if (strlen(body) != (size_t)length || sscanf(in, "%7s %1023s HTTP/1.", method, path) != 2)
+  if (strlen(body) != (size_t)length || sscanf(in, "%7s %1023s HTTP/1.", method, path) != 2) {
     answer(connection, "400 Bad Request", "this is not HTTP");
-  else
+  } else {
     route(connection, method, path, body);
+  }
 }
 
 /* ------------------------------------------------------------------------------ connections */
@@ -231,21 +238,24 @@ static void transmit(struct connection *connection) {
   size_t left = connection->out_length - connection->out_sent;
   ssize_t length =
       send(connection->io.fd, connection->out + connection->out_sent, left, MSG_NOSIGNAL);
-  if (length > 0)
+  if (length > 0) {
     connection->out_sent += (size_t)length;
-  else if (errno == EAGAIN || errno == EINTR)
+  } else if (errno == EAGAIN || errno == EINTR) {
     return;
-  if (length <= 0 || connection->out_sent == connection->out_length)
+  }
+  if (length <= 0 || connection->out_sent == connection->out_length) {
     connection_free(connection);
+  }
 }
 
 static void connection_ready(struct ev_loop *loop, ev_io *io, int events) {
   (void)loop, (void)events;
   struct connection *connection = io->data;
-  if (connection->out == NULL)
+  if (connection->out == NULL) {
     receive(connection);
-  else
+  } else {
     transmit(connection);
+  }
 }
 
 static void connection_late(struct ev_loop *loop, ev_timer *timer, int events) {
@@ -257,11 +267,13 @@ static void accept_connection(struct ev_loop *loop, ev_io *listener, int events)
   (void)events;
   struct server *server = listener->data;
   int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0)
+  if (fd < 0) {
     return;
+  }
   struct connection *connection = NULL;
-  if (server->connections < CONNECTIONS_MAX)
+  if (server->connections < CONNECTIONS_MAX) {
     connection = calloc(1, sizeof *connection);
+  }
   if (connection == NULL) {
     close(fd);
     return;
@@ -307,8 +319,9 @@ static bool listen_on(struct server *server) {
       bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 128) < 0 ||
       getsockname(fd, (struct sockaddr *)&address, &size) < 0) {
     perror("listening");
-    if (fd >= 0)
+    if (fd >= 0) {
       close(fd);
+    }
     return false;
   }
   ev_io_init(&server->listener, accept_connection, fd, EV_READ);
@@ -329,10 +342,11 @@ static void opened(evd_future *future, void *data) {
   }
   server->executor = executor_start(server->loop, server->storage);
   if (server->executor == NULL || !listen_on(server)) {
-    if (server->executor != NULL)
+    if (server->executor != NULL) {
       executor_stop(server->executor, executor_stopped, server);
-    else
+    } else {
       executor_stopped(server);
+    }
     return;
   }
   ev_signal_init(&server->interrupt, stop, SIGINT);

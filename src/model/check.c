@@ -16,15 +16,19 @@ static evd_code missing(const char *field, evd_error *error) {
 evd_code check_id(const char *id, const char *field, size_t max, evd_error *error) {
   size_t length;
 
-  if (id == NULL)
+  if (id == NULL) {
     return missing(field, error);
+  }
   length = strnlen(id, max + 1);
-  if (length == 0)
+  if (length == 0) {
     return error_set(error, EVD_EINVAL, field, "%s is empty", field);
-  if (length > max)
+  }
+  if (length > max) {
     return error_set(error, EVD_EINVAL, field, "%s is longer than %zu bytes", field, max);
-  if (!utf8_is_valid(id, length))
+  }
+  if (!utf8_is_valid(id, length)) {
     return error_set(error, EVD_EINVAL, field, "%s is not valid UTF-8", field);
+  }
   return EVD_OK;
 }
 
@@ -34,42 +38,52 @@ evd_code check_json(const char *text, evd_column column, evd_error *error) {
   const char *reason;
   size_t offset;
 
-  if (text == NULL)
+  if (text == NULL) {
     return missing(field, error);
+  }
   kind = json_scan(text, strlen(text), &reason, &offset);
-  if (kind == JSON_INVALID) /* bytes are counted from 1 */
+  if (kind == JSON_INVALID) { /* bytes are counted from 1 */
     return error_set(error, EVD_EINVAL, field, "%s is not valid JSON: %s at byte %zu", field,
                      reason, offset + 1);
-  if (columns[column].type == COLUMN_JSON_OBJECT && kind != JSON_OBJECT)
+  }
+  if (columns[column].type == COLUMN_JSON_OBJECT && kind != JSON_OBJECT) {
     return error_set(error, EVD_EINVAL, field, "%s is not a JSON object", field);
-  if (columns[column].type == COLUMN_JSON_ARRAY && kind != JSON_ARRAY)
+  }
+  if (columns[column].type == COLUMN_JSON_ARRAY && kind != JSON_ARRAY) {
     return error_set(error, EVD_EINVAL, field, "%s is not a JSON array", field);
+  }
   return EVD_OK;
 }
 
 evd_code check_time(int64_t time, const char *field, evd_error *error) {
-  if (time == EVD_NONE)
+  if (time == EVD_NONE) {
     return missing(field, error);
-  if (time < -INTEGER_MAX || time > INTEGER_MAX)
+  }
+  if (time < -INTEGER_MAX || time > INTEGER_MAX) {
     return error_set(error, EVD_EINVAL, field, "%s is not within +-(2^53 - 1) milliseconds", field);
+  }
   return EVD_OK;
 }
 
 /* A count or a duration. */
 static evd_code check_quantity(int64_t quantity, const char *field, evd_error *error) {
-  if (quantity < 0)
+  if (quantity < 0) {
     return error_set(error, EVD_EINVAL, field, "%s is negative", field);
-  if (quantity > INTEGER_MAX)
+  }
+  if (quantity > INTEGER_MAX) {
     return error_set(error, EVD_EINVAL, field, "%s is more than 2^53 - 1", field);
+  }
   return EVD_OK;
 }
 
 /* An enumeration, of which `name` is the text or NULL. */
 static evd_code check_name(const char *name, unsigned number, const char *field, evd_error *error) {
-  if (name != NULL)
+  if (name != NULL) {
     return EVD_OK;
-  if (number == 0)
+  }
+  if (number == 0) {
     return missing(field, error);
+  }
   return error_set(error, EVD_EINVAL, field, "%s is none of its values (%u)", field, number);
 }
 
@@ -110,20 +124,23 @@ static evd_code check_value(const evd_execution *execution, evd_column column, e
 }
 
 evd_code check_column(const evd_execution *execution, evd_column column, evd_error *error) {
-  if (columns[column].null != COLUMN_NOT_NULL && column_get(execution, column).kind == VALUE_NULL)
+  if (columns[column].null != COLUMN_NOT_NULL && column_get(execution, column).kind == VALUE_NULL) {
     return EVD_OK;
+  }
   return check_value(execution, column, error);
 }
 
 /* Two ids of which both or neither must be there. */
 static evd_code check_pair(const char *task_id, const char *execution_id, const char *task_field,
                            const char *execution_field, evd_error *error) {
-  if (task_id == NULL && execution_id != NULL)
+  if (task_id == NULL && execution_id != NULL) {
     return error_set(error, EVD_EINVAL, task_field, "%s is missing beside %s", task_field,
                      execution_field);
-  if (task_id != NULL && execution_id == NULL)
+  }
+  if (task_id != NULL && execution_id == NULL) {
     return error_set(error, EVD_EINVAL, execution_field, "%s is missing beside %s", execution_field,
                      task_field);
+  }
   return EVD_OK;
 }
 
@@ -133,16 +150,20 @@ static evd_code check_relations(const evd_execution *execution, evd_error *error
   evd_code code = check_pair(execution->root_task_id, execution->root_execution_id, "root_task_id",
                              "root_execution_id", error);
 
-  if (code == EVD_OK)
+  if (code == EVD_OK) {
     code = check_pair(execution->parent_task_id, execution->parent_execution_id, "parent_task_id",
                       "parent_execution_id", error);
-  if (code != EVD_OK)
+  }
+  if (code != EVD_OK) {
     return code;
-  if (execution->is_sleeping_task && execution->sleeping_task_unique_id == NULL)
+  }
+  if (execution->is_sleeping_task && execution->sleeping_task_unique_id == NULL) {
     return error_set(error, EVD_EINVAL, unique_id, "%s is missing from a sleeping task", unique_id);
-  if (!execution->is_sleeping_task && execution->sleeping_task_unique_id != NULL)
+  }
+  if (!execution->is_sleeping_task && execution->sleeping_task_unique_id != NULL) {
     return error_set(error, EVD_EINVAL, unique_id, "%s is given to a task that is not sleeping",
                      unique_id);
+  }
   return EVD_OK;
 }
 
@@ -157,10 +178,12 @@ evd_code check_execution(const evd_execution *execution, size_t index, size_t co
                          evd_error *error) {
   evd_code code = check_relations(execution, error);
 
-  for (int column = 0; column < EVD_COLUMN_COUNT && code == EVD_OK; column++)
+  for (int column = 0; column < EVD_COLUMN_COUNT && code == EVD_OK; column++) {
     code = check_column(execution, (evd_column)column, error);
-  if (code != EVD_OK && count > 1 && error != NULL)
+  }
+  if (code != EVD_OK && count > 1 && error != NULL) {
     name_record(error, index);
+  }
   return code;
 }
 
@@ -172,8 +195,9 @@ evd_code evd_execution_check(const evd_execution *execution, evd_error *error) {
 static evd_code check_unset(evd_column column, evd_error *error) {
   const char *field = columns[column].name;
 
-  if (columns[column].unsettable)
+  if (columns[column].unsettable) {
     return EVD_OK;
+  }
   return error_set(error, EVD_EINVAL, field, "%s cannot be unset", field);
 }
 
@@ -181,14 +205,16 @@ static evd_code check_unset(evd_column column, evd_error *error) {
 static evd_code check_set(const evd_changes *changes, evd_column column, evd_error *error) {
   const char *field = columns[column].name;
 
-  if (!columns[column].settable)
+  if (!columns[column].settable) {
     return error_set(error, EVD_EINVAL, field, "%s cannot be changed", field);
+  }
   if (columns[column].null == COLUMN_NULLABLE &&
-      column_get(&changes->values, column).kind == VALUE_NULL)
+      column_get(&changes->values, column).kind == VALUE_NULL) {
     return error_set(error, EVD_EINVAL, field,
                      columns[column].unsettable ? "%s is set to NULL; unset it instead"
                                                 : "%s cannot be set to NULL",
                      field);
+  }
   return check_value(&changes->values, column, error);
 }
 
@@ -196,21 +222,24 @@ evd_code check_changes(const evd_changes *changes, evd_error *error) {
   uint64_t all = COLUMN_BIT(EVD_COLUMN_COUNT) - 1;
   evd_code code = EVD_OK;
 
-  if (((changes->set | changes->unset) & ~all) != 0)
+  if (((changes->set | changes->unset) & ~all) != 0) {
     return error_set(error, EVD_EINVAL, "changes", "changes name a column that does not exist");
+  }
   for (int column = 0; column < EVD_COLUMN_COUNT && code == EVD_OK; column++) {
-    if ((changes->unset & COLUMN_BIT(column)) != 0)
+    if ((changes->unset & COLUMN_BIT(column)) != 0) {
       code = check_unset((evd_column)column, error);
-    else if ((changes->set & COLUMN_BIT(column)) != 0)
+    } else if ((changes->set & COLUMN_BIT(column)) != 0) {
       code = check_set(changes, (evd_column)column, error);
+    }
   }
   return code;
 }
 
 /* Yes, no, or whatever. */
 static evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error) {
-  if (maybe == EVD_ANY || maybe == EVD_NO || maybe == EVD_YES)
+  if (maybe == EVD_ANY || maybe == EVD_NO || maybe == EVD_YES) {
     return EVD_OK;
+  }
   return error_set(error, EVD_EINVAL, field, "%s of the filter is none of its values (%u)", field,
                    (unsigned)maybe);
 }
@@ -218,11 +247,14 @@ static evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error
 evd_code check_filter(const evd_filter *filter, evd_error *error) {
   evd_code code = EVD_OK;
 
-  if (filter->status != 0)
+  if (filter->status != 0) {
     code = check_status(filter->status, "status", error);
-  if (code == EVD_OK)
+  }
+  if (code == EVD_OK) {
     code = check_maybe(filter->is_sleeping_task, "is_sleeping_task", error);
-  if (code == EVD_OK)
+  }
+  if (code == EVD_OK) {
     code = check_maybe(filter->is_finished, "is_finished", error);
+  }
   return code;
 }

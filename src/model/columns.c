@@ -69,18 +69,22 @@ const char *evd_column_name(evd_column column) {
 uint64_t columns_settable(void) {
   uint64_t mask = 0;
 
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
-    if (columns[column].settable)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (columns[column].settable) {
       mask |= COLUMN_BIT(column);
+    }
+  }
   return mask;
 }
 
 uint64_t columns_unsettable(void) {
   uint64_t mask = 0;
 
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
-    if (columns[column].unsettable)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (columns[column].unsettable) {
       mask |= COLUMN_BIT(column);
+    }
+  }
   return mask;
 }
 
@@ -108,8 +112,9 @@ static struct value time_or_null(int64_t time) {
 struct value column_get(const evd_execution *execution, evd_column column) {
   const void *member = member_of(execution, column);
 
-  if (columns[column].null == COLUMN_WITH_PARENT && execution->parent_execution_id == NULL)
+  if (columns[column].null == COLUMN_WITH_PARENT && execution->parent_execution_id == NULL) {
     return (struct value){.kind = VALUE_NULL};
+  }
   switch (columns[column].type) {
   case COLUMN_ID:
   case COLUMN_UNIQUE_ID:
@@ -156,8 +161,9 @@ bool column_set_integer(evd_execution *execution, evd_column column, int64_t int
 
   switch (columns[column].type) {
   case COLUMN_COUNT32:
-    if (integer < INT32_MIN || integer > INT32_MAX)
+    if (integer < INT32_MIN || integer > INT32_MAX) {
       return false;
+    }
     *(int32_t *)member = (int32_t)integer;
     return true;
   case COLUMN_DURATION:
@@ -197,15 +203,19 @@ void column_set_null(evd_execution *execution, evd_column column) {
 }
 
 evd_column column_from_name(const char *name) {
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
-    if (strcmp(columns[column].name, name) == 0)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (strcmp(columns[column].name, name) == 0) {
       return (evd_column)column;
+    }
+  }
   return EVD_COLUMN_COUNT;
 }
 
 evd_column column_from_json_key(const char *key) {
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
-    if (strcmp(columns[column].json_key, key) == 0)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (strcmp(columns[column].json_key, key) == 0) {
       return (evd_column)column;
+    }
+  }
   return EVD_COLUMN_COUNT;
 }

@@ -37,13 +37,15 @@ static bool code_is_retryable(evd_code code) {
 static void end_at_character(char *text, size_t length) {
   size_t start = length;
 
-  while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+  while (start > 0 && length - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {
     start--;
+  }
   if (start > 0) {
     unsigned char lead = (unsigned char)text[start - 1];
     size_t needed = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-    if (needed > 1 && length - (start - 1) < needed)
+    if (needed > 1 && length - (start - 1) < needed) {
       length = start - 1;
+    }
   }
   text[length] = '\0';
 }
@@ -64,19 +66,22 @@ evd_code error_set(evd_error *error, evd_code code, const char *field, const cha
   va_list arguments;
   int length;
 
-  if (error == NULL)
+  if (error == NULL) {
     return code;
+  }
   *error = (evd_error){.code = code, .retryable = code_is_retryable(code)};
   copy_cut(error->field, sizeof error->field, field);
   va_start(arguments, format);
   length = vsnprintf(error->message, sizeof error->message, format, arguments);
   va_end(arguments);
-  if (length >= (int)sizeof error->message)
+  if (length >= (int)sizeof error->message) {
     end_at_character(error->message, sizeof error->message - 1);
+  }
   return code;
 }
 
 void error_set_native(evd_error *error, const char *native) {
-  if (error != NULL)
+  if (error != NULL) {
     copy_cut(error->native, sizeof error->native, native);
+  }
 }

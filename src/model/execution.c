@@ -56,31 +56,36 @@ static void copy_member(evd_execution *to, const evd_execution *from, evd_column
 
 void execution_clear(evd_execution *execution) {
   memset(execution, 0, sizeof *execution);
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
-    if (columns[column].type == COLUMN_TIME)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (columns[column].type == COLUMN_TIME) {
       column_set_null(execution, (evd_column)column);
+    }
+  }
 }
 
 size_t execution_text_size(const evd_execution *execution) {
   size_t size = 0;
 
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     size += text_size(execution, (evd_column)column);
+  }
   return size;
 }
 
 void execution_copy_into(evd_execution *to, const evd_execution *from, char **text) {
   *to = *from;
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++)
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     copy_text(to, (evd_column)column, text);
+  }
 }
 
 size_t changes_text_size(const evd_changes *changes) {
   uint64_t mask = columns_set(changes);
   size_t size = 0;
 
-  while (mask != 0)
+  while (mask != 0) {
     size += text_size(&changes->values, take_column(&mask));
+  }
   return size;
 }
 
@@ -99,10 +104,12 @@ void changes_apply(const evd_changes *changes, evd_execution *execution) {
   uint64_t set = columns_set(changes);
   uint64_t unset = changes->unset;
 
-  while (set != 0)
+  while (set != 0) {
     copy_member(execution, &changes->values, take_column(&set));
-  while (unset != 0)
+  }
+  while (unset != 0) {
     column_set_null(execution, take_column(&unset));
+  }
 }
 
 evd_execution *evd_execution_copy(const evd_execution *execution) {

@@ -31,12 +31,14 @@ static bool add_column(cJSON *object, const evd_execution *execution, evd_column
   switch (value.kind) {
   case VALUE_NULL: return true;
   case VALUE_TEXT:
-    if (column_is_json(column))
+    if (column_is_json(column)) {
       return add_document(object, key, value.text);
+    }
     return cJSON_AddStringToObject(object, key, value.text) != NULL;
   case VALUE_INTEGER:
-    if (columns[column].type == COLUMN_BOOL)
+    if (columns[column].type == COLUMN_BOOL) {
       return cJSON_AddBoolToObject(object, key, value.integer != 0) != NULL;
+    }
     return json_add_integer(object, key, value.integer);
   }
   return false;
@@ -46,8 +48,9 @@ char *evd_execution_to_json(const evd_execution *execution) {
   cJSON *object = cJSON_CreateObject();
   bool good = object != NULL;
 
-  for (int column = 0; column < EVD_COLUMN_COUNT && good; column++)
+  for (int column = 0; column < EVD_COLUMN_COUNT && good; column++) {
     good = add_column(object, execution, (evd_column)column);
+  }
   return json_finish(object, good);
 }
 
@@ -83,20 +86,24 @@ static evd_code read_document(struct reader *reader, evd_column column,
 /* An id, or an enumeration's text. */
 static evd_code read_string(struct reader *reader, evd_column column,
                             const struct json_member *member) {
-  if (member->kind != JSON_STRING)
+  if (member->kind != JSON_STRING) {
     return wrong(reader, column, "a string");
-  if (!json_unquote(member->value, member->value_length, reader->text))
+  }
+  if (!json_unquote(member->value, member->value_length, reader->text)) {
     return no_memory(reader->error);
-  if (!column_set_text(reader->execution, column, reader->text))
+  }
+  if (!column_set_text(reader->execution, column, reader->text)) {
     return wrong(reader, column, "one of its values");
+  }
   reader->text += member->value_length;
   return EVD_OK;
 }
 
 static evd_code read_bool(struct reader *reader, evd_column column,
                           const struct json_member *member) {
-  if (member->kind != JSON_TRUE && member->kind != JSON_FALSE)
+  if (member->kind != JSON_TRUE && member->kind != JSON_FALSE) {
     return wrong(reader, column, "true or false");
+  }
   column_set_integer(reader->execution, column, member->kind == JSON_TRUE);
   return EVD_OK;
 }
@@ -106,8 +113,9 @@ static evd_code read_integer(struct reader *reader, evd_column column,
   int64_t integer;
 
   if (member->kind != JSON_NUMBER || !json_integer(member->value, member->value_length, &integer) ||
-      !column_set_integer(reader->execution, column, integer))
+      !column_set_integer(reader->execution, column, integer)) {
     return wrong(reader, column, "a whole number that fits");
+  }
   return EVD_OK;
 }
 
@@ -115,15 +123,19 @@ static evd_code read_integer(struct reader *reader, evd_column column,
  * there it is a document. */
 static evd_code read_value(struct reader *reader, evd_column column,
                            const struct json_member *member) {
-  if (member->kind == JSON_NULL && columns[column].type != COLUMN_JSON)
+  if (member->kind == JSON_NULL && columns[column].type != COLUMN_JSON) {
     return EVD_OK;
+  }
   reader->seen |= COLUMN_BIT(column);
-  if (column_is_json(column))
+  if (column_is_json(column)) {
     return read_document(reader, column, member);
-  if (column_is_text(column) || column_is_enum(column))
+  }
+  if (column_is_text(column) || column_is_enum(column)) {
     return read_string(reader, column, member);
-  if (columns[column].type == COLUMN_BOOL)
+  }
+  if (columns[column].type == COLUMN_BOOL) {
     return read_bool(reader, column, member);
+  }
   return read_integer(reader, column, member);
 }
 
@@ -131,15 +143,19 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
   char key[KEY_MAX];
   evd_column column;
 
-  if (member->key_length > sizeof key)
+  if (member->key_length > sizeof key) {
     return error_set(reader->error, EVD_EINVAL, "", "a key is longer than any of an execution's");
-  if (!json_unquote(member->key, member->key_length, key))
+  }
+  if (!json_unquote(member->key, member->key_length, key)) {
     return no_memory(reader->error);
+  }
   column = column_from_json_key(key);
-  if (column == EVD_COLUMN_COUNT)
+  if (column == EVD_COLUMN_COUNT) {
     return error_set(reader->error, EVD_EINVAL, key, "%s is not a key of an execution", key);
-  if ((reader->seen & COLUMN_BIT(column)) != 0)
+  }
+  if ((reader->seen & COLUMN_BIT(column)) != 0) {
     return error_set(reader->error, EVD_EINVAL, columns[column].name, "%s is there twice", key);
+  }
   return read_value(reader, column, member);
 }
 
@@ -151,11 +167,13 @@ static evd_code check_presence(const struct reader *reader) {
     const struct column *column = &columns[i];
     bool seen = (reader->seen & COLUMN_BIT(i)) != 0;
     bool with_parent = column->null == COLUMN_WITH_PARENT;
-    if (!seen && (column->null == COLUMN_NOT_NULL || (with_parent && has_parent)))
+    if (!seen && (column->null == COLUMN_NOT_NULL || (with_parent && has_parent))) {
       return error_set(reader->error, EVD_EINVAL, column->name, "%s is missing", column->json_key);
-    if (seen && with_parent && !has_parent)
+    }
+    if (seen && with_parent && !has_parent) {
       return error_set(reader->error, EVD_EINVAL, column->name, "%s is there without a parent",
                        column->json_key);
+    }
   }
   return EVD_OK;
 }
@@ -165,12 +183,15 @@ static evd_code read_object(struct reader *reader, const char *json) {
   struct json_member member;
   evd_code code = EVD_OK;
 
-  while (code == EVD_OK && json_next_member(&json, &member))
+  while (code == EVD_OK && json_next_member(&json, &member)) {
     code = read_member(reader, &member);
-  if (code == EVD_OK)
+  }
+  if (code == EVD_OK) {
     code = check_presence(reader);
-  if (code == EVD_OK)
+  }
+  if (code == EVD_OK) {
     code = evd_execution_check(reader->execution, reader->error);
+  }
   return code;
 }
 
@@ -179,8 +200,9 @@ static evd_code check_object(const char *json, evd_error *error) {
   const char *reason;
   size_t offset;
 
-  if (json == NULL)
+  if (json == NULL) {
     return error_set(error, EVD_EINVAL, "", "there is no text");
+  }
   switch (json_scan_outer(json, strlen(json), &reason, &offset)) {
   case JSON_OBJECT: return EVD_OK;
   case JSON_INVALID: /* bytes are counted from 1 */
@@ -192,8 +214,9 @@ static evd_code check_object(const char *json, evd_error *error) {
 evd_execution *evd_execution_from_json(const char *json, evd_error *error) {
   struct reader reader = {.error = error};
 
-  if (check_object(json, error) != EVD_OK)
+  if (check_object(json, error) != EVD_OK) {
     return NULL;
+  }
   /* No string is longer than its spelling, and a document needs one byte more for its zero. */
   reader.execution = malloc(sizeof *reader.execution + strlen(json) + EVD_COLUMN_COUNT);
   if (reader.execution == NULL) {

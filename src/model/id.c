@@ -45,8 +45,9 @@ static void count_fork(void) {
 /* Has the child of a fork know of it. Tries again with the next id when memory is out. */
 static void watch_forks(void) {
   if (!atomic_load_explicit(&watches_forks, memory_order_relaxed) &&
-      pthread_atfork(NULL, NULL, count_fork) == 0)
+      pthread_atfork(NULL, NULL, count_fork) == 0) {
     atomic_store_explicit(&watches_forks, true, memory_order_relaxed);
+  }
 }
 
 /* Fills a pool when the kernel gives no random bytes (a sandbox that forbids the call): different
@@ -70,11 +71,12 @@ static void fill_poorly(uint64_t *words, size_t count) {
 static uint64_t random_word(struct generator *g) {
   if (g->unused == 0) {
     ssize_t bytes;
-    do
+    do {
       bytes = getrandom(g->pool, sizeof g->pool, 0);
-    while (bytes < 0 && errno == EINTR);
-    if (bytes != (ssize_t)sizeof g->pool)
+    } while (bytes < 0 && errno == EINTR);
+    if (bytes != (ssize_t)sizeof g->pool) {
       fill_poorly(g->pool, sizeof g->pool / sizeof g->pool[0]);
+    }
     g->unused = sizeof g->pool / sizeof g->pool[0];
   }
   return g->pool[--g->unused];
@@ -90,14 +92,16 @@ static void begin(struct generator *g, int64_t time) {
 /* Moves on within the millisecond, or while the clock is set back. */
 static void count_up(struct generator *g) {
   g->low = (g->low + 1) & HALF_MASK;
-  if (g->low == 0)
+  if (g->low == 0) {
     g->high++;
+  }
 }
 
 /* Writes a number in base 32, the highest digit first; returns where it ends. */
 static char *write_digits(char *to, uint64_t number, int digits) {
-  for (int i = digits - 1; i >= 0; i--, number >>= 5)
+  for (int i = digits - 1; i >= 0; i--, number >>= 5) {
     to[i] = "0123456789abcdefghjkmnpqrstvwxyz"[number & 31];
+  }
   return to + digits;
 }
 

@@ -74,18 +74,21 @@ static const unsigned char *skip_plain(const unsigned char *at, const unsigned c
   while (end - at >= 32) {
     uint64_t special = special_bytes(load(at)) | special_bytes(load(at + 8)) |
                        special_bytes(load(at + 16)) | special_bytes(load(at + 24));
-    if (special != 0)
+    if (special != 0) {
       break;
+    }
     at += 32;
   }
   while (end - at >= 8) {
     uint64_t special = special_bytes(load(at));
-    if (special != 0)
+    if (special != 0) {
       return at + __builtin_ctzll(special) / 8;
+    }
     at += 8;
   }
-  while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+  while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\') {
     at++;
+  }
   return at;
 }
 
@@ -109,11 +112,14 @@ static size_t utf8_length(const unsigned char *at, const unsigned char *end) {
   } else {
     return 0;
   }
-  if (left < length || at[1] < low || at[1] > high)
+  if (left < length || at[1] < low || at[1] > high) {
     return 0;
-  for (size_t i = 2; i < length; i++)
-    if ((at[i] & 0xc0) != 0x80)
+  }
+  for (size_t i = 2; i < length; i++) {
+    if ((at[i] & 0xc0) != 0x80) {
       return 0;
+    }
+  }
   return length;
 }
 
@@ -128,8 +134,9 @@ bool utf8_is_valid(const char *text, size_t length) {
       at++;
     } else {
       size_t bytes = utf8_length(at, end);
-      if (bytes == 0)
+      if (bytes == 0) {
         return false;
+      }
       at += bytes;
     }
   }
@@ -140,16 +147,18 @@ bool utf8_is_valid(const char *text, size_t length) {
 static int hex4(const unsigned char *at, const unsigned char *end) {
   int value = 0;
 
-  if (end - at < 4)
+  if (end - at < 4) {
     return -1;
+  }
   for (int i = 0; i < 4; i++) {
     unsigned char lower = at[i] | 0x20;
-    if (is_digit(at[i]))
+    if (is_digit(at[i])) {
       value = value * 16 + (at[i] - '0');
-    else if (lower >= 'a' && lower <= 'f')
+    } else if (lower >= 'a' && lower <= 'f') {
       value = value * 16 + (lower - 'a' + 10);
-    else
+    } else {
       return -1;
+    }
   }
   return value;
 }
@@ -159,18 +168,22 @@ static bool scan_unicode_escape(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
   int unit = hex4(at + 2, scanner->end);
 
-  if (unit < 0)
+  if (unit < 0) {
     return fail(scanner, at, "bad escape");
-  if (unit == 0)
+  }
+  if (unit == 0) {
     return fail(scanner, at, "\\u0000, which no database can hold");
+  }
   scanner->at = at + 6;
-  if (unit < 0xd800 || unit > 0xdfff)
+  if (unit < 0xd800 || unit > 0xdfff) {
     return true;
+  }
   if (unit <= 0xdbff && scanner->end - scanner->at >= 6 && at[6] == '\\' && at[7] == 'u') {
     int low = hex4(at + 8, scanner->end);
     scanner->at = at + 12;
-    if (low >= 0xdc00 && low <= 0xdfff)
+    if (low >= 0xdc00 && low <= 0xdfff) {
       return true;
+    }
   }
   return fail(scanner, at, "half of a surrogate pair");
 }
@@ -179,8 +192,9 @@ static bool scan_unicode_escape(struct scanner *scanner) {
 static bool scan_escape(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
 
-  if (scanner->end - at < 2)
+  if (scanner->end - at < 2) {
     return fail(scanner, scanner->end, "unexpected end");
+  }
   switch (at[1]) {
   case '"':
   case '\\':
@@ -199,8 +213,9 @@ static bool scan_escape(struct scanner *scanner) {
 static bool scan_utf8(struct scanner *scanner) {
   while (scanner->at < scanner->end && *scanner->at >= 0x80) {
     size_t length = utf8_length(scanner->at, scanner->end);
-    if (length == 0)
+    if (length == 0) {
       return fail(scanner, scanner->at, "invalid UTF-8");
+    }
     scanner->at += length;
   }
   return true;
@@ -215,10 +230,12 @@ static bool scan_string(struct scanner *scanner) {
       scanner->at++;
       return true;
     }
-    if (byte < 0x20)
+    if (byte < 0x20) {
       return fail(scanner, scanner->at, "control character in a string");
-    if (byte == '\\' ? !scan_escape(scanner) : !scan_utf8(scanner))
+    }
+    if (byte == '\\' ? !scan_escape(scanner) : !scan_utf8(scanner)) {
       return false;
+    }
   }
   return fail(scanner, scanner->end, "unexpected end");
 }
@@ -227,8 +244,9 @@ static bool scan_string(struct scanner *scanner) {
 static const unsigned char *skip_digits(const unsigned char *at, const unsigned char *end) {
   const unsigned char *start = at;
 
-  while (at < end && is_digit(*at))
+  while (at < end && is_digit(*at)) {
     at++;
+  }
   return at == start ? NULL : at;
 }
 
@@ -238,8 +256,9 @@ static bool scan_number(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
   const unsigned char *digits;
 
-  if (*at == '-')
+  if (*at == '-') {
     at++;
+  }
   digits = at;
   at = at < end && *at == '0' ? at + 1 : skip_digits(at, end);
   if (at != NULL && at < end && *at == '.') {
@@ -248,33 +267,39 @@ static bool scan_number(struct scanner *scanner) {
   }
   if (at != NULL && at < end && (*at | 0x20) == 'e') {
     digits = at + 1;
-    if (digits < end && (*digits == '+' || *digits == '-'))
+    if (digits < end && (*digits == '+' || *digits == '-')) {
       digits++;
+    }
     at = skip_digits(digits, end);
   }
-  if (at == NULL)
+  if (at == NULL) {
     return fail_unexpected(scanner, digits);
+  }
   scanner->at = at;
   return true;
 }
 
 /* Past a word: true, false or null. */
 static bool scan_word(struct scanner *scanner, const char *word) {
-  for (; *word != '\0'; word++, scanner->at++)
-    if (peek(scanner) != (unsigned char)*word)
+  for (; *word != '\0'; word++, scanner->at++) {
+    if (peek(scanner) != (unsigned char)*word) {
       return fail_unexpected(scanner, scanner->at);
+    }
+  }
   return true;
 }
 
 static bool open_level(struct scanner *scanner, bool is_object) {
   uint64_t bit = UINT64_C(1) << scanner->depth % 64;
 
-  if (scanner->depth == scanner->depth_max)
+  if (scanner->depth == scanner->depth_max) {
     return fail(scanner, scanner->at, "nesting that is too deep");
-  if (is_object)
+  }
+  if (is_object) {
     scanner->is_object[scanner->depth / 64] |= bit;
-  else
+  } else {
     scanner->is_object[scanner->depth / 64] &= ~bit;
+  }
   scanner->depth++;
   scanner->at++;
   return true;
@@ -321,20 +346,24 @@ static bool scan_value(struct scanner *scanner, enum state *state) {
 static void skip_space(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
 
-  while (at < scanner->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+  while (at < scanner->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
     at++;
+  }
   scanner->at = at;
 }
 
 /* Past a member's key and its colon. */
 static bool scan_key(struct scanner *scanner, enum state *state) {
-  if (peek(scanner) != '"')
+  if (peek(scanner) != '"') {
     return fail_unexpected(scanner, scanner->at);
-  if (!scan_string(scanner))
+  }
+  if (!scan_string(scanner)) {
     return false;
+  }
   skip_space(scanner);
-  if (peek(scanner) != ':')
+  if (peek(scanner) != ':') {
     return fail_unexpected(scanner, scanner->at);
+  }
   scanner->at++;
   *state = VALUE;
   return true;
@@ -350,8 +379,9 @@ static bool scan_separator(struct scanner *scanner, enum state *state) {
     *state = is_object ? KEY : VALUE;
     return true;
   }
-  if (byte != (is_object ? '}' : ']'))
+  if (byte != (is_object ? '}' : ']')) {
     return fail_unexpected(scanner, scanner->at);
+  }
   close_level(scanner, state);
   return true;
 }
@@ -365,22 +395,25 @@ static bool scan_document(struct scanner *scanner) {
     skip_space(scanner);
     switch (state) {
     case FIRST_VALUE:
-      if (peek(scanner) == ']')
+      if (peek(scanner) == ']') {
         close_level(scanner, &state);
-      else
+      } else {
         good = scan_value(scanner, &state);
+      }
       break;
     case VALUE: good = scan_value(scanner, &state); break;
     case FIRST_KEY:
-      if (peek(scanner) == '}')
+      if (peek(scanner) == '}') {
         close_level(scanner, &state);
-      else
+      } else {
         good = scan_key(scanner, &state);
+      }
       break;
     case KEY: good = scan_key(scanner, &state); break;
     case AFTER_VALUE:
-      if (scanner->depth == 0)
+      if (scanner->depth == 0) {
         return scanner->at == scanner->end || fail_unexpected(scanner, scanner->at);
+      }
       good = scan_separator(scanner, &state);
       break;
     }
@@ -407,10 +440,12 @@ static enum json_kind scan(const char *text, size_t length, size_t depth_max, co
   struct scanner scanner = {.at = start, .end = start + length, .depth_max = depth_max};
 
   if (!scan_document(&scanner)) {
-    if (reason != NULL)
+    if (reason != NULL) {
       *reason = scanner.reason;
-    if (offset != NULL)
+    }
+    if (offset != NULL) {
       *offset = (size_t)(scanner.at - start);
+    }
     return JSON_INVALID;
   }
   scanner.at = start;

@@ -11,16 +11,19 @@
 /* Here nothing is checked: the scanner has found the text to be valid. */
 
 static const char *skip_space(const char *at) {
-  while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
+  while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') {
     at++;
+  }
   return at;
 }
 
 /* Past a string. */
 static const char *skip_string(const char *at) {
-  for (at++; *at != '"'; at++)
-    if (*at == '\\')
+  for (at++; *at != '"'; at++) {
+    if (*at == '\\') {
       at++;
+    }
+  }
   return at + 1;
 }
 
@@ -44,8 +47,9 @@ static const char *skip_levels(const char *at) {
 
 /* Past a number or a word. */
 static const char *skip_scalar(const char *at) {
-  while (*at != ',' && *at != '}' && *at != ' ' && *at != '\n' && *at != '\r' && *at != '\t')
+  while (*at != ',' && *at != '}' && *at != ' ' && *at != '\n' && *at != '\r' && *at != '\t') {
     at++;
+  }
   return at;
 }
 
@@ -62,11 +66,13 @@ static const char *skip_value(const char *at) {
 bool json_next_member(const char **at, struct json_member *member) {
   const char *next = skip_space(*at);
 
-  if (*next == '}')
+  if (*next == '}') {
     return false;
+  }
   next = skip_space(next + 1); /* past the opening brace or a comma */
-  if (*next == '}')
+  if (*next == '}') {
     return false;
+  }
   member->key = next;
   next = skip_string(next);
   member->key_length = (size_t)(next - member->key);
@@ -88,8 +94,9 @@ bool json_unquote(const char *string, size_t length, char *to) {
     return true;
   }
   item = cJSON_ParseWithLength(string, length);
-  if (item == NULL)
+  if (item == NULL) {
     return false;
+  }
   memcpy(to, item->valuestring, strlen(item->valuestring) + 1);
   cJSON_Delete(item);
   return true;
@@ -106,8 +113,9 @@ bool json_integer(const char *number, size_t length, int64_t *integer) {
 bool json_real(const char *number, size_t length, double *real) {
   cJSON *item = length <= 63 ? cJSON_ParseWithLength(number, length) : NULL; /* cJSON cuts there */
 
-  if (item == NULL)
+  if (item == NULL) {
     return false;
+  }
   *real = item->valuedouble;
   cJSON_Delete(item);
   return true;

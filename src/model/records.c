@@ -36,11 +36,13 @@ struct records *records_new(size_t rows, size_t text_bytes) {
 
   if (__builtin_mul_overflow(rows, sizeof(evd_execution), &size) ||
       __builtin_add_overflow(size, text_bytes, &size) ||
-      __builtin_add_overflow(size, sizeof *records, &size))
+      __builtin_add_overflow(size, sizeof *records, &size)) {
     return NULL;
+  }
   records = malloc(size);
-  if (records == NULL)
+  if (records == NULL) {
     return NULL;
+  }
   *records = (struct records){
       .references = 1,
       .capacity = rows,
@@ -58,15 +60,17 @@ struct records *records_retain(struct records *records) {
 }
 
 void records_release(struct records *records) {
-  if (records == NULL || --records->references > 0)
+  if (records == NULL || --records->references > 0) {
     return;
+  }
   while (records->chunks != NULL) {
     struct chunk *chunk = records->chunks;
     records->chunks = chunk->next;
     free(chunk);
   }
-  if (records->rows != records->first_rows)
+  if (records->rows != records->first_rows) {
     free(records->rows);
+  }
   free(records);
 }
 
@@ -76,13 +80,16 @@ static bool grow_rows(struct records *records) {
   size_t capacity = records->capacity < 4 ? 8 : records->capacity * 2;
   evd_execution *rows;
 
-  if (capacity > SIZE_MAX / sizeof *rows)
+  if (capacity > SIZE_MAX / sizeof *rows) {
     return false;
+  }
   rows = realloc(in_first_block ? NULL : records->rows, capacity * sizeof *rows);
-  if (rows == NULL)
+  if (rows == NULL) {
     return false;
-  if (in_first_block)
+  }
+  if (in_first_block) {
     memcpy(rows, records->first_rows, records->count * sizeof *rows);
+  }
   records->rows = rows;
   records->capacity = capacity;
   return true;
@@ -91,8 +98,9 @@ static bool grow_rows(struct records *records) {
 evd_execution *records_add(struct records *records) {
   evd_execution *row;
 
-  if (records->count == records->capacity && !grow_rows(records))
+  if (records->count == records->capacity && !grow_rows(records)) {
     return NULL;
+  }
   row = &records->rows[records->count++];
   execution_clear(row);
   return row;
@@ -105,19 +113,22 @@ static char *new_chunk(struct records *records, size_t size) {
   size_t chunk_size = own ? size : records->chunk_size;
   struct chunk *chunk;
 
-  if (chunk_size > SIZE_MAX - sizeof *chunk)
+  if (chunk_size > SIZE_MAX - sizeof *chunk) {
     return NULL;
+  }
   chunk = malloc(sizeof *chunk + chunk_size);
-  if (chunk == NULL)
+  if (chunk == NULL) {
     return NULL;
+  }
   chunk->next = records->chunks;
   records->chunks = chunk;
   if (!own) {
     records->text = chunk->text + size;
     records->text_left = chunk_size - size;
   }
-  if (records->chunk_size < CHUNK_MAX)
+  if (records->chunk_size < CHUNK_MAX) {
     records->chunk_size *= 2;
+  }
   return chunk->text;
 }
 
@@ -131,11 +142,13 @@ const char *records_text(struct records *records, const char *text, size_t lengt
     records->text_left -= size;
   } else {
     copy = new_chunk(records, size);
-    if (copy == NULL)
+    if (copy == NULL) {
       return NULL;
+    }
   }
-  if (length > 0)
+  if (length > 0) {
     memcpy(copy, text, length);
+  }
   copy[length] = '\0';
   return copy;
 }
@@ -164,7 +177,9 @@ static void move_around(evd_execution *rows, size_t *order, size_t first) {
 }
 
 void records_reorder(struct records *records, size_t *order) {
-  for (size_t i = 0; i < records->count; i++)
-    if (order[i] != i)
+  for (size_t i = 0; i < records->count; i++) {
+    if (order[i] != i) {
       move_around(records->rows, order, i);
+    }
+  }
 }

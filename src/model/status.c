@@ -33,10 +33,13 @@ static const char *const close_names[] = {
 
 /* The place of a name in one of the tables above; 0, which is free in each, when it has none. */
 static unsigned find(const char *const *names, size_t count, const char *name) {
-  if (name != NULL)
-    for (unsigned i = 1; i < count; i++)
-      if (strcmp(names[i], name) == 0)
+  if (name != NULL) {
+    for (unsigned i = 1; i < count; i++) {
+      if (strcmp(names[i], name) == 0) {
         return i;
+      }
+    }
+  }
   return 0;
 }
 

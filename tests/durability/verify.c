@@ -6,26 +6,30 @@
 
 /* How far a row is on its way; -1 when it is not there. */
 static int progress_of_parent(const evd_execution *parent) {
-  if (!parent)
+  if (!parent) {
     return -1;
+  }
   return parent->status == EVD_STATUS_READY     ? INSERTED
          : parent->status == EVD_STATUS_RUNNING ? STARTED
                                                 : PARENTED;
 }
 
 static int progress_of_child(const evd_execution *child) {
-  if (!child)
+  if (!child) {
     return -1;
-  if (child->close_status != EVD_CLOSE_IDLE)
+  }
+  if (child->close_status != EVD_CLOSE_IDLE) {
     return CLOSED;
+  }
   return child->status == EVD_STATUS_READY     ? PARENTED
          : child->status == EVD_STATUS_RUNNING ? CLAIMED
                                                : FINISHED;
 }
 
 static evd_future *get_acknowledged(evd_storage *storage, const struct acknowledged *one) {
-  if (one->act == CLAIMED || one->act == FINISHED)
+  if (one->act == CLAIMED || one->act == FINISHED) {
     return evd_get(storage, text("child_%d_%d_%d", one->round, one->family, one->child), NULL);
+  }
   return evd_get(storage, text("parent_%d_%d", one->round, one->family), NULL);
 }
 
@@ -34,11 +38,13 @@ enum { CHUNK = 500 };
 
 static void verify_chunk(evd_storage *storage, const struct acknowledged *all, size_t count) {
   evd_future *futures[CHUNK];
-  for (size_t i = 0; i < count; i++)
-    futures[i] = all[i].act == CLOSED ? NULL : get_acknowledged(storage, &all[i]);
   for (size_t i = 0; i < count; i++) {
-    if (all[i].act == CLOSED)
+    futures[i] = all[i].act == CLOSED ? NULL : get_acknowledged(storage, &all[i]);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (all[i].act == CLOSED) {
       continue;
+    }
     const evd_execution *row = await_row(futures[i]);
     bool is_child = all[i].act == CLAIMED || all[i].act == FINISHED;
     int progress = is_child ? progress_of_child(row) : progress_of_parent(row);
@@ -50,8 +56,9 @@ static void verify_chunk(evd_storage *storage, const struct acknowledged *all, s
 }
 
 void verify_acknowledged(evd_storage *storage, const struct acknowledged *all, size_t count) {
-  for (size_t i = 0; i < count; i += CHUNK)
+  for (size_t i = 0; i < count; i += CHUNK) {
     verify_chunk(storage, all + i, count - i < CHUNK ? count - i : CHUNK);
+  }
 }
 
 /* One child, whose update must be there whole; whether it is closed. */
@@ -79,8 +86,9 @@ static int32_t verify_family(evd_storage *storage, int32_t round, int32_t family
   int32_t closed = 0;
   expect((parent != NULL) == (twin != NULL), "%s: half an insert", parent_id);
   expect(count == (progress >= PARENTED ? CHILDREN : 0), "%s: has %zu children", parent_id, count);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     closed += verify_child(&children[i]);
+  }
   if (parent) {
     int32_t expected = count > 0 ? CHILDREN - closed : 0;
     expect(parent->active_children_count == expected, "%s: counts %d children, not %d", parent_id,
@@ -94,8 +102,9 @@ int64_t verify_families(evd_storage *storage, int32_t round, int32_t families) {
   int64_t closed = 0;
   for (int32_t family = 0; family < families; family++) {
     closed += verify_family(storage, round, family);
-    if (family % 100 == 0)
+    if (family % 100 == 0) {
       release_kept();
+    }
   }
   release_kept();
   return closed;

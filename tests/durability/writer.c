@@ -26,20 +26,23 @@ static void __attribute__((noreturn)) give_up(const char *what, const evd_error 
 }
 
 static void expect_ok(evd_future *future, const char *what) {
-  if (evd_future_code(future))
+  if (evd_future_code(future)) {
     give_up(what, evd_future_error(future));
+  }
 }
 
 static void expect_matched(evd_future *future, const char *what) {
   bool matched;
   expect_ok(future, what);
-  if (evd_future_matched(future, &matched) || !matched)
+  if (evd_future_matched(future, &matched) || !matched) {
     give_up(what, &(evd_error){.message = "not matched"});
+  }
 }
 
 static void acknowledge(const struct acknowledged *acknowledged) {
-  if (write(STDOUT_FILENO, acknowledged, sizeof *acknowledged) != sizeof *acknowledged)
+  if (write(STDOUT_FILENO, acknowledged, sizeof *acknowledged) != sizeof *acknowledged) {
     exit(EXIT_FAILURE);
+  }
 }
 
 static void acknowledge_step(enum act act, const struct step *step) {
@@ -49,8 +52,9 @@ static void acknowledge_step(enum act act, const struct step *step) {
 
 static struct step *step_new(struct writer *writer, int32_t family) {
   struct step *step = malloc(sizeof *step);
-  if (!step)
+  if (!step) {
     abort();
+  }
   *step = (struct step){.writer = writer, .round = writer->round, .family = family};
   return step;
 }
@@ -76,8 +80,9 @@ static void when_finished(evd_future *future, void *data) {
   evd_set(&changes, close_status, EVD_CLOSE_READY);
   evd_future_then(evd_close_finished(writer->storage, true, EVD_CLOSE_IDLE, &changes, 4),
                   when_closed, writer);
-  if (step->child == CHILDREN - 1)
+  if (step->child == CHILDREN - 1) {
     begin_family(writer);
+  }
   free(step);
 }
 
@@ -89,8 +94,9 @@ static void finish(struct writer *writer, const evd_execution *row) {
     step->family = (int32_t)strtol(end + 1, &end, 10);
     step->child = (int32_t)strtol(end + 1, &end, 10);
   }
-  if (!end || *end)
+  if (!end || *end) {
     give_up(row->execution_id, &(evd_error){.message = "claimed, but no child"});
+  }
   acknowledge_step(CLAIMED, step);
   evd_changes changes = sample_changes(EVD_STATUS_COMPLETED);
   evd_set(&changes, is_finished, true);
@@ -107,18 +113,21 @@ static void when_claimed(evd_future *future, void *data) {
   expect_ok(future, "claim");
   (void)evd_future_rows(future, &rows, &count);
   writer->claims--;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     finish(writer, &rows[i]);
-  if (count > 0)
+  }
+  if (count > 0) {
     claim(writer);
+  }
 }
 
 /* Only children start this early. */
 static void claim(struct writer *writer) {
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, "writer");
-  if (writer->claims > 1)
+  if (writer->claims > 1) {
     return;
+  }
   writer->claims++;
   evd_future_then(evd_claim_by_start_at(writer->storage, EVD_STATUS_READY, SAMPLE_TIME + 1000,
                                         SAMPLE_TIME, &changes, 20),
@@ -183,11 +192,13 @@ int write_role(const char *url, const char *table, const char *round) {
   struct writer writer = {.round = (int32_t)strtol(round, NULL, 10)};
   evd_future *opening =
       evd_storage_open(loop, url, &(evd_options){.table = table, .schema = EVD_SCHEMA_CREATE});
-  if (evd_future_await(opening) || evd_future_storage(opening, &writer.storage))
+  if (evd_future_await(opening) || evd_future_storage(opening, &writer.storage)) {
     give_up("open", evd_future_error(opening));
+  }
   evd_future_release(opening);
-  for (int i = 0; i < IN_FLIGHT; i++)
+  for (int i = 0; i < IN_FLIGHT; i++) {
     begin_family(&writer);
+  }
   ev_run(loop, 0);
   give_up("the loop", &(evd_error){.message = "ended with work pending"});
 }

@@ -17,8 +17,9 @@ static bool has_long_number(const char *text, size_t length) {
 
   for (size_t i = 0; i < length; i++) {
     digits = text[i] != '\0' && strchr("0123456789+-.eE", text[i]) != NULL ? digits + 1 : 0;
-    if (digits >= 60)
+    if (digits >= 60) {
       return true;
+    }
   }
   return false;
 }
@@ -31,21 +32,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   cJSON *item;
 
   if (kind == JSON_INVALID) {
-    if (reason == NULL || offset > size)
+    if (reason == NULL || offset > size) {
       abort();
+    }
     return 0;
   }
-  if (!utf8_is_valid(text, size))
+  if (!utf8_is_valid(text, size)) {
     abort();
-  if (has_long_number(text, size))
+  }
+  if (has_long_number(text, size)) {
     return 0;
+  }
   item = cJSON_ParseWithLength(text, size);
-  if (item == NULL)
+  if (item == NULL) {
     abort();
-  if ((kind == JSON_OBJECT) != cJSON_IsObject(item) || (kind == JSON_ARRAY) != cJSON_IsArray(item))
+  }
+  if ((kind == JSON_OBJECT) != cJSON_IsObject(item) ||
+      (kind == JSON_ARRAY) != cJSON_IsArray(item)) {
     abort();
-  if ((kind == JSON_STRING) != cJSON_IsString(item) || (kind == JSON_NULL) != cJSON_IsNull(item))
+  }
+  if ((kind == JSON_STRING) != cJSON_IsString(item) || (kind == JSON_NULL) != cJSON_IsNull(item)) {
     abort();
+  }
   cJSON_Delete(item);
   return 0;
 }

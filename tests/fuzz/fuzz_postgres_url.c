@@ -18,8 +18,9 @@ static bool is_sane(const struct postgres_url *url) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = malloc(size + 1);
-  if (text == NULL)
+  if (text == NULL) {
     return 0;
+  }
   memcpy(text, data, size);
   text[size] = '\0';
 
@@ -30,8 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct targets targets;
     if (!is_sane(&url) ||
         !targets_init(&targets, postgres_url_value(&url, "host"),
-                      postgres_url_value(&url, "hostaddr"), postgres_url_value(&url, "port")))
+                      postgres_url_value(&url, "hostaddr"), postgres_url_value(&url, "port"))) {
       abort();
+    }
     targets_free(&targets);
     postgres_url_free(&url);
   } else if (code != EVD_EINVAL || strcmp(error.field, "url") != 0 || error.message[0] == '\0') {

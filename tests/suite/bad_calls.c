@@ -24,9 +24,10 @@ static void an_id_that_cannot_be_one_is_refused(void **state) {
     expect_refused(evd_update_by_parent(suite.storage, id, true, &changes), "parent_execution_id");
     expect_refused(evd_claim_by_cancellation(suite.storage, id, true, &changes, 1), "executor_id");
   }
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 4; i++) {
     expect_refused(evd_get_by_sleeping_task_unique_id(suite.storage, bad_ids[i]),
                    "sleeping_task_unique_id");
+  }
   expect_refused(evd_get_by_sleeping_task_unique_id(suite.storage, text("%0256d", 0)),
                  "sleeping_task_unique_id");
 }

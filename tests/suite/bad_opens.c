@@ -122,8 +122,9 @@ static void a_table_is_made_once_and_found_again(void **state) {
   evd_execution row = sample_full("te_1");
   for (int i = 0; i < 4; i++) {
     evd_storage *storage = await_storage(evd_storage_open(suite.loop, suite.url, all[i]));
-    if (i == 0)
+    if (i == 0) {
       await_ok(evd_insert(storage, &row, 1));
+    }
     expect_row(await_row(evd_get(storage, "te_1", NULL)), &row);
     suite_close(storage);
   }
@@ -135,10 +136,12 @@ static void storages_that_make_the_table_at_once_all_open(void **state) {
   const char *table = text("%s_at_once", suite.table);
   evd_options create = {.table = table, .schema = EVD_SCHEMA_CREATE};
   evd_future *opening[6];
-  for (int i = 0; i < 6; i++)
+  for (int i = 0; i < 6; i++) {
     opening[i] = evd_storage_open(suite.loop, suite.url, &create);
-  for (int i = 0; i < 6; i++)
+  }
+  for (int i = 0; i < 6; i++) {
     suite_close(await_storage(opening[i]));
+  }
   framework_table_drop(table);
 }
 

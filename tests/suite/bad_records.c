@@ -17,18 +17,23 @@ static void expect_refused_at(const evd_execution *bad, const char *field, int l
   evd_future_await(refused);
   const evd_error *errors[2] = {evd_future_error(refused), evd_future_error(refused_together)};
   for (int i = 0; i < 2; i++) {
-    if (errors[i]->code != EVD_EINVAL || strcmp(errors[i]->field, field) != 0)
+    if (errors[i]->code != EVD_EINVAL || strcmp(errors[i]->field, field) != 0) {
       fail_at(__FILE__, line, "%s by \"%s\", not EVD_EINVAL by \"%s\": %s",
               evd_code_name(errors[i]->code), errors[i]->field, field, errors[i]->message);
-    if (errors[i]->outcome != EVD_OUTCOME_NOT_APPLIED || errors[i]->retryable)
+    }
+    if (errors[i]->outcome != EVD_OUTCOME_NOT_APPLIED || errors[i]->retryable) {
       fail_at(__FILE__, line, "it was not applied, and will never be");
-    if (!strstr(errors[i]->message, field))
+    }
+    if (!strstr(errors[i]->message, field)) {
       fail_at(__FILE__, line, "the message names no %s: %s", field, errors[i]->message);
+    }
   }
-  if (evd_future_await(inserted))
+  if (evd_future_await(inserted)) {
     fail_at(__FILE__, line, "a neighbour failed: %s", evd_future_error(inserted)->message);
-  if (suite_get("te_beside"))
+  }
+  if (suite_get("te_beside")) {
     fail_at(__FILE__, line, "half of a bad call was inserted");
+  }
   await_ok(evd_delete(suite.storage, "te_good"));
 }
 
@@ -47,12 +52,13 @@ static void text_that_is_not_utf8_is_refused(void **state) {
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
       evd_execution bad = bad_text(evd_column_task_id, "t");
-      if (sample_kind(column) == SAMPLE_TEXT)
+      if (sample_kind(column) == SAMPLE_TEXT) {
         bad = bad_text(column, wrong[i]);
-      else if (sample_kind(column) == SAMPLE_JSON)
+      } else if (sample_kind(column) == SAMPLE_JSON) {
         bad = bad_text(column, text("{\"a\":\"%s\"}", wrong[i]));
-      else
+      } else {
         continue;
+      }
       expect_refused(&bad, evd_column_name(column));
     }
   }
@@ -69,8 +75,9 @@ static void an_empty_id_is_refused(void **state) {
 
 static void an_id_that_is_too_long_is_refused(void **state) {
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (sample_kind(column) != SAMPLE_TEXT)
+    if (sample_kind(column) != SAMPLE_TEXT) {
       continue;
+    }
     int max = column == evd_column_sleeping_task_unique_id ? EVD_UNIQUE_ID_MAX : EVD_ID_MAX;
     evd_execution bad = bad_text(column, text("%0*d", max + 1, 0));
     expect_refused(&bad, evd_column_name(column));
@@ -103,8 +110,9 @@ static void json_that_does_not_parse_is_refused(void **state) {
       "\"\t\"", "\"\\x\"", "\"\\u12\"", "{} {}", "[1] x", "{\"a\" 1}",  "/**/1",
   };
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (sample_kind(column) != SAMPLE_JSON)
+    if (sample_kind(column) != SAMPLE_JSON) {
       continue;
+    }
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
       evd_execution bad = bad_text(column, wrong[i]);
       expect_refused(&bad, evd_column_name(column));
@@ -213,11 +221,13 @@ static void expect_changes_refused_at(const evd_execution *row, const evd_change
   evd_future_await(refused);
   const evd_error *error = evd_future_error(refused);
   if (error->code != EVD_EINVAL || strcmp(error->field, field) != 0 ||
-      error->outcome != EVD_OUTCOME_NOT_APPLIED || !strstr(error->message, field))
+      error->outcome != EVD_OUTCOME_NOT_APPLIED || !strstr(error->message, field)) {
     fail_at(__FILE__, line, "%s by \"%s\", not EVD_EINVAL by \"%s\": %s",
             evd_code_name(error->code), error->field, field, error->message);
-  if (evd_future_await(updated))
+  }
+  if (evd_future_await(updated)) {
     fail_at(__FILE__, line, "a neighbour failed: %s", evd_future_error(updated)->message);
+  }
   expect_row_at(suite_get(row->execution_id), row, __FILE__, line);
 }
 
@@ -252,8 +262,9 @@ static void columns_cannot_be_set_to_null(void **state) {
   suite_insert(&row);
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     evd_changes changes = {0};
-    if (!sample_is_settable(column) || !sample_is_nullable(column))
+    if (!sample_is_settable(column) || !sample_is_nullable(column)) {
       continue;
+    }
     sample_set(&changes, column);
     sample_clear(&changes.values, column);
     expect_changes_refused(&row, &changes, evd_column_name(column));
@@ -265,8 +276,9 @@ static void bad_values_cannot_be_set(void **state) {
   suite_insert(&row);
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     evd_changes changes = {0};
-    if (!sample_is_settable(column) || sample_kind(column) == SAMPLE_BOOL)
+    if (!sample_is_settable(column) || sample_kind(column) == SAMPLE_BOOL) {
       continue;
+    }
     sample_set(&changes, column);
     void *member = sample_member(&changes.values, column);
     switch (sample_kind(column)) {

@@ -13,8 +13,9 @@ static void requests_of_one_tick_travel_together(void **state) {
     evd_execution row = sample_execution(text("te_%d", i));
     futures[i] = evd_insert(suite.storage, &row, 1);
   }
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < 100; i++) {
     await_ok(futures[i]);
+  }
   evd_operation_stats stats = stats_of(EVD_OPERATION_INSERT);
   assert_int_equal(stats.requests, 100);
   assert_int_equal(stats.batched, 100);
@@ -59,8 +60,9 @@ static void reads_with_other_filters_are_not_merged(void **state) {
       evd_get(suite.storage, "te_1", &(evd_filter){0}),
   };
   static const bool found[] = {true, false, true, false, true};
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     assert_true((await_row(futures[i]) != NULL) == found[i]);
+  }
   assert_int_equal(stats_of(EVD_OPERATION_GET).merged, 1);
 }
 
@@ -105,8 +107,9 @@ static void many_duplicates_among_inserts_of_several_rows_fail_alone(void **stat
   }
   for (int i = 0; i < CALLS; i++) {
     evd_execution rows[3];
-    for (int j = 0; j < 3; j++)
+    for (int j = 0; j < 3; j++) {
       rows[j] = sample_full(text("te_%d_%d", i, j));
+    }
     futures[i] = evd_insert(suite.storage, rows, 3);
   }
   for (int i = 0; i < CALLS; i++) {
@@ -120,8 +123,9 @@ static void many_duplicates_among_inserts_of_several_rows_fail_alone(void **stat
 static void of_two_inserts_of_one_id_in_a_tick_one_succeeds(void **state) {
   evd_execution rows[2] = {sample_execution("te_1"), sample_full("te_1")};
   evd_future *futures[2];
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     futures[i] = evd_insert(suite.storage, &rows[i], 1);
+  }
   evd_code codes[2] = {await_code(futures[0]), await_code(futures[1])};
   assert_true((codes[0] == EVD_OK) != (codes[1] == EVD_OK));
   assert_true(codes[0] == EVD_EDUPLICATE || codes[1] == EVD_EDUPLICATE);
@@ -137,12 +141,14 @@ static void do_a_bit_of_everything(void) {
     rows[i] = sample_child(text("te_%02d", i), "te_parent", i);
     inserted[i] = evd_insert(suite.storage, &rows[i], 1);
   }
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     await_ok(inserted[i]);
+  }
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  for (int i = 0; i < 6; i++)
+  for (int i = 0; i < 6; i++) {
     claims[i] = evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME + 100,
                                       SAMPLE_TIME, &changes, 10);
+  }
   size_t claimed = 0;
   for (int i = 0; i < 6; i++) {
     size_t count;
@@ -151,30 +157,36 @@ static void do_a_bit_of_everything(void) {
   }
   assert_int_equal(claimed, ROWS);
   evd_changes finish = sample_changes(EVD_STATUS_COMPLETED);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     updated[i] = evd_update(suite.storage, rows[i].execution_id,
                             &(evd_filter){.status = EVD_STATUS_RUNNING}, &finish);
-  for (int i = 0; i < ROWS; i++)
+  }
+  for (int i = 0; i < ROWS; i++) {
     assert_true(await_matched(updated[i]));
-  for (int i = 0; i < ROWS; i++)
+  }
+  for (int i = 0; i < ROWS; i++) {
     got[i] = evd_get(suite.storage, rows[i].execution_id, NULL);
-  for (int i = 0; i < ROWS; i++)
+  }
+  for (int i = 0; i < ROWS; i++) {
     assert_int_equal(await_row(got[i])->status, EVD_STATUS_COMPLETED);
+  }
 }
 
 static void batching_can_be_switched_off(void **state) {
   suite_reopen((evd_options){.batch_max_requests = 1});
   do_a_bit_of_everything();
-  for (evd_operation operation = 0; operation < EVD_OPERATION_COUNT; operation++)
+  for (evd_operation operation = 0; operation < EVD_OPERATION_COUNT; operation++) {
     assert_true(stats_of(operation).batch_max <= 1);
+  }
   assert_int_equal(stats_of(EVD_OPERATION_INSERT).batches, 60);
 }
 
 static void batches_keep_to_their_limit_of_requests(void **state) {
   suite_reopen((evd_options){.batch_max_requests = 7});
   do_a_bit_of_everything();
-  for (evd_operation operation = 0; operation < EVD_OPERATION_COUNT; operation++)
+  for (evd_operation operation = 0; operation < EVD_OPERATION_COUNT; operation++) {
     assert_true(stats_of(operation).batch_max <= 7);
+  }
   assert_true(stats_of(EVD_OPERATION_INSERT).batches >= 9);
 }
 

@@ -32,8 +32,9 @@ static void a_matched_parent_is_updated_and_its_children_inserted(void **state) 
   assert_true(await_matched(update_and_insert("te_parent", &changes, children, 3)));
   sample_apply(&parent, &changes);
   suite_expect(&parent);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 3; i++) {
     suite_expect(&children[i]);
+  }
 }
 
 static void a_parent_that_the_filter_refuses_gets_no_children(void **state) {
@@ -68,8 +69,9 @@ static void a_duplicate_among_the_children_undoes_the_update(void **state) {
   evd_execution there = sample_execution("te_1");
   suite_insert(&there);
   evd_execution children[3];
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 3; i++) {
     children[i] = sample_child(text("te_%d", i), "te_parent", i);
+  }
   evd_changes changes = waiting(3);
   evd_error error =
       await_error(update_and_insert("te_parent", &changes, children, 3), EVD_EDUPLICATE);
@@ -126,15 +128,17 @@ static void a_parent_may_have_a_thousand_children(void **state) {
   enum { CHILDREN = 1000 };
   insert_parent("te_parent");
   evd_execution *children = keep_memory(CHILDREN * sizeof *children);
-  for (int i = 0; i < CHILDREN; i++)
+  for (int i = 0; i < CHILDREN; i++) {
     children[i] = sample_child(text("te_%d", i), "te_parent", i);
+  }
   evd_changes changes = waiting(CHILDREN);
   assert_true(await_matched(update_and_insert("te_parent", &changes, children, CHILDREN)));
   size_t count;
   const evd_execution *rows = await_rows(evd_get_by_parent(suite.storage, "te_parent"), &count);
   assert_int_equal(count, CHILDREN);
-  for (int i = 0; i < CHILDREN; i++)
+  for (int i = 0; i < CHILDREN; i++) {
     expect_row(&rows[i], &children[i]);
+  }
 }
 
 /* Many parents in one tick: some refused by the filter, some whose children are duplicates. */
@@ -151,22 +155,26 @@ static void parents_in_one_tick_do_not_harm_each_other(void **state) {
   await_ok(evd_insert(suite.storage, parents, PARENTS));
   for (int i = 0; i < PARENTS; i++) {
     evd_execution children[CHILDREN];
-    for (int j = 0; j < CHILDREN; j++)
+    for (int j = 0; j < CHILDREN; j++) {
       children[j] = sample_child(text("te_%d_%d", i, j), parents[i].execution_id, j);
-    if (i % 7 == 3)
+    }
+    if (i % 7 == 3) {
       children[1].execution_id = "te_there";
+    }
     evd_changes changes = waiting(i);
     futures[i] = update_and_insert(parents[i].execution_id, &changes, children, CHILDREN);
   }
   for (int i = 0; i < PARENTS; i++) {
     bool inserted = i % 5 && i % 7 != 3;
-    if (i % 5 && !inserted)
+    if (i % 5 && !inserted) {
       await_error(futures[i], EVD_EDUPLICATE);
-    else
+    } else {
       assert_true(await_matched(futures[i]) == inserted);
+    }
     evd_changes changes = waiting(i);
-    if (inserted)
+    if (inserted) {
       sample_apply(&parents[i], &changes);
+    }
     suite_expect(&parents[i]);
     size_t count;
     await_rows(evd_get_by_parent(suite.storage, parents[i].execution_id), &count);

@@ -10,8 +10,9 @@ static void expect_claimed(evd_future *future, size_t count, const char *const i
   assert_int_equal(returned, count);
   for (size_t i = 0; i < count; i++) {
     size_t found = 0;
-    for (size_t j = 0; j < count; j++)
+    for (size_t j = 0; j < count; j++) {
       found += strcmp(rows[j].execution_id, ids[i]) == 0;
+    }
     expect(found == 1, "%s was claimed %zu times", ids[i], found);
   }
 }
@@ -46,8 +47,9 @@ static void a_claim_by_start_at_is_for_what_starts_strictly_before(void **state)
   expect_claimed(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME, SAMPLE_TIME,
                                        &changes, 10),
                  3, early);
-  for (int i = 3; i < 6; i++)
+  for (int i = 3; i < 6; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 static void a_claim_by_start_at_sets_expires_at_by_each_rows_timeout(void **state) {
@@ -121,8 +123,9 @@ static void a_claim_by_cancellation_is_for_one_executor(void **state) {
     rows[i].needs_promise_cancellation = i % 2;
   }
   bool looks_alike = suite.framework && strcmp(suite.engine, "mysql") == 0;
-  if (looks_alike) /* "a" and "A" are one in the server's collation */
+  if (looks_alike) { /* "a" and "A" are one in the server's collation */
     rows[4].executor_id = rows[5].executor_id = NULL;
+  }
   await_ok(evd_insert(suite.storage, rows, 8));
   for (int i = 0; i < (looks_alike ? 4 : 6); i++) {
     evd_changes changes = sample_changes(0);
@@ -157,10 +160,12 @@ static void a_claim_sets_and_unsets_every_column_that_can_be(void **state) {
   evd_execution rows[3];
   evd_changes changes = {0};
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (sample_is_settable(column))
+    if (sample_is_settable(column)) {
       sample_set(&changes, column);
-    if (sample_is_unsettable(column) && column % 2)
+    }
+    if (sample_is_unsettable(column) && column % 2) {
       changes.unset |= UINT64_C(1) << column;
+    }
   }
   for (int i = 0; i < 3; i++) {
     rows[i] = i % 2 ? sample_full(text("te_%d", i)) : sample_execution(text("te_%d", i));
@@ -194,8 +199,9 @@ static void a_thousand_rows_are_claimed_in_one_call(void **state) {
                                        SAMPLE_TIME, &changes, ROWS),
                  &count);
   assert_int_equal(count, ROWS);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     assert_string_equal(claimed[i].execution_id, rows[i].execution_id);
+  }
 }
 
 int claims_tests(void) {

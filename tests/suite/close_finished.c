@@ -16,8 +16,9 @@ static int64_t close_up_to(int64_t limit) {
 /* The parent after so many of its children were closed. */
 static void expect_parent(evd_execution *parent, int32_t closed) {
   parent->active_children_count -= closed;
-  if (closed)
+  if (closed) {
     parent->updated_at = SAMPLE_TIME + 1000;
+  }
   suite_expect(parent);
 }
 
@@ -65,8 +66,9 @@ static void children_of_different_parents_each_take_off_their_own(void **state) 
     }
   }
   assert_int_equal(close_up_to(100), children);
-  for (int i = 0; i < PARENTS; i++)
+  for (int i = 0; i < PARENTS; i++) {
     expect_parent(&parents[i], i);
+  }
 }
 
 static void only_rows_within_the_limit_are_taken_off(void **state) {
@@ -80,8 +82,9 @@ static void only_rows_within_the_limit_are_taken_off(void **state) {
   await_ok(evd_insert(suite.storage, children, 6));
   assert_int_equal(close_up_to(2), 2);
   expect_parent(&parent, 2);
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 4; i++) {
     suite_expect(&children[i]);
+  }
   expect_closed(&children[4]);
   expect_closed(&children[5]);
 }
@@ -185,13 +188,16 @@ static void calls_at_once_lose_no_decrement(void **state) {
   evd_future *futures[CALLS];
   evd_changes changes = closing();
   int64_t closed = 0;
-  for (int i = 0; i < CALLS; i++)
+  for (int i = 0; i < CALLS; i++) {
     futures[i] = evd_close_finished(suite.storage, true, EVD_CLOSE_IDLE, &changes, 11);
-  for (int i = 0; i < CALLS; i++)
+  }
+  for (int i = 0; i < CALLS; i++) {
     closed += await_count(futures[i]);
+  }
   assert_int_equal(closed, PARENTS * CHILDREN);
-  for (int i = 0; i < PARENTS; i++)
+  for (int i = 0; i < PARENTS; i++) {
     expect_parent(&parents[i], CHILDREN);
+  }
 }
 
 static void updates_of_the_parent_meanwhile_lose_nothing(void **state) {
@@ -200,8 +206,9 @@ static void updates_of_the_parent_meanwhile_lose_nothing(void **state) {
   evd_execution children[CHILDREN];
   evd_future *closed[CHILDREN], *updated[CHILDREN];
   suite_insert(&parent);
-  for (int i = 0; i < CHILDREN; i++)
+  for (int i = 0; i < CHILDREN; i++) {
     children[i] = sample_finished_child(text("te_%d", i), "te_parent", i);
+  }
   await_ok(evd_insert(suite.storage, children, CHILDREN));
   for (int i = 0; i < CHILDREN; i++) {
     evd_changes changes = closing();

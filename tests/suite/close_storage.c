@@ -22,16 +22,18 @@ static evd_future *close_storage(int64_t drain_ms) {
 
 /* Opens it again and checks that just those rows are there whose insert succeeded. */
 static void expect_what_succeeded(evd_future **futures) {
-  if (!suite_is_shared())
+  if (!suite_is_shared()) {
     return;
+  }
   suite.storage = suite_open((evd_options){0});
   for (int i = 0; i < ROWS; i++) {
     const evd_error *error = evd_future_error(futures[i]);
     bool there = suite_get(text("te_%d", i)) != NULL;
-    if (error->code == EVD_OK)
+    if (error->code == EVD_OK) {
       assert_true(there);
-    else if (error->outcome == EVD_OUTCOME_NOT_APPLIED)
+    } else if (error->outcome == EVD_OUTCOME_NOT_APPLIED) {
       assert_false(there);
+    }
   }
 }
 
@@ -40,16 +42,18 @@ static void a_drain_without_end_finishes_all_that_is_pending(void **state) {
   evd_future *closed = close_storage(-1);
   assert_int_equal(evd_future_code(closed), EVD_EPENDING);
   assert_int_equal(evd_future_await(closed), EVD_OK);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     assert_int_equal(evd_future_code(futures[i]), EVD_OK);
+  }
   expect_what_succeeded(futures);
 }
 
 static void a_drain_with_enough_time_finishes_all_that_is_pending(void **state) {
   evd_future **futures = submit_rows();
   assert_int_equal(evd_future_await(close_storage(20000)), EVD_OK);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     assert_int_equal(evd_future_code(futures[i]), EVD_OK);
+  }
   expect_what_succeeded(futures);
 }
 
@@ -105,10 +109,12 @@ static void callbacks_come_before_closing_ends(void **state) {
   static const int64_t drains[] = {-1, 0};
   for (int i = 0; i < 2; i++) {
     int calls = 0;
-    if (!suite.storage)
+    if (!suite.storage) {
       suite.storage = suite_open((evd_options){0});
-    for (int j = 0; j < CALLS; j++)
+    }
+    for (int j = 0; j < CALLS; j++) {
       evd_future_then(evd_get(suite.storage, text("te_%d", j), NULL), count_call, &calls);
+    }
     assert_int_equal(evd_future_await(close_storage(drains[i])), EVD_OK);
     assert_int_equal(calls, CALLS);
   }
@@ -141,16 +147,18 @@ static void note_closed(evd_future *future, void *data) {
 
 static void close_within(evd_future *future, void *data) {
   struct closer *closer = data;
-  if (suite.storage)
+  if (suite.storage) {
     evd_future_then(evd_storage_close(suite.storage, closer->drain_ms), note_closed, closer);
+  }
   suite.storage = NULL;
 }
 
 static void a_callback_may_close_the_storage(void **state) {
   static const int64_t drains[] = {-1, 0, 1000};
   for (int i = 0; i < 3; i++) {
-    if (!suite.storage)
+    if (!suite.storage) {
       suite.storage = suite_open((evd_options){0});
+    }
     await_ok(evd_delete_all(suite.storage));
     struct closer closer = {.drain_ms = drains[i]};
     evd_future_then(evd_get(suite.storage, "te_1", NULL), close_within, &closer);
@@ -182,8 +190,9 @@ static void closing_unobserved_closes_all_the_same(void **state) {
   evd_future_release(evd_storage_close(suite.storage, -1));
   suite.storage = NULL;
   ev_run(suite.loop, 0);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     assert_int_equal(evd_future_code(futures[i]), EVD_OK);
+  }
 }
 
 static void closing_a_null_storage_is_safe(void **state) {

@@ -14,8 +14,9 @@ static void insert_families(int parents, int children) {
   for (int i = 0; i < parents; i++) {
     evd_execution parent = sample_parent(text("te_parent_%d", i), children);
     suite_insert(&parent);
-    for (int j = 0; j < children; j++)
+    for (int j = 0; j < children; j++) {
       rows[j] = sample_child(text("te_%d", i * children + j), parent.execution_id, j);
+    }
     await_ok(evd_insert(suite.storage, rows, (size_t)children));
   }
 }
@@ -87,8 +88,9 @@ static void when_claimed(evd_future *future, void *data) {
                                &(evd_filter){.status = EVD_STATUS_RUNNING}, &changes),
                     when_finished, life);
   }
-  if (life->unclaimed > 0)
+  if (life->unclaimed > 0) {
     claim_tasks(life);
+  }
 }
 
 static void claim_tasks(struct life *life) {
@@ -131,8 +133,9 @@ static void three_hundred_tasks_at_a_time_live_their_lives(void **state) {
   start_tasks(&life);
   ev_run(suite.loop, 0);
   assert_int_equal(life.done, LIVES);
-  for (int i = 0; i < LIVES; i++)
+  for (int i = 0; i < LIVES; i++) {
     expect(life.times_claimed[i] == 1, "te_%d was claimed %d times", i, life.times_claimed[i]);
+  }
   expect_families_done(FAMILIES, LIVES / FAMILIES);
 }
 
@@ -143,28 +146,33 @@ static void storages_that_claim_at_once_share_the_rows_out(void **state) {
   evd_storage *storages[STORAGES];
   static int times[ROWS];
   memset(times, 0, sizeof times);
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     storages[i] = suite_open((evd_options){0});
+  }
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t claimed = 1;
   while (claimed > 0) {
     evd_future *futures[STORAGES];
     claimed = 0;
-    for (int i = 0; i < STORAGES; i++)
+    for (int i = 0; i < STORAGES; i++) {
       futures[i] = evd_claim_by_start_at(storages[i], EVD_STATUS_READY, SAMPLE_TIME + 1000,
                                          SAMPLE_TIME, &changes, 7);
+    }
     for (int i = 0; i < STORAGES; i++) {
       size_t count;
       const evd_execution *rows = await_rows(futures[i], &count);
       claimed += count;
-      for (size_t j = 0; j < count; j++)
+      for (size_t j = 0; j < count; j++) {
         times[sample_number(rows[j].execution_id)]++;
+      }
     }
   }
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     expect(times[i] == 1, "te_%d was claimed %d times", i, times[i]);
-  for (int i = 0; i < STORAGES; i++)
+  }
+  for (int i = 0; i < STORAGES; i++) {
     suite_close(storages[i]);
+  }
 }
 
 static void storages_that_close_at_once_lose_no_decrement(void **state) {
@@ -178,24 +186,28 @@ static void storages_that_close_at_once_lose_no_decrement(void **state) {
   }
   evd_storage *storages[STORAGES];
   evd_future *futures[STORAGES * 20];
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     storages[i] = suite_open((evd_options){0});
+  }
   evd_changes changes = sample_changes(0);
   evd_set(&changes, close_status, EVD_CLOSE_READY);
   int64_t sum = 0, closed = 1;
   while (closed > 0) {
     closed = 0;
-    for (int i = 0; i < STORAGES * 20; i++)
+    for (int i = 0; i < STORAGES * 20; i++) {
       futures[i] =
           evd_close_finished(storages[i % STORAGES], true, EVD_CLOSE_IDLE, &changes, 1 + i % 9);
-    for (int i = 0; i < STORAGES * 20; i++)
+    }
+    for (int i = 0; i < STORAGES * 20; i++) {
       closed += await_count(futures[i]);
+    }
     sum += closed;
   }
   assert_int_equal(sum, PARENTS * CHILDREN);
   expect_families_done(PARENTS, CHILDREN);
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     suite_close(storages[i]);
+  }
 }
 
 static void of_storages_that_update_one_row_at_once_one_wins(void **state) {
@@ -204,29 +216,35 @@ static void of_storages_that_update_one_row_at_once_one_wins(void **state) {
   evd_storage *storages[STORAGES];
   evd_execution rows[ROWS];
   static evd_future *futures[STORAGES][ROWS];
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_execution(text("te_%d", i));
+  }
   await_ok(evd_insert(suite.storage, rows, ROWS));
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     storages[i] = suite_open((evd_options){0});
+  }
   for (int i = 0; i < STORAGES; i++) {
     evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
     evd_set(&changes, retry_attempts, 1 + i);
-    for (int j = 0; j < ROWS; j++) /* each in another order: what may deadlock, must be retried */
+    for (int j = 0; j < ROWS; j++) { /* each in another order: what may deadlock, must be retried */
       futures[i][j] = evd_update(storages[i], rows[(j * 3 * (i + 1) + i) % ROWS].execution_id,
                                  &(evd_filter){.status = EVD_STATUS_READY}, &changes);
+    }
   }
   int wins = 0;
   for (int i = 0; i < STORAGES; i++) {
-    for (int j = 0; j < ROWS; j++)
+    for (int j = 0; j < ROWS; j++) {
       wins += await_matched(futures[i][j]);
+    }
   }
   int updated = 0;
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     updated += suite_get(rows[i].execution_id)->status == EVD_STATUS_RUNNING;
+  }
   assert_int_equal(wins, updated);
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     suite_close(storages[i]);
+  }
 }
 
 /* Counts the ids in a process's output. */
@@ -238,8 +256,9 @@ static void count_ids(struct process *process, int *times, int rows) {
     expect(number >= 0 && number < rows, "a strange id: %s", line);
     times[number]++;
   }
-  if (output)
+  if (output) {
     fclose(output);
+  }
 }
 
 static void three_processes_finish_three_thousand_rows_each_once(void **state) {
@@ -250,14 +269,18 @@ static void three_processes_finish_three_thousand_rows_each_once(void **state) {
   struct process processes[PROCESSES];
   static int times[ROWS];
   memset(times, 0, sizeof times);
-  for (int i = 0; i < PROCESSES; i++)
+  for (int i = 0; i < PROCESSES; i++) {
     processes[i] = process_start(arguments);
-  for (int i = 0; i < PROCESSES; i++)
+  }
+  for (int i = 0; i < PROCESSES; i++) {
     count_ids(&processes[i], times, ROWS);
-  for (int i = 0; i < PROCESSES; i++)
+  }
+  for (int i = 0; i < PROCESSES; i++) {
     assert_int_equal(process_wait(&processes[i]), 0);
-  for (int i = 0; i < ROWS; i++)
+  }
+  for (int i = 0; i < ROWS; i++) {
     expect(times[i] == 1, "te_%d was claimed %d times", i, times[i]);
+  }
   /* The last to leave may have seen nothing to close while another still held its rows. */
   evd_changes changes = sample_changes(0);
   evd_set(&changes, close_status, EVD_CLOSE_READY);

@@ -36,15 +36,19 @@ static void many_are_deleted_by_id_in_one_tick(void **state) {
   enum { ROWS = 50 };
   evd_execution rows[ROWS];
   evd_future *futures[ROWS];
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_execution(text("te_%d", i));
+  }
   await_ok(evd_insert(suite.storage, rows, ROWS));
-  for (int i = 0; i < ROWS; i += 2)
+  for (int i = 0; i < ROWS; i += 2) {
     futures[i] = evd_delete(suite.storage, rows[i].execution_id);
-  for (int i = 0; i < ROWS; i += 2)
+  }
+  for (int i = 0; i < ROWS; i += 2) {
     assert_int_equal(await_count(futures[i]), 1);
-  for (int i = 0; i < ROWS; i++)
+  }
+  for (int i = 0; i < ROWS; i++) {
     assert_true((suite_get(rows[i].execution_id) != NULL) == (i % 2));
+  }
 }
 
 int delete_tests(void) {

@@ -21,8 +21,9 @@ static void insert_times(evd_execution rows[5], evd_column column) {
 
 static void expect_first_two(evd_execution rows[5], const evd_changes *changes) {
   for (int i = 0; i < 5; i++) {
-    if (i < 2)
+    if (i < 2) {
       sample_apply(&rows[i], changes);
+    }
     suite_expect(&rows[i]);
   }
 }

@@ -30,8 +30,9 @@ static bool filter_admits(const evd_filter *filter, const evd_execution *row) {
 
 static evd_execution *insert_rows(void) {
   evd_execution *rows = keep_memory(ROWS * sizeof *rows);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = row_of(i);
+  }
   await_ok(evd_insert(suite.storage, rows, ROWS));
   return rows;
 }
@@ -47,8 +48,9 @@ static void a_get_returns_what_the_filter_admits(void **state) {
   static evd_future *futures[FILTERS][ROWS];
   for (int i = 0; i < FILTERS; i++) {
     evd_filter filter = filter_of(i);
-    for (int j = 0; j < ROWS; j++)
+    for (int j = 0; j < ROWS; j++) {
       futures[i][j] = evd_get(suite.storage, rows[j].execution_id, &filter);
+    }
   }
   for (int i = 0; i < FILTERS; i++) {
     evd_filter filter = filter_of(i);
@@ -58,8 +60,9 @@ static void a_get_returns_what_the_filter_admits(void **state) {
       expect((row != NULL) == admitted, "%s, row of status %s, sleeping %d, finished %d",
              filter_text(&filter), evd_status_name(rows[j].status), rows[j].is_sleeping_task,
              rows[j].is_finished);
-      if (row)
+      if (row) {
         expect_row(row, &rows[j]);
+      }
     }
   }
 }
@@ -73,17 +76,20 @@ static void an_update_touches_what_the_filter_admits(void **state) {
     evd_set(&changes, retry_attempts, 1 + i);
     evd_set(&changes, updated_at, SAMPLE_TIME + i);
     evd_future *futures[ROWS];
-    for (int j = 0; j < ROWS; j++)
+    for (int j = 0; j < ROWS; j++) {
       futures[j] = evd_update(suite.storage, rows[j].execution_id, &filter, &changes);
+    }
     for (int j = 0; j < ROWS; j++) {
       bool admitted = filter_admits(&filter, &rows[j]);
       expect(await_matched(futures[j]) == admitted, "%s, row of status %s", filter_text(&filter),
              evd_status_name(rows[j].status));
-      if (admitted)
+      if (admitted) {
         sample_apply(&rows[j], &changes);
+      }
     }
-    for (int j = i % 4; j < ROWS; j += 4)
+    for (int j = i % 4; j < ROWS; j += 4) {
       suite_expect(&rows[j]);
+    }
   }
 }
 

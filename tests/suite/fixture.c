@@ -14,21 +14,24 @@ bool suite_is_shared(void) {
 }
 
 void suite_needs_shared(void) {
-  if (!suite_is_shared())
+  if (!suite_is_shared()) {
     skip();
+  }
 }
 
 evd_storage *suite_open(evd_options options) {
-  if (!options.table)
+  if (!options.table) {
     options.table = suite.table;
+  }
   options.test_mode = true;
   options.schema = suite.framework ? EVD_SCHEMA_CHECK : EVD_SCHEMA_CREATE;
   return await_storage(evd_storage_open(suite.loop, suite.url, &options));
 }
 
 void suite_close(evd_storage *storage) {
-  if (storage)
+  if (storage) {
     await_ok(evd_storage_close(storage, -1));
+  }
 }
 
 void suite_reopen(evd_options options) {
@@ -72,8 +75,9 @@ const evd_execution *suite_get(const char *id) {
 }
 
 int64_t suite_count(const char *where) {
-  if (!suite_is_shared())
+  if (!suite_is_shared()) {
     return -1;
+  }
   struct native *native = native_open(suite.url);
   int64_t count = native_number(
       native, text("select count(*) from %s%s%s", suite.table, *where ? " where " : "", where));
@@ -83,11 +87,12 @@ int64_t suite_count(const char *where) {
 
 void suite_lock(const char *where) {
   suite.lock = native_open(suite.url);
-  if (strcmp(suite.engine, "sqlite") == 0)
+  if (strcmp(suite.engine, "sqlite") == 0) {
     native_run(suite.lock, "begin immediate");
-  else
+  } else {
     native_run(suite.lock,
                text("begin; select execution_id from %s where %s for update", suite.table, where));
+  }
 }
 
 /* Rolls back first: a server may release the locks of a session that has gone a little later. */

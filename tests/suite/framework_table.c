@@ -16,8 +16,9 @@ static const char *type_name(enum type type) {
                                          "text", "integer", "bigint", "boolean"};
   static const char *const mysql[] = {"varchar(64)", "varchar(255)", "varchar(64)", "json",
                                       "longtext",    "int",          "bigint",      "boolean"};
-  if (strcmp(suite.engine, "sqlite") == 0)
+  if (strcmp(suite.engine, "sqlite") == 0) {
     return sqlite[type];
+  }
   return strcmp(suite.engine, "postgres") == 0 ? postgres[type] : mysql[type];
 }
 
@@ -48,18 +49,21 @@ static bool is_not_null(evd_column column) {
 static const char *columns_text(evd_column missing) {
   const char *all = "";
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (column != missing)
+    if (column != missing) {
       all = text("%s, %s %s%s", all, evd_column_name(column), type_name(type_of(column)),
                  is_not_null(column) ? " not null" : "");
+    }
   }
   return all;
 }
 
 static const char *key_text(void) {
-  if (strcmp(suite.engine, "sqlite") == 0)
+  if (strcmp(suite.engine, "sqlite") == 0) {
     return "id integer primary key autoincrement not null";
-  if (strcmp(suite.engine, "postgres") == 0)
+  }
+  if (strcmp(suite.engine, "postgres") == 0) {
     return "id bigint primary key generated always as identity";
+  }
   return "id serial primary key";
 }
 
@@ -79,8 +83,9 @@ void framework_table_make(const char *table, evd_column missing) {
   sql = text("%screate unique index ix_%s_e on %s (execution_id);"
              "create unique index ix_%s_u on %s (sleeping_task_unique_id);",
              sql, table, table, table, table);
-  for (size_t i = 0; i < 9 && missing == EVD_COLUMN_COUNT; i++)
+  for (size_t i = 0; i < 9 && missing == EVD_COLUMN_COUNT; i++) {
     sql = text("%screate index ix_%s_%zu on %s (%s);", sql, table, i, table, indexes[i]);
+  }
   native_run_once(suite.url, sql);
 }
 

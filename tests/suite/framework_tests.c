@@ -21,10 +21,12 @@ static const char *literal(evd_execution *row, evd_column column) {
   case SAMPLE_BOOL: return *(const bool *)value ? "true" : "false";
   case SAMPLE_ENUM: break;
   }
-  if (column == evd_column_status)
+  if (column == evd_column_status) {
     return text("'%s'", evd_status_name(row->status));
-  if (column == evd_column_close_status)
+  }
+  if (column == evd_column_close_status) {
     return text("'%s'", evd_close_status_name(row->close_status));
+  }
   return text("'%s'", evd_ocfp_status_name(row->on_children_finished_processing_status));
 }
 
@@ -79,8 +81,9 @@ static void a_table_in_the_frameworks_shape_can_be_made(void **state) {
   char *sql = evd_schema_sql(
       suite.engine, &(evd_schema_options){.table = table, .framework_shape = true}, &error);
   assert_non_null(sql);
-  for (int i = 0; i < 2; i++) /* what is there already is left alone */
+  for (int i = 0; i < 2; i++) { /* what is there already is left alone */
     native_run_once(suite.url, sql);
+  }
   free(sql);
   evd_storage *storage =
       await_storage(evd_storage_open(suite.loop, suite.url, &(evd_options){.table = table}));
@@ -99,8 +102,9 @@ static void the_schemas_sql_makes_what_opening_checks(void **state) {
   evd_error error;
   char *sql = evd_schema_sql(suite.engine, &(evd_schema_options){.table = table}, &error);
   assert_non_null(sql);
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     native_run_once(suite.url, sql);
+  }
   free(sql);
   suite_close(
       await_storage(evd_storage_open(suite.loop, suite.url, &(evd_options){.table = table})));

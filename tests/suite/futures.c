@@ -19,8 +19,9 @@ static void note(evd_future *future, void *data) {
   seen->calls++;
   seen->code = evd_future_code(future);
   (void)evd_future_matched(future, &seen->matched);
-  if (seen->keeps)
+  if (seen->keeps) {
     seen->kept = evd_future_retain(future);
+  }
 }
 
 static void a_callback_comes_once_from_the_loop_with_the_result(void **state) {
@@ -247,8 +248,9 @@ static void a_group_of_groups_is_one(void **state) {
   evd_future *inner[2][2];
   evd_future *outer[2];
   for (int i = 0; i < 2; i++) {
-    for (int j = 0; j < 2; j++)
+    for (int j = 0; j < 2; j++) {
       inner[i][j] = evd_get(suite.storage, text("te_%d", i * 2 + j), NULL);
+    }
     outer[i] = evd_future_all(inner[i], 2);
   }
   evd_future *all = keep_future(evd_future_all(outer, 2));
@@ -260,8 +262,9 @@ static void a_group_of_groups_is_one(void **state) {
 static void a_group_may_be_released_while_pending(void **state) {
   evd_execution rows[2] = {sample_execution("te_1"), sample_execution("te_2")};
   evd_future *futures[2];
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     futures[i] = evd_insert(suite.storage, &rows[i], 1);
+  }
   evd_future_release(evd_future_all(futures, 2));
   ev_run(suite.loop, 0);
   suite_expect(&rows[0]);
@@ -299,8 +302,9 @@ static void next_step(evd_future *future, void *data) {
   bool matched = false;
   assert_int_equal(evd_future_matched(future, &matched), EVD_OK);
   assert_true(matched);
-  if (++chain->steps == 50)
+  if (++chain->steps == 50) {
     return;
+  }
   evd_changes changes = sample_changes(0);
   evd_set(&changes, retry_attempts, chain->steps);
   evd_future_then(evd_update(suite.storage, "te_1", NULL, &changes), next_step, chain);

@@ -17,8 +17,9 @@ static void what_is_null_comes_back_as_null(void **state) {
 
 static void each_column_that_may_be_null_can_be_it_alone(void **state) {
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (!sample_is_nullable(column))
+    if (!sample_is_nullable(column)) {
       continue;
+    }
     evd_execution execution = sample_full(text("te_%d", (int)column));
     sample_clear(&execution, column);
     suite_insert(&execution);
@@ -37,11 +38,13 @@ static void a_child_of_a_parent_without_root_is_stored_as_given(void **state) {
 static void one_call_inserts_many(void **state) {
   enum { COUNT = 700 };
   evd_execution *executions = keep_memory(COUNT * sizeof *executions);
-  for (int i = 0; i < COUNT; i++)
+  for (int i = 0; i < COUNT; i++) {
     executions[i] = i % 2 ? sample_full(text("te_%03d", i)) : sample_execution(text("te_%03d", i));
+  }
   assert_int_equal(await_count(evd_insert(suite.storage, executions, COUNT)), COUNT);
-  for (int i = 0; i < COUNT; i += 33)
+  for (int i = 0; i < COUNT; i += 33) {
     suite_expect(&executions[i]);
+  }
   suite_expect(&executions[COUNT - 1]);
 }
 
@@ -75,11 +78,13 @@ static void a_duplicate_among_many_inserts_none_of_the_call(void **state) {
   evd_execution there = sample_execution("te_50");
   suite_insert(&there);
   evd_execution executions[100];
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < 100; i++) {
     executions[i] = sample_execution(text("te_%d", i));
+  }
   await_error(evd_insert(suite.storage, executions, 100), EVD_EDUPLICATE);
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < 100; i++) {
     assert_true((suite_get(executions[i].execution_id) != NULL) == (i == 50));
+  }
 }
 
 static void two_of_one_id_in_one_call_insert_nothing(void **state) {
@@ -146,8 +151,9 @@ static void the_children_of_a_parent_come_in_their_order(void **state) {
   size_t count;
   const evd_execution *rows = await_rows(evd_get_by_parent(suite.storage, "te_parent"), &count);
   assert_int_equal(count, 4);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     expect_row(&rows[i], &executions[order[i]]);
+  }
 }
 
 static void a_parent_without_children_has_no_rows(void **state) {
@@ -161,19 +167,22 @@ static void a_parent_without_children_has_no_rows(void **state) {
 static void children_of_several_parents_are_kept_apart_in_one_tick(void **state) {
   enum { PARENTS = 30, CHILDREN = 7 };
   evd_execution executions[PARENTS * CHILDREN];
-  for (int i = 0; i < PARENTS * CHILDREN; i++)
+  for (int i = 0; i < PARENTS * CHILDREN; i++) {
     executions[i] =
         sample_child(text("te_%03d", i), text("te_parent_%d", i % PARENTS), i / PARENTS);
+  }
   await_ok(evd_insert(suite.storage, executions, PARENTS * CHILDREN));
   evd_future *futures[PARENTS];
-  for (int i = 0; i < PARENTS; i++)
+  for (int i = 0; i < PARENTS; i++) {
     futures[i] = evd_get_by_parent(suite.storage, text("te_parent_%d", i));
+  }
   for (int i = 0; i < PARENTS; i++) {
     size_t count;
     const evd_execution *rows = await_rows(futures[i], &count);
     assert_int_equal(count, CHILDREN);
-    for (int j = 0; j < CHILDREN; j++)
+    for (int j = 0; j < CHILDREN; j++) {
       expect_row(&rows[j], &executions[j * PARENTS + i]);
+    }
   }
 }
 

@@ -80,21 +80,24 @@ static void several_storages_share_a_loop(void **state) {
   enum { STORAGES = 5, ROWS = 40 };
   evd_storage *storages[STORAGES];
   evd_future *futures[STORAGES * ROWS];
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     storages[i] = suite_open((evd_options){0});
+  }
   for (int i = 0; i < STORAGES * ROWS; i++) {
     evd_execution row = sample_execution(text("te_%d", i));
     futures[i] = evd_insert(storages[i % STORAGES], &row, 1);
   }
-  for (int i = 0; i < STORAGES * ROWS; i++)
+  for (int i = 0; i < STORAGES * ROWS; i++) {
     await_ok(futures[i]);
+  }
   for (int i = 0; i < STORAGES * ROWS; i++) {
     const char *id = text("te_%d", i);
     assert_non_null(await_row(evd_get(storages[i % STORAGES], id, NULL)));
     assert_true((suite_get(id) != NULL) == suite_is_shared());
   }
-  for (int i = 0; i < STORAGES; i++)
+  for (int i = 0; i < STORAGES; i++) {
     suite_close(storages[i]);
+  }
 }
 
 /* A thread with a loop and a storage of its own. It counts what went wrong. */
@@ -124,8 +127,9 @@ static void *run_thread(void *data) {
   struct worker_thread *worker = data;
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   evd_options options = {.table = suite.table};
-  if (!suite_is_shared())
+  if (!suite_is_shared()) {
     options.schema = EVD_SCHEMA_CREATE;
+  }
   evd_future *opening = evd_storage_open(loop, suite.url, &options);
   evd_storage *storage = NULL;
   worker->failures += evd_future_await(opening) != EVD_OK;
@@ -152,8 +156,9 @@ static void threads_have_loops_and_storages_of_their_own(void **state) {
     pthread_join(workers[i].thread, NULL);
     assert_int_equal(workers[i].failures, 0);
   }
-  if (suite_is_shared())
+  if (suite_is_shared()) {
     assert_int_equal(await_count(evd_delete_all(suite.storage)), THREADS * THREAD_ROWS);
+  }
 }
 
 int loop_tests(void) {

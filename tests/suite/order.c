@@ -30,8 +30,9 @@ static void an_update_sees_the_state_that_the_one_before_it_left(void **state) {
     evd_changes changes = sample_changes(statuses[i + 1]);
     futures[i] = evd_update(suite.storage, "te_1", &(evd_filter){.status = statuses[i]}, &changes);
   }
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 4; i++) {
     assert_true(await_matched(futures[i]));
+  }
   assert_int_equal(suite_get("te_1")->status, EVD_STATUS_COMPLETED);
 }
 
@@ -39,36 +40,42 @@ static void updates_of_many_ids_interleaved_are_each_in_order(void **state) {
   enum { ROWS = 60, ROUNDS = 8 };
   evd_execution rows[ROWS];
   static evd_future *futures[ROUNDS][ROWS];
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_execution(text("te_%d", i));
+  }
   await_ok(evd_insert(suite.storage, rows, ROWS));
   for (int round = 0; round < ROUNDS; round++) {
     for (int i = 0; i < ROWS; i++) {
       evd_changes changes = sample_changes(0);
       int at = (i * 7 + round * 13) % ROWS;
       evd_set(&changes, retry_attempts, round);
-      if ((at + round) % 3 == 0)
+      if ((at + round) % 3 == 0) {
         evd_set(&changes, output, text("[%d,%d]", at, round));
+      }
       futures[round][i] = evd_update(suite.storage, rows[at].execution_id, NULL, &changes);
       sample_apply(&rows[at], &changes);
-      if (i % 10 == 0)
+      if (i % 10 == 0) {
         evd_future_release(evd_get(suite.storage, rows[i].execution_id, NULL));
+      }
     }
   }
   for (int round = 0; round < ROUNDS; round++) {
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < ROWS; i++) {
       assert_true(await_matched(futures[round][i]));
+    }
   }
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 static void an_update_and_one_with_children_are_applied_in_order(void **state) {
   enum { ROWS = 30 };
   evd_execution rows[ROWS];
   evd_future *futures[ROWS][3];
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_execution(text("te_%d", i));
+  }
   await_ok(evd_insert(suite.storage, rows, ROWS));
   for (int i = 0; i < ROWS; i++) {
     const char *id = rows[i].execution_id;
@@ -83,8 +90,9 @@ static void an_update_and_one_with_children_are_applied_in_order(void **state) {
                                &(evd_filter){.status = EVD_STATUS_WAITING_FOR_CHILDREN}, &fail);
   }
   for (int i = 0; i < ROWS; i++) {
-    for (int j = 0; j < 3; j++)
+    for (int j = 0; j < 3; j++) {
       assert_true(await_matched(futures[i][j]));
+    }
     assert_int_equal(suite_get(rows[i].execution_id)->status, EVD_STATUS_FAILED);
     assert_non_null(suite_get(text("te_child_%d", i)));
   }

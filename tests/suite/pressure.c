@@ -42,8 +42,9 @@ static void past_the_limit_of_bytes_submission_fails_at_once(void **state) {
     accepted += evd_future_code(futures[i]) == EVD_EPENDING;
   }
   expect(accepted >= 4 && accepted <= 6, "%d accepted", accepted);
-  for (int i = 0; i < CALLS; i++)
+  for (int i = 0; i < CALLS; i++) {
     assert_int_equal(await_code(futures[i]), i < accepted ? EVD_OK : EVD_EBUSY);
+  }
   assert_int_equal(refused(), CALLS - accepted);
 }
 
@@ -107,8 +108,9 @@ static void a_caller_that_comes_again_when_refused_loses_nothing(void **state) {
   enum { ROWS = 500 };
   suite_reopen((evd_options){.pending_max_requests = 64, .batch_max_requests = 16});
   evd_execution *rows = keep_memory(ROWS * sizeof *rows);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_execution(text("te_%d", i));
+  }
   for (int next = 0; next < ROWS;) {
     evd_future *future = evd_insert(suite.storage, &rows[next], 1);
     if (evd_future_code(future) == EVD_EBUSY) {
@@ -120,8 +122,9 @@ static void a_caller_that_comes_again_when_refused_loses_nothing(void **state) {
     next++;
   }
   ev_run(suite.loop, 0);
-  for (int i = 0; i < ROWS; i += 13)
+  for (int i = 0; i < ROWS; i += 13) {
     suite_expect(&rows[i]);
+  }
   assert_int_equal(await_count(evd_delete_all(suite.storage)), ROWS);
 }
 

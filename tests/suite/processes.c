@@ -22,13 +22,15 @@ static int finish_all(evd_storage *storage, const evd_execution *rows, size_t co
                             &(evd_filter){.status = EVD_STATUS_RUNNING}, &changes);
   }
   evd_future *all = evd_future_all(futures, count);
-  if (evd_future_await(all))
+  if (evd_future_await(all)) {
     return failed(all);
+  }
   for (size_t i = 0; i < count; i++) {
     bool matched = false;
     (void)evd_future_matched(evd_future_at(all, i), &matched);
-    if (!matched)
+    if (!matched) {
       return failed(all);
+    }
   }
   evd_future_release(all);
   return 0;
@@ -43,15 +45,18 @@ static int work_once(evd_storage *storage, bool *left) {
       evd_claim_by_start_at(storage, EVD_STATUS_READY, SAMPLE_TIME + 1000, SAMPLE_TIME, &run, 20);
   const evd_execution *rows;
   size_t count;
-  if (evd_future_await(claim) || evd_future_rows(claim, &rows, &count))
+  if (evd_future_await(claim) || evd_future_rows(claim, &rows, &count)) {
     return failed(claim);
-  if (count > 0 && finish_all(storage, rows, count))
+  }
+  if (count > 0 && finish_all(storage, rows, count)) {
     return 1;
+  }
   evd_future_release(claim);
   evd_future *closing = evd_close_finished(storage, true, EVD_CLOSE_IDLE, &close, 30);
   int64_t closed = 0;
-  if (evd_future_await(closing) || evd_future_count(closing, &closed))
+  if (evd_future_await(closing) || evd_future_count(closing, &closed)) {
     return failed(closing);
+  }
   evd_future_release(closing);
   *left = count > 0 || closed > 0;
   return 0;
@@ -61,13 +66,15 @@ int work_role(const char *url, const char *table) {
   struct ev_loop *loop = ev_default_loop(0);
   evd_future *opening = evd_storage_open(loop, url, &(evd_options){.table = table});
   evd_storage *storage = NULL;
-  if (evd_future_await(opening) || evd_future_storage(opening, &storage))
+  if (evd_future_await(opening) || evd_future_storage(opening, &storage)) {
     return failed(opening);
+  }
   evd_future_release(opening);
   int status = 0;
   bool left = true;
-  while (status == 0 && left)
+  while (status == 0 && left) {
     status = work_once(storage, &left);
+  }
   evd_future *closed = evd_storage_close(storage, -1);
   (void)evd_future_await(closed);
   evd_future_release(closed);

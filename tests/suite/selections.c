@@ -130,13 +130,15 @@ const struct selection selections[SELECTIONS] = {
 void selection_apply(const struct selection *selection, evd_execution *row,
                      const evd_changes *changes) {
   sample_apply(row, changes);
-  if (selection->run == claim_start_at)
+  if (selection->run == claim_start_at) {
     row->expires_at = SAMPLE_TIME + 7 + row->timeout_ms;
+  }
 }
 
 int64_t selection_count(const struct selection *selection, evd_future *future) {
-  if (!selection->returns_rows)
+  if (!selection->returns_rows) {
     return await_count(future);
+  }
   size_t count;
   await_rows(future, &count);
   return (int64_t)count;
@@ -156,8 +158,9 @@ static evd_execution *insert_selected(const struct selection *selection, int cou
     rows[count + i].needs_promise_cancellation = i % 2;
     rows[count + i].executor_id = i % 2 ? "another" : "executor";
   }
-  for (int i = 0; i < 2 * count; i++)
+  for (int i = 0; i < 2 * count; i++) {
     shuffled[i] = rows[2 * count - 1 - i];
+  }
   await_ok(evd_insert(suite.storage, shuffled, 2 * (size_t)count));
   return rows;
 }
@@ -165,10 +168,12 @@ static evd_execution *insert_selected(const struct selection *selection, int cou
 /* The row's unchanged when it was not among those selected, else as it should be afterwards. */
 static void expect_selected(const struct selection *selection, evd_execution *rows, int count,
                             int first, int end, const evd_changes *changes) {
-  for (int i = first; i < end; i++)
+  for (int i = first; i < end; i++) {
     selection_apply(selection, &rows[i], changes);
-  for (int i = 0; i < 2 * count; i++)
+  }
+  for (int i = 0; i < 2 * count; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 /* Runs the operation, and checks that it took the rows from `first` to `end`, in order. */
@@ -181,14 +186,16 @@ static void run_and_expect(const struct selection *selection, evd_execution *row
   expect(touched == end - first, "%s: %lld rows, not %d", selection->name, (long long)touched,
          end - first);
   expect_selected(selection, rows, count, first, end, changes);
-  if (!selection->returns_rows)
+  if (!selection->returns_rows) {
     return;
+  }
   const evd_execution *returned;
   size_t returned_count;
   assert_int_equal(evd_future_rows(future, &returned, &returned_count), EVD_OK);
   assert_int_equal(returned_count, end - first);
-  for (int i = first; i < end; i++)
+  for (int i = first; i < end; i++) {
     expect_row(&returned[i - first], &rows[i]);
+  }
 }
 
 /* Has each operation do this with 40 rows to select. */
@@ -219,8 +226,9 @@ static void check_limit(const struct selection *selection, evd_execution *rows, 
   evd_changes changes = sample_changes(0);
   selection->leave(&changes);
   static const int64_t limits[] = {0, -1, INT32_MIN, INT64_MIN};
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < 4; i++) {
     run_and_expect(selection, rows, count, 0, 0, &changes, limits[i]);
+  }
 }
 
 static void a_limit_of_zero_or_less_touches_nothing(void **state) {
@@ -257,11 +265,13 @@ static void check_disjoint(const struct selection *selection, evd_execution *row
   evd_future *futures[12];
   evd_changes changes = sample_changes(0);
   selection->leave(&changes);
-  for (int i = 0; i < 12; i++)
+  for (int i = 0; i < 12; i++) {
     futures[i] = selection->run(suite.storage, &changes, 5);
+  }
   int64_t sum = 0;
-  for (int i = 0; i < 12; i++)
+  for (int i = 0; i < 12; i++) {
     sum += selection_count(selection, futures[i]);
+  }
   assert_int_equal(sum, count);
   expect_selected(selection, rows, count, 0, count, &changes);
 }
@@ -291,8 +301,9 @@ static void check_locked(const struct selection *selection, evd_execution *rows,
 }
 
 static void rows_that_another_transaction_holds_are_skipped(void **state) {
-  if (strcmp(suite.engine, "sqlite") == 0)
+  if (strcmp(suite.engine, "sqlite") == 0) {
     skip(); /* it has no locks on rows */
+  }
   for_each(check_locked);
 }
 

@@ -15,8 +15,9 @@ static void requests_and_failures_are_counted_by_operation(void **state) {
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   suite_insert(&row);
   await_error(evd_insert(suite.storage, &row, 1), EVD_EDUPLICATE);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 3; i++) {
     await_ok(evd_update(suite.storage, "te_1", NULL, &changes));
+  }
   evd_stats stats = stats_now();
   const evd_operation_stats *insert = &stats.operations[EVD_OPERATION_INSERT];
   const evd_operation_stats *update = &stats.operations[EVD_OPERATION_UPDATE];
@@ -37,14 +38,16 @@ static void what_is_pending_is_counted_until_it_is_done(void **state) {
   assert_int_equal(before.pending_requests, 0);
   assert_int_equal(before.pending_bytes, 0);
   evd_future *futures[5];
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     futures[i] = evd_get(suite.storage, text("te_%d", i), NULL);
+  }
   evd_stats during = stats_now();
   assert_int_equal(during.pending_requests, 5);
   assert_int_equal(during.operations[EVD_OPERATION_GET].pending, 5);
   assert_true(during.pending_bytes > 0);
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     await_ok(futures[i]);
+  }
   evd_stats after = stats_now();
   assert_int_equal(after.pending_requests, 0);
   assert_int_equal(after.pending_bytes, 0);
@@ -53,8 +56,9 @@ static void what_is_pending_is_counted_until_it_is_done(void **state) {
 
 static void latencies_are_ordered_and_plausible(void **state) {
   int64_t start = evd_now();
-  for (int i = 0; i < 50; i++)
+  for (int i = 0; i < 50; i++) {
     await_ok(evd_get(suite.storage, text("te_%d", i), NULL));
+  }
   double took = (double)(evd_now() - start) + 2;
   evd_stats stats = stats_now();
   evd_latency latency = stats.operations[EVD_OPERATION_GET].latency;
@@ -100,12 +104,14 @@ static void note_event(const evd_log_event *event, void *data) {
   log->queries++;
   log->wrong += !event->sql || event->duration_ms < 0 || event->batch_size < 1 ||
                 event->operation >= EVD_OPERATION_COUNT;
-  if (!event->sql)
+  if (!event->sql) {
     return;
+  }
   if (event->operation == EVD_OPERATION_INSERT && strstr(event->sql, suite.table)) {
     log->saw_insert = true;
-    if (event->batch_size > log->largest_batch)
+    if (event->batch_size > log->largest_batch) {
       log->largest_batch = event->batch_size;
+    }
   }
   log->saw_value |= strstr(event->sql, "secret value") != NULL;
 }
@@ -119,8 +125,9 @@ static void every_statement_is_logged_when_asked_for(void **state) {
     row.input = "\"secret value\"";
     futures[i] = evd_insert(suite.storage, &row, 1);
   }
-  for (int i = 0; i < 10; i++)
+  for (int i = 0; i < 10; i++) {
     await_ok(futures[i]);
+  }
   await_ok(evd_get(suite.storage, "te_1", NULL));
   suite_close(suite.storage);
   suite.storage = NULL;

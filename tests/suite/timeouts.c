@@ -32,14 +32,17 @@ static void after_a_time_out_the_storage_works_again(void **state) {
   suite_lock("true");
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   evd_future *futures[10];
-  for (int i = 0; i < 10; i++)
+  for (int i = 0; i < 10; i++) {
     futures[i] = evd_update(suite.storage, "te_1", NULL, &changes);
-  for (int i = 0; i < 10; i++)
+  }
+  for (int i = 0; i < 10; i++) {
     await_error(futures[i], EVD_ETIMEDOUT);
+  }
   suite_unlock();
   int tries = 0;
-  while (await_code(evd_update(suite.storage, "te_1", NULL, &changes)) && tries < 50)
+  while (await_code(evd_update(suite.storage, "te_1", NULL, &changes)) && tries < 50) {
     tries++;
+  }
   sample_apply(&row, &changes);
   suite_expect(&row);
 }
@@ -67,28 +70,34 @@ static void what_times_out_is_applied_whole_or_not_at_all(void **state) {
   evd_future *futures[CALLS];
   for (int i = 0; i < CALLS; i++) {
     evd_execution rows[ROWS];
-    for (int j = 0; j < ROWS; j++)
+    for (int j = 0; j < ROWS; j++) {
       rows[j] = sample_full(text("te_%d_%d", i, j));
+    }
     futures[i] = keep_future(evd_insert(suite.storage, rows, ROWS));
   }
   int timed_out = 0;
-  for (int i = 0; i < CALLS; i++)
+  for (int i = 0; i < CALLS; i++) {
     timed_out += evd_future_await(futures[i]) == EVD_ETIMEDOUT;
+  }
   assert_true(timed_out > 0);
   ev_run(suite.loop, 0);
-  if (suite_is_shared())
+  if (suite_is_shared()) {
     suite_reopen((evd_options){0});
+  }
   for (int i = 0; i < CALLS; i++) {
     const evd_error *error = evd_future_error(futures[i]);
     bool there = suite_is_shared() && suite_get(text("te_%d_0", i)) != NULL;
     expect(error->code == EVD_OK || error->code == EVD_ETIMEDOUT, "%s: %s",
            evd_code_name(error->code), error->message);
-    for (int j = 1; j < ROWS && suite_is_shared(); j += 4)
+    for (int j = 1; j < ROWS && suite_is_shared(); j += 4) {
       assert_true((suite_get(text("te_%d_%d", i, j)) != NULL) == there);
-    if (suite_is_shared() && error->code == EVD_OK)
+    }
+    if (suite_is_shared() && error->code == EVD_OK) {
       assert_true(there);
-    if (error->code && error->outcome == EVD_OUTCOME_NOT_APPLIED)
+    }
+    if (error->code && error->outcome == EVD_OUTCOME_NOT_APPLIED) {
       assert_false(there);
+    }
   }
 }
 

@@ -13,8 +13,9 @@ static void insert_both(evd_execution rows[2]) {
 /* Updates both and checks that they are what they should be, in every column. */
 static void update_both(evd_execution rows[2], const evd_changes *changes) {
   evd_future *futures[2];
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     futures[i] = evd_update(suite.storage, rows[i].execution_id, NULL, changes);
+  }
   for (int i = 0; i < 2; i++) {
     assert_true(await_matched(futures[i]));
     sample_apply(&rows[i], changes);
@@ -27,8 +28,9 @@ static void every_settable_column_can_be_set_alone(void **state) {
   insert_both(rows);
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     evd_changes changes = {0};
-    if (!sample_is_settable(column))
+    if (!sample_is_settable(column)) {
       continue;
+    }
     sample_set(&changes, column);
     update_both(rows, &changes);
   }
@@ -39,8 +41,9 @@ static void every_unsettable_column_can_be_unset_alone(void **state) {
   insert_both(rows);
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     evd_changes changes = sample_changes(0);
-    if (!sample_is_unsettable(column))
+    if (!sample_is_unsettable(column)) {
       continue;
+    }
     changes.unset = UINT64_C(1) << column;
     update_both(rows, &changes);
   }
@@ -51,8 +54,9 @@ static void a_column_both_set_and_unset_ends_unset(void **state) {
   insert_both(rows);
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     evd_changes changes = {0};
-    if (!sample_is_unsettable(column))
+    if (!sample_is_unsettable(column)) {
       continue;
+    }
     sample_set(&changes, column);
     changes.unset = UINT64_C(1) << column;
     update_both(rows, &changes);
@@ -64,8 +68,9 @@ static void all_columns_can_be_set_at_once(void **state) {
   insert_both(rows);
   evd_changes changes = {0};
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (sample_is_settable(column))
+    if (sample_is_settable(column)) {
       sample_set(&changes, column);
+    }
   }
   update_both(rows, &changes);
 }
@@ -75,10 +80,12 @@ static void all_columns_can_be_set_and_those_that_can_unset_at_once(void **state
   insert_both(rows);
   evd_changes changes = {0};
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (sample_is_settable(column))
+    if (sample_is_settable(column)) {
       sample_set(&changes, column);
-    if (sample_is_unsettable(column))
+    }
+    if (sample_is_unsettable(column)) {
       changes.unset |= UINT64_C(1) << column;
+    }
   }
   update_both(rows, &changes);
 }
@@ -133,8 +140,9 @@ static void an_update_that_changes_no_value_matches(void **state) {
   evd_changes changes = {0};
   evd_set(&changes, updated_at, rows[1].updated_at);
   evd_set(&changes, status, rows[1].status);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < 3; i++) {
     assert_true(await_matched(evd_update(suite.storage, "te_full", NULL, &changes)));
+  }
   suite_expect(&rows[1]);
 }
 
@@ -157,27 +165,33 @@ static void different_updates_in_one_tick_each_do_their_own(void **state) {
   enum { ROWS = 120 };
   evd_execution *rows = keep_memory(ROWS * sizeof *rows);
   evd_future *futures[ROWS];
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = i % 2 ? sample_full(text("te_%d", i)) : sample_execution(text("te_%d", i));
+  }
   await_ok(evd_insert(suite.storage, rows, ROWS));
   for (int i = 0; i < ROWS; i++) {
     evd_changes changes = sample_changes(0);
     evd_filter filter = {.is_sleeping_task = (evd_maybe)(i % 3)};
     for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-      if (sample_is_settable(column) && (i + column) % 3 == 0)
+      if (sample_is_settable(column) && (i + column) % 3 == 0) {
         sample_set(&changes, column);
-      if (sample_is_unsettable(column) && (i + column) % 5 == 0)
+      }
+      if (sample_is_unsettable(column) && (i + column) % 5 == 0) {
         changes.unset |= UINT64_C(1) << column;
+      }
     }
     evd_set(&changes, retry_attempts, i);
     futures[i] = evd_update(suite.storage, rows[i].execution_id, &filter, &changes);
-    if (i % 3 == 0 || (i % 3 == EVD_YES) == (i % 2))
+    if (i % 3 == 0 || (i % 3 == EVD_YES) == (i % 2)) {
       sample_apply(&rows[i], &changes);
+    }
   }
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     assert_true(await_matched(futures[i]) == (i % 3 == 0 || (i % 3 == EVD_YES) == (i % 2)));
-  for (int i = 0; i < ROWS; i++)
+  }
+  for (int i = 0; i < ROWS; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 /* Four children of one parent, two of them finished, and one of another. */
@@ -200,8 +214,9 @@ static void an_update_by_parent_touches_its_unfinished_children(void **state) {
                    2);
   sample_apply(&rows[0], &changes);
   sample_apply(&rows[2], &changes);
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 static void an_update_by_parent_touches_its_finished_children(void **state) {
@@ -212,8 +227,9 @@ static void an_update_by_parent_touches_its_finished_children(void **state) {
                    2);
   sample_apply(&rows[1], &changes);
   sample_apply(&rows[3], &changes);
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 static void an_update_by_an_unknown_parent_touches_nothing(void **state) {
@@ -221,28 +237,33 @@ static void an_update_by_an_unknown_parent_touches_nothing(void **state) {
   insert_children(rows);
   evd_changes changes = sample_changes(EVD_STATUS_CANCELLED);
   assert_int_equal(await_count(evd_update_by_parent(suite.storage, "te_0", true, &changes)), 0);
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 static void updates_by_several_parents_in_one_tick_each_do_their_own(void **state) {
   enum { PARENTS = 40 };
   evd_execution *rows = keep_memory(2 * PARENTS * sizeof *rows);
   evd_future *futures[PARENTS];
-  for (int i = 0; i < 2 * PARENTS; i++)
+  for (int i = 0; i < 2 * PARENTS; i++) {
     rows[i] = sample_child(text("te_%d", i), text("te_parent_%d", i / 2), i % 2);
+  }
   await_ok(evd_insert(suite.storage, rows, 2 * (size_t)PARENTS));
   for (int i = 0; i < PARENTS; i++) {
     evd_changes changes = sample_changes(i % 3 ? EVD_STATUS_CANCELLED : 0);
     evd_set(&changes, retry_attempts, i);
     futures[i] = evd_update_by_parent(suite.storage, text("te_parent_%d", i), i % 5 == 0, &changes);
-    for (int j = 2 * i; i % 5 && j < 2 * i + 2; j++)
+    for (int j = 2 * i; i % 5 && j < 2 * i + 2; j++) {
       sample_apply(&rows[j], &changes);
+    }
   }
-  for (int i = 0; i < PARENTS; i++)
+  for (int i = 0; i < PARENTS; i++) {
     assert_int_equal(await_count(futures[i]), i % 5 ? 2 : 0);
-  for (int i = 0; i < 2 * PARENTS; i++)
+  }
+  for (int i = 0; i < 2 * PARENTS; i++) {
     suite_expect(&rows[i]);
+  }
 }
 
 int update_tests(void) {

@@ -30,10 +30,11 @@ static const char *json_string(const char *plain) {
   char *to = json;
   *to++ = '"';
   for (const char *from = plain; *from; from++) {
-    if ((unsigned char)*from < 0x20 || *from == '"' || *from == '\\')
+    if ((unsigned char)*from < 0x20 || *from == '"' || *from == '\\') {
       to += sprintf(to, "\\u%04x", (unsigned)*from);
-    else
+    } else {
       *to++ = *from;
+    }
   }
   *to = '"';
   return json;
@@ -55,8 +56,9 @@ static evd_execution with_text(const char *plain) {
 
 static void any_text_comes_back_as_it_was(void **state) {
   evd_execution executions[TEXTS];
-  for (int i = 0; i < TEXTS; i++)
+  for (int i = 0; i < TEXTS; i++) {
     executions[i] = with_text(texts[i]);
+  }
   await_ok(evd_insert(suite.storage, executions, TEXTS));
   for (int i = 0; i < TEXTS; i++) {
     suite_expect(&executions[i]);
@@ -71,8 +73,9 @@ static void any_text_comes_back_as_it_was(void **state) {
 static void any_text_can_be_set_by_an_update(void **state) {
   evd_execution executions[TEXTS];
   evd_future *futures[TEXTS];
-  for (int i = 0; i < TEXTS; i++)
+  for (int i = 0; i < TEXTS; i++) {
     executions[i] = sample_execution(texts[i]);
+  }
   await_ok(evd_insert(suite.storage, executions, TEXTS));
   for (int i = 0; i < TEXTS; i++) {
     evd_execution wanted = with_text(texts[i]);
@@ -86,18 +89,21 @@ static void any_text_can_be_set_by_an_update(void **state) {
     sample_apply(&executions[i], &changes);
     futures[i] = evd_update(suite.storage, texts[i], NULL, &changes);
   }
-  for (int i = 0; i < TEXTS; i++)
+  for (int i = 0; i < TEXTS; i++) {
     assert_true(await_matched(futures[i]));
-  for (int i = 0; i < TEXTS; i++)
+  }
+  for (int i = 0; i < TEXTS; i++) {
     suite_expect(&executions[i]);
+  }
 }
 
 /* The framework's MySQL tables compare text by the server's collation: there this is not so. */
 static void ids_that_look_alike_are_different(void **state) {
   static const char *const ids[] = {"te_a",  "te_A",        "te_a ",
                                     " te_a", "te_\xc3\xa1", "te_a\xcc\x81"};
-  if (suite.framework && strcmp(suite.engine, "mysql") == 0)
+  if (suite.framework && strcmp(suite.engine, "mysql") == 0) {
     skip();
+  }
   evd_execution executions[6];
   for (int i = 0; i < 6; i++) {
     executions[i] = sample_sleeping(ids[i], ids[i]);
@@ -114,8 +120,9 @@ static void ids_that_look_alike_are_different(void **state) {
 /* `bytes` bytes made of this text, repeated. */
 static const char *filled(const char *unit, size_t bytes) {
   char *all = keep_memory(bytes + 1);
-  for (size_t i = 0; i < bytes; i++)
+  for (size_t i = 0; i < bytes; i++) {
     all[i] = unit[i % strlen(unit)];
+  }
   return all;
 }
 
@@ -147,8 +154,9 @@ static evd_execution with_numbers(const char *id, int32_t count, int64_t duratio
   execution.active_children_count = count;
   execution.sleep_ms_before_run = execution.timeout_ms = duration;
   for (evd_column column = evd_column_start_at; column < EVD_COLUMN_COUNT; column++) {
-    if (sample_kind(column) == SAMPLE_INT64)
+    if (sample_kind(column) == SAMPLE_INT64) {
       *(int64_t *)sample_member(&execution, column) = time;
+    }
   }
   return execution;
 }
@@ -162,8 +170,9 @@ static void numbers_keep_their_extremes(void **state) {
       with_numbers("te_33_bits", 1 << 30, INT64_C(1) << 33, -(INT64_C(1) << 33)),
   };
   await_ok(evd_insert(suite.storage, executions, 5));
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 5; i++) {
     suite_expect(&executions[i]);
+  }
 }
 
 static void updates_set_extreme_numbers(void **state) {

@@ -89,10 +89,12 @@ evd_error engine_try_up(const char *table, struct migrate_options options,
   struct sql_client *client = engine_client();
   evd_error error = {.code = EVD_OK};
   evd_error failure;
-  if (options.wait_ms == 0)
+  if (options.wait_ms == 0) {
     options.wait_ms = 10000;
-  if (migrate_up(client, &name, &options, result, &failure) != EVD_OK)
+  }
+  if (migrate_up(client, &name, &options, result, &failure) != EVD_OK) {
     error = failure;
+  }
   sql_client_close(client);
   return error;
 }
@@ -125,10 +127,11 @@ static void run_pairing(void **state) {
 
 static int tear_down(void **state) {
   (void)state;
-  if (engine_case.url)
+  if (engine_case.url) {
     native_run_once(engine_case.url, text("drop table if exists %s; drop table if exists "
                                           "%s_migrations;",
                                           engine_case.table, engine_case.table));
+  }
   release_kept();
   ev_loop_destroy(suite.loop);
   watchdog(0);
@@ -141,8 +144,9 @@ int run_on_engines(const struct engine_test *tests, size_t count) {
   size_t total = 0;
   for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++) {
     for (size_t j = 0; j < count && j < TESTS_MAX; j++) {
-      if (tests[j].engines && !strstr(tests[j].engines, engines[i].engine))
+      if (tests[j].engines && !strstr(tests[j].engines, engines[i].engine)) {
         continue;
+      }
       struct pairing *pairing = &pairings[total];
       *pairing = (struct pairing){.engine = i, .test = &tests[j]};
       (void)snprintf(pairing->name, NAME_SIZE, "%s: %s", engines[i].engine, tests[j].name);

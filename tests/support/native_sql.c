@@ -46,8 +46,9 @@ static bool is_sqlite(const char *url) {
 static void open_sqlite(struct native *native, const char *url) {
   const char *name = strncasecmp(url, "sqlite:", 7) == 0 ? url + 7 : url;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
-  if (sqlite3_open_v2(name, &native->sqlite, flags, NULL))
+  if (sqlite3_open_v2(name, &native->sqlite, flags, NULL)) {
     fail_with(url, sqlite3_errmsg(native->sqlite));
+  }
   sqlite3_busy_timeout(native->sqlite, 10000);
 }
 
@@ -56,16 +57,20 @@ static const char *run_sqlite(sqlite3 *sqlite, const char *sql) {
   const char *result = NULL;
   while (*sql) {
     sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(sqlite, sql, -1, &statement, &sql))
+    if (sqlite3_prepare_v2(sqlite, sql, -1, &statement, &sql)) {
       fail_with(sql, sqlite3_errmsg(sqlite));
+    }
     int code = sqlite3_step(statement);
     result = NULL;
-    if (code == SQLITE_ROW && sqlite3_column_text(statement, 0))
+    if (code == SQLITE_ROW && sqlite3_column_text(statement, 0)) {
       result = text("%s", (const char *)sqlite3_column_text(statement, 0));
-    while (code == SQLITE_ROW)
+    }
+    while (code == SQLITE_ROW) {
       code = sqlite3_step(statement);
-    if (statement && code != SQLITE_DONE)
+    }
+    if (statement && code != SQLITE_DONE) {
       fail_with(sqlite3_sql(statement), sqlite3_errmsg(sqlite));
+    }
     sqlite3_finalize(statement);
   }
   return result;
@@ -83,8 +88,9 @@ static void open_mysql(struct native *native, const char *url) {
   native->mysql = mysql_init(NULL);
   mysql_options(native->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   if (!mysql_real_connect(native->mysql, parts.host, parts.user, parts.password, parts.database,
-                          parts.port, parts.socket, CLIENT_MULTI_STATEMENTS))
+                          parts.port, parts.socket, CLIENT_MULTI_STATEMENTS)) {
     fail_with(url, mysql_error(native->mysql));
+  }
 }
 
 static const char *run_mysql(MYSQL *mysql, const char *sql) {
@@ -99,8 +105,9 @@ static const char *run_mysql(MYSQL *mysql, const char *sql) {
     }
     more = mysql_next_result(mysql);
   }
-  if (more > 0 || mysql_errno(mysql))
+  if (more > 0 || mysql_errno(mysql)) {
     fail_with(sql, mysql_error(mysql));
+  }
   return result;
 }
 #endif
@@ -108,19 +115,22 @@ static const char *run_mysql(MYSQL *mysql, const char *sql) {
 #ifdef EVD_WITH_POSTGRES
 static void open_postgres(struct native *native, const char *url) {
   native->postgres = PQconnectdb(url);
-  if (PQstatus(native->postgres) != CONNECTION_OK)
+  if (PQstatus(native->postgres) != CONNECTION_OK) {
     fail_with(url, PQerrorMessage(native->postgres));
+  }
   PQclear(PQexec(native->postgres, "set client_min_messages = warning"));
 }
 
 static const char *run_postgres(PGconn *postgres, const char *sql) {
   PGresult *answer = PQexec(postgres, sql);
   ExecStatusType status = PQresultStatus(answer);
-  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
     fail_with(sql, PQerrorMessage(postgres));
+  }
   const char *result = NULL;
-  if (PQntuples(answer) > 0 && !PQgetisnull(answer, 0, 0))
+  if (PQntuples(answer) > 0 && !PQgetisnull(answer, 0, 0)) {
     result = text("%s", PQgetvalue(answer, 0, 0));
+  }
   PQclear(answer);
   return result;
 }
@@ -128,8 +138,9 @@ static const char *run_postgres(PGconn *postgres, const char *sql) {
 
 struct native *native_open(const char *url) {
   struct native *native = calloc(1, sizeof *native);
-  if (!native)
+  if (!native) {
     abort();
+  }
 #ifdef EVD_WITH_SQLITE
   if (is_sqlite(url)) {
     open_sqlite(native, url);
@@ -151,16 +162,19 @@ struct native *native_open(const char *url) {
 
 const char *native_text(struct native *native, const char *sql) {
 #ifdef EVD_WITH_SQLITE
-  if (native->sqlite)
+  if (native->sqlite) {
     return run_sqlite(native->sqlite, sql);
+  }
 #endif
 #ifdef EVD_WITH_MYSQL
-  if (native->mysql)
+  if (native->mysql) {
     return run_mysql(native->mysql, sql);
+  }
 #endif
 #ifdef EVD_WITH_POSTGRES
-  if (native->postgres)
+  if (native->postgres) {
     return run_postgres(native->postgres, sql);
+  }
 #endif
   fail_with(sql, "no connection");
 }
@@ -179,8 +193,9 @@ void native_close(struct native *native) {
   sqlite3_close(native->sqlite);
 #endif
 #ifdef EVD_WITH_MYSQL
-  if (native->mysql)
+  if (native->mysql) {
     mysql_close(native->mysql);
+  }
 #endif
 #ifdef EVD_WITH_POSTGRES
   PQfinish(native->postgres);

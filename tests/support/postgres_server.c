@@ -36,8 +36,9 @@ static const char *with_database(const char *url, const char *database) {
 }
 
 const char *postgres_database(void) {
-  if (databases.count == DATABASES_MAX)
+  if (databases.count == DATABASES_MAX) {
     give_up("one more database");
+  }
   char *name = databases.names[databases.count++];
   (void)snprintf(name, sizeof databases.names[0], "evd_test_%d_%d", (int)getpid(), databases.count);
   native_run_once(shared_url(), text("create database %s", name));
@@ -45,9 +46,10 @@ const char *postgres_database(void) {
 }
 
 void postgres_drop_databases(void) {
-  while (databases.count > 0)
+  while (databases.count > 0) {
     native_run_once(shared_url(),
                     text("drop database %s with (force)", databases.names[--databases.count]));
+  }
 }
 
 const char *postgres_url_with(const char *url, const char *options) {
@@ -66,8 +68,9 @@ static bool run_script(const char *commands) {
 static int read_number(const struct postgres_server *server, const char *name) {
   FILE *file = fopen(text("%s/server/%s", server->dir, name), "r");
   char line[32] = "";
-  if (file == NULL || fgets(line, sizeof line, file) == NULL)
+  if (file == NULL || fgets(line, sizeof line, file) == NULL) {
     give_up(name);
+  }
   (void)fclose(file);
   return (int)strtol(line, NULL, 10);
 }
@@ -76,34 +79,41 @@ static int read_number(const struct postgres_server *server, const char *name) {
 static char running[SERVERS_MAX][sizeof(((struct postgres_server *)0)->dir)];
 
 static void end_running(void) {
-  for (int i = 0; i < SERVERS_MAX; i++)
-    if (running[i][0] != '\0')
+  for (int i = 0; i < SERVERS_MAX; i++) {
+    if (running[i][0] != '\0') {
       (void)run_script(text("stop_server %s/server; rm -rf %s", running[i], running[i]));
+    }
+  }
 }
 
 static void note_running(const char *dir) {
   static bool noted;
-  if (!noted && atexit(end_running) != 0)
+  if (!noted && atexit(end_running) != 0) {
     give_up("atexit");
+  }
   noted = true;
-  for (int i = 0; i < SERVERS_MAX; i++)
+  for (int i = 0; i < SERVERS_MAX; i++) {
     if (running[i][0] == '\0') {
       (void)snprintf(running[i], sizeof running[i], "%s", dir);
       return;
     }
+  }
   give_up("one more server");
 }
 
 static void forget_running(const char *dir) {
-  for (int i = 0; i < SERVERS_MAX; i++)
-    if (strcmp(running[i], dir) == 0)
+  for (int i = 0; i < SERVERS_MAX; i++) {
+    if (strcmp(running[i], dir) == 0) {
       running[i][0] = '\0';
+    }
+  }
 }
 
 static void make_dir(struct postgres_server *server) {
   (void)snprintf(server->dir, sizeof server->dir, "/tmp/evd-test-XXXXXX");
-  if (mkdtemp(server->dir) == NULL || !run_script(text("chmod 755 %s", server->dir)))
+  if (mkdtemp(server->dir) == NULL || !run_script(text("chmod 755 %s", server->dir))) {
     give_up("mkdtemp");
+  }
   note_running(server->dir);
 }
 
@@ -117,8 +127,9 @@ static void note_address(struct postgres_server *server) {
 void postgres_server_start(struct postgres_server *server, bool tls, const char *settings) {
   make_dir(server);
   if (!run_script(
-          text("start_postgres %s %s/server \"%s\"", tls ? "--tls" : "", server->dir, settings)))
+          text("start_postgres %s %s/server \"%s\"", tls ? "--tls" : "", server->dir, settings))) {
     give_up("starting a server");
+  }
   note_address(server);
 }
 
@@ -132,19 +143,22 @@ void postgres_server_start_standby(struct postgres_server *standby,
                        "printf \"unix_socket_directories = \\047\\047\\n\" "
                        ">>%s/data/postgresql.conf && "
                        "start_on_free_port %s",
-                       dir, dir, dir, primary->url, dir, dir)))
+                       dir, dir, dir, primary->url, dir, dir))) {
     give_up("starting a standby");
+  }
   note_address(standby);
 }
 
 void postgres_server_kill(const struct postgres_server *server) {
-  if (!run_script(text("kill_server %s/server", server->dir)))
+  if (!run_script(text("kill_server %s/server", server->dir))) {
     give_up("killing a server");
+  }
 }
 
 void postgres_server_restart(const struct postgres_server *server) {
-  if (!run_script(text("restart_server %s/server", server->dir)))
+  if (!run_script(text("restart_server %s/server", server->dir))) {
     give_up("starting a server again");
+  }
 }
 
 int postgres_server_pid(const struct postgres_server *server) {
@@ -152,7 +166,8 @@ int postgres_server_pid(const struct postgres_server *server) {
 }
 
 void postgres_server_end(struct postgres_server *server) {
-  if (!run_script(text("stop_server %s/server; rm -rf %s", server->dir, server->dir)))
+  if (!run_script(text("stop_server %s/server; rm -rf %s", server->dir, server->dir))) {
     give_up("stopping a server");
+  }
   forget_running(server->dir);
 }

@@ -14,8 +14,9 @@
 struct process process_start(const char *const *arguments) {
   char program[] = "/proc/self/exe";
   char *argv[ARGUMENTS_MAX + 2] = {program};
-  for (int i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
+  for (int i = 0; i < ARGUMENTS_MAX && arguments[i]; i++) {
     argv[i + 1] = (char *)(size_t)arguments[i];
+  }
   int ends[2];
   posix_spawn_file_actions_t actions;
   struct process process;
@@ -34,7 +35,8 @@ struct process process_start(const char *const *arguments) {
 int process_wait(struct process *process) {
   int status;
   close(process->output);
-  if (waitpid(process->pid, &status, 0) < 0 || !WIFEXITED(status))
+  if (waitpid(process->pid, &status, 0) < 0 || !WIFEXITED(status)) {
     return -1;
+  }
   return WEXITSTATUS(status);
 }

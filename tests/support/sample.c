@@ -219,46 +219,52 @@ void sample_set(evd_changes *changes, evd_column column) {
   case SAMPLE_BOOL: *(bool *)value = column != evd_column_needs_promise_cancellation; break;
   case SAMPLE_ENUM: *(int32_t *)value = 2; break;
   }
-  if (column != evd_column_updated_at)
+  if (column != evd_column_updated_at) {
     evd_set(changes, updated_at, SAMPLE_TIME + 1000);
+  }
 }
 
 evd_changes sample_changes(evd_status status) {
   evd_changes changes = {0};
   evd_set(&changes, updated_at, SAMPLE_TIME + 1000);
-  if (status)
+  if (status) {
     evd_set(&changes, status, status);
+  }
   return changes;
 }
 
 void sample_clear(evd_execution *execution, evd_column column) {
   void *value = sample_member(execution, column);
-  if (model[column].kind == SAMPLE_INT64)
+  if (model[column].kind == SAMPLE_INT64) {
     *(int64_t *)value = EVD_NONE;
-  else
+  } else {
     memset(value, 0, kind_size(model[column].kind));
+  }
 }
 
 void sample_apply(evd_execution *row, const evd_changes *changes) {
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
     uint64_t bit = UINT64_C(1) << column;
-    if (changes->unset & bit)
+    if (changes->unset & bit) {
       sample_clear(row, column);
-    else if (changes->set & bit)
+    } else if (changes->set & bit) {
       memcpy(sample_member(row, column), member(&changes->values, column),
              kind_size(model[column].kind));
+    }
   }
 }
 
 /* Whether two JSON texts have the same value. */
 static bool same_json(const char *a, const char *b) {
-  if (strcmp(a, b) == 0)
+  if (strcmp(a, b) == 0) {
     return true;
+  }
   cJSON *left = cJSON_Parse(a);
   cJSON *right = cJSON_Parse(b);
   bool same = cJSON_Compare(left, right, true);
-  if (left && right && cJSON_IsNumber(left) && isinf(left->valuedouble))
+  if (left && right && cJSON_IsNumber(left) && isinf(left->valuedouble)) {
     same = cJSON_IsNumber(right) && left->valuedouble == right->valuedouble;
+  }
   cJSON_Delete(left);
   cJSON_Delete(right);
   return same;
@@ -268,12 +274,14 @@ static bool same_member(const evd_execution *a, const evd_execution *b, evd_colu
   const void *left = member(a, column);
   const void *right = member(b, column);
   enum sample_kind kind = model[column].kind;
-  if (kind != SAMPLE_TEXT && kind != SAMPLE_JSON)
+  if (kind != SAMPLE_TEXT && kind != SAMPLE_JSON) {
     return memcmp(left, right, kind_size(kind)) == 0;
+  }
   const char *left_text = *(const char *const *)left;
   const char *right_text = *(const char *const *)right;
-  if (!left_text || !right_text)
+  if (!left_text || !right_text) {
     return left_text == right_text;
+  }
   return kind == SAMPLE_JSON ? same_json(left_text, right_text) : !strcmp(left_text, right_text);
 }
 
@@ -281,8 +289,9 @@ evd_column sample_difference(const evd_execution *a, const evd_execution *b) {
   evd_column column = 0;
   while (column < EVD_COLUMN_COUNT) {
     bool skipped = (model[column].flags & WITH_PARENT) && !a->parent_execution_id;
-    if (!skipped && !same_member(a, b, column))
+    if (!skipped && !same_member(a, b, column)) {
       break;
+    }
     column++;
   }
   return column;
@@ -307,10 +316,12 @@ static const char *describe(const evd_execution *execution, evd_column column) {
 
 void expect_row_at(const evd_execution *row, const evd_execution *expected, const char *file,
                    int line) {
-  if (!row)
+  if (!row) {
     fail_at(file, line, "no row %s", expected->execution_id);
+  }
   evd_column column = sample_difference(row, expected);
-  if (column < EVD_COLUMN_COUNT)
+  if (column < EVD_COLUMN_COUNT) {
     fail_at(file, line, "%s of %s is %s, not %s", evd_column_name(column), expected->execution_id,
             describe(row, column), describe(expected, column));
+  }
 }
