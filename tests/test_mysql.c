@@ -308,7 +308,7 @@ static char *large_json(size_t size) {
   memset(json, 'x', size);
   json[0] = json[size - 1] = '"';
   for (size_t i = 1; i + 3 < size; i += 97)
-    memcpy(json + i, i % 2 == 0 ? "\\\\" : "''", 2);
+    json[i] = json[i + 1] = i % 2 == 0 ? '\\' : '\'';
   return json;
 }
 
@@ -610,8 +610,8 @@ static void closing_by_force_answers_what_is_under_way(void **state) {
 static void a_wrong_password_is_said_once_with_the_place(void **state) {
   (void)state;
   needs_mysql();
-  const char *given = getenv("EVD_TEST_MYSQL_URL");
-  const char *at = strrchr(given, '@');
+  const char *at = strrchr(text("%s", getenv("EVD_TEST_MYSQL_URL")), '@');
+  assert_non_null(at);
   evd_error error = driver_open_fails(text("mysql://evd:wrong%s", at), NULL, EVD_SCHEMA_CHECK);
   assert_int_equal(error.code, EVD_EUNAVAILABLE);
   assert_string_equal(error.native, "1045");

@@ -453,14 +453,14 @@ static double cutting_seconds(void) {
 static void cut_otherwise(void *data) {
   struct proxy *proxy = data;
   static const uint32_t lengths[] = {200, 2000, 20000, 200000};
-  proxy_cut_within(proxy, lengths[(unsigned)rand() % 4]);
+  proxy_cut_within(proxy, lengths[(unsigned)random() % 4]);
 }
 
 static void nothing_is_lost_or_done_twice_when_connections_are_cut(void **state) {
   (void)state;
   needs_mysql();
   const char *seed = getenv("EVD_TEST_SEED");
-  srand(seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)time(NULL));
+  srandom(seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : (unsigned)time(NULL));
   struct proxy *proxy = proxy_start(server.port);
   const char *urls[] = {
       text("%s", mysql_url_at(server.url, proxy_port(proxy))),

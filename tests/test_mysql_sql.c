@@ -223,6 +223,40 @@ static void an_update_that_finds_less_than_was_locked_is_an_error(void **state) 
   assert_int_equal(error.outcome, EVD_OUTCOME_UNKNOWN);
 }
 
+static void on_galera_each_statement_is_a_packet_and_the_last_is_the_commit(void **state) {
+  struct fixture *fixture = *state;
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  fixture->requests[0] = (struct request){.id = "a", .changes = &changes};
+  fixture->requests[1] = (struct request){.id = "b", .changes = &changes};
+  fixture->script.galera = true;
+  for (int lost = 0; lost < 2; lost++) {
+    begin(fixture, EVD_OPERATION_UPDATE, 2);
+    assert_int_equal(strncmp(next(fixture), "begin;select ", 13), 0);
+    assert_int_equal(fixture->script.statement_count, 2);
+    answer(fixture, 1, 0);
+    row(fixture, (const char *const[]){"a", "ready", "0", "0"}, 4);
+    row(fixture, (const char *const[]){"b", "ready", "0", "0"}, 4);
+    answer(fixture, 1, 0);
+    assert_int_equal(strncmp(next(fixture), "update ", 7), 0);
+    assert_int_equal(fixture->script.statement_count, 1);
+    assert_false(fixture->script.commits);
+    answer(fixture, 1, lost ? 1 : 2);
+    if (lost) { /* the commit is not even sent */
+      evd_error error;
+      assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+      assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+    } else {
+      assert_string_equal(next(fixture), "commit");
+      assert_true(fixture->script.commits);
+      answer(fixture, 1, 0);
+      assert_null(next(fixture));
+      assert_int_equal(fixture->requests[1].count, 1);
+    }
+    script_end(&fixture->script);
+    fixture->script.backslashes = true;
+  }
+}
+
 static void ids_are_compared_as_bytes_where_the_table_does_not(void **state) {
   struct fixture *fixture = *state;
   evd_changes changes = {0};
@@ -429,6 +463,8 @@ static void errors_name_the_column(void **state) {
       {1644, "a finished execution cannot go back", EVD_ECONSTRAINT, ""},
       {1213, "Deadlock found when trying to get lock; try restarting transaction", EVD_ECONFLICT,
        ""},
+      {3101, "Plugin instructed the server to rollback the current transaction.", EVD_ECONFLICT,
+       ""},
       {1205, "Lock wait timeout exceeded; try restarting transaction", EVD_ECONFLICT, ""},
       {3572, "Statement aborted because lock(s) could not be acquired immediately", EVD_ECONFLICT,
        ""},
@@ -487,6 +523,7 @@ int main(void) {
       with_script(several_updates_are_one_packet_that_locks_in_order),
       with_script(updates_alike_are_one_statement_with_each_its_value),
       with_script(an_update_that_finds_less_than_was_locked_is_an_error),
+      with_script(on_galera_each_statement_is_a_packet_and_the_last_is_the_commit),
       with_script(ids_are_compared_as_bytes_where_the_table_does_not),
       with_script(a_claim_is_two_packets_the_second_guarded),
       with_script(a_claim_of_nothing_ends_its_transaction),

@@ -3,6 +3,7 @@
 
 #include <mysql.h>
 
+#include "engine/mysql/connect.h"
 #include "engine/mysql/errors.h"
 #include "engine/mysql/url.h"
 #include "migrate/client.h"
@@ -38,28 +39,15 @@ static evd_code execute(struct sql_client *base, const char *sql, evd_error *err
   return status < 0 ? EVD_OK : fail(client, error);
 }
 
-/* The options of the URL, as the engine sets them. Without TLS, a server must not get the password
- * as it is. */
+/* The options of the URL, as the engine sets them. */
 static void set_options(MYSQL *mysql, const struct mysql_url *url) {
-  my_bool on = 1;
   unsigned off = 0;
   unsigned protocol = url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
   mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off);
   mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_timeout);
   mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-  if (!url->ssl) {
-    mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH,
-                   "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password");
-    return;
-  }
-  mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
-  mysql_options(mysql, MYSQL_OPT_SSL_CA, url->ssl_ca);
-  mysql_options(mysql, MYSQL_OPT_SSL_CERT, url->ssl_cert);
-  mysql_options(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
-  if (url->ssl_verify) {
-    mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
-  }
+  mysql_connect_set_security(mysql, url);
 }
 
 /* Connects; blocks until it is done. A statement that waits for another's lock on the table holds

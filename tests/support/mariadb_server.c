@@ -74,9 +74,9 @@ static bool run_script(const char *commands) {
   return system(script) == 0; // NOLINT(cert-env33-c): the shell is what we want
 }
 
-/* The port that the server has taken. */
-static unsigned read_port(const struct mariadb_server *server) {
-  FILE *file = fopen(text("%s/server/port", server->dir), "r");
+/* The port that a server in this directory has taken. */
+static unsigned read_port(const char *dir) {
+  FILE *file = fopen(text("%s/port", dir), "r");
   char line[32] = "";
   if (file == NULL || fgets(line, sizeof line, file) == NULL)
     give_up("reading the port");
@@ -84,13 +84,17 @@ static unsigned read_port(const struct mariadb_server *server) {
   return (unsigned)strtoul(line, NULL, 10);
 }
 
-void mariadb_server_start(struct mariadb_server *server, const char *settings) {
-  (void)snprintf(server->dir, sizeof server->dir, "/tmp/evd-test-XXXXXX");
-  if (mkdtemp(server->dir) == NULL || !run_script(text("chmod 755 %s", server->dir)))
+static void make_dir(char *dir, size_t size) {
+  (void)snprintf(dir, size, "/tmp/evd-test-XXXXXX");
+  if (mkdtemp(dir) == NULL || !run_script(text("chmod 755 %s", dir)))
     give_up("mkdtemp");
+}
+
+void mariadb_server_start(struct mariadb_server *server, const char *settings) {
+  make_dir(server->dir, sizeof server->dir);
   if (!run_script(text("start_mariadb --tls %s/server \"%s\"", server->dir, settings)))
     give_up("starting a server");
-  server->port = read_port(server);
+  server->port = read_port(text("%s/server", server->dir));
   (void)snprintf(server->url, sizeof server->url, "mysql://evd:evd@127.0.0.1:%u/evd", server->port);
   (void)snprintf(server->root, sizeof server->root, "mysql://root:evd@127.0.0.1:%u/evd",
                  server->port);
@@ -123,4 +127,34 @@ void mariadb_server_bounce(const struct mariadb_server *server) {
 void mariadb_server_end(struct mariadb_server *server) {
   if (!run_script(text("stop_server %s/server; rm -rf %s", server->dir, server->dir)))
     give_up("stopping a server");
+}
+
+/* The same with the functions of tests/lib/galera.sh. */
+static bool run_galera_script(const char *commands) {
+  const char *source = getenv("SRCDIR");
+  return run_script(
+      text(". \"%s\"/tests/lib/galera.sh; %s", source != NULL ? source : ".", commands));
+}
+
+const char *galera_start(struct galera *galera) {
+  if (run_galera_script("cannot_galera"))
+    return "no Galera here (Debian: galera-4)";
+  make_dir(galera->dir, sizeof galera->dir);
+  if (!run_galera_script(text("start_galera %s/galera", galera->dir)))
+    give_up("starting a Galera cluster");
+  for (int node = 0; node < 3; node++)
+    (void)snprintf(galera->urls[node], sizeof galera->urls[node],
+                   "mysql://evd:evd@127.0.0.1:%u/evd",
+                   read_port(text("%s/galera/%d", galera->dir, node + 1)));
+  return NULL;
+}
+
+void galera_kill(const struct galera *galera, int node) {
+  if (!run_script(text("kill_server %s/galera/%d", galera->dir, node + 1)))
+    give_up("killing a node");
+}
+
+void galera_end(struct galera *galera) {
+  if (!run_galera_script(text("stop_galera %s/galera; rm -rf %s", galera->dir, galera->dir)))
+    give_up("stopping a Galera cluster");
 }

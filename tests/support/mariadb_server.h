@@ -51,4 +51,19 @@ void mariadb_server_bounce(const struct mariadb_server *server);
 /* Stops it, and removes all that it has left. */
 void mariadb_server_end(struct mariadb_server *server);
 
+/* A Galera cluster of three nodes of one's own. */
+struct galera {
+  char dir[64];
+  char urls[3][160];
+};
+
+/* Starts a cluster. NULL, or why there can be none here. */
+const char *galera_start(struct galera *galera);
+
+/* Kills a node, 0 to 2, as a power failure would. */
+void galera_kill(const struct galera *galera, int node);
+
+/* Ends it, and removes all that it has left. */
+void galera_end(struct galera *galera);
+
 #endif

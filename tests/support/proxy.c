@@ -117,7 +117,7 @@ static void take_connection(int listener, unsigned server_port, struct pair *pai
 }
 
 /* Moves bytes in one direction. False when the connection has ended. */
-static bool move(struct pair *pair, int from, short readable, short writable,
+static bool move(struct pair *pair, int from, bool readable, bool writable,
                  struct control *control) {
   struct pipe_half *half = &pair->halves[from];
   if (half->begin == half->end && readable) {
@@ -126,7 +126,7 @@ static bool move(struct pair *pair, int from, short readable, short writable,
       return false;
     half->begin = 0;
     half->end = length > 0 ? (size_t)length : 0;
-    writable = 1;
+    writable = true;
   }
   if (half->begin == half->end || !writable)
     return true;
@@ -163,8 +163,9 @@ static void draw(struct pair *pair, uint32_t within) {
 static void serve_pair(struct pair *pair, const struct pollfd *polled, struct control *control) {
   draw(pair, atomic_load(&control->cut_within));
   for (int i = 0; i < 2 && pair->sockets[0] >= 0; i++) {
-    short ended = POLLIN | POLLHUP | POLLERR;
-    if (!move(pair, i, polled[i].revents & ended, polled[!i].revents & POLLOUT, control))
+    bool readable = (polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+    bool writable = (polled[!i].revents & POLLOUT) != 0;
+    if (!move(pair, i, readable, writable, control))
       drop(pair);
   }
 }

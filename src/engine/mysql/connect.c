@@ -56,8 +56,7 @@ static void set_options(MYSQL *mysql, const struct mysql_connect_config *config)
   mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
 }
 
-/* Options of TLS. Without it, a server must not get the password as it is. */
-static void set_security(MYSQL *mysql, const struct mysql_url *url) {
+void mysql_connect_set_security(MYSQL *mysql, const struct mysql_url *url) {
   my_bool on = 1;
   if (!url->ssl) {
     mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH,
@@ -158,8 +157,9 @@ static evd_code check_server(MYSQL *mysql, struct mysql_connect *connect, evd_er
   connected->max_packet = strtoull(text, NULL, 10);
   connected->mariadb = mariadb_connection(mysql) != 0;
   code = ask(mysql, url, "show variables like 'wsrep_on'", 1, text, sizeof(text), error);
-  if (code != EVD_OK || strcmp(text, "ON") != 0) {
-    return code; /* not Galera */
+  connected->galera = strcmp(text, "ON") == 0;
+  if (code != EVD_OK || !connected->galera) {
+    return code;
   }
   code = ask(mysql, url, "show status like 'wsrep_ready'", 1, text, sizeof(text), error);
   if (code == EVD_OK && strcmp(text, "ON") != 0) {
@@ -175,7 +175,7 @@ static evd_code establish(MYSQL *mysql, struct mysql_connect *connect, evd_error
   const struct mysql_url *url = config->url;
   struct mysql_connected *connected = &connect->connected;
   set_options(mysql, config);
-  set_security(mysql, url);
+  mysql_connect_set_security(mysql, url);
   if (mysql_real_connect(mysql, url->host, url->user, url->password, url->database, url->port,
                          url->socket, CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS) == NULL) {
     return failed(mysql, url, error);

@@ -38,6 +38,7 @@ struct mysql_connected {
   evd_error error;          /* why */
   size_t max_packet;        /* the longest statement that the server takes */
   bool mariadb;             /* else MySQL */
+  bool galera;              /* a node of a cluster */
   struct mysql_table table; /* when it was to be inspected */
 };
 
@@ -53,6 +54,9 @@ struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
 
 /* The callback will not come. Does not wait. */
 void mysql_connect_abandon(struct mysql_connect *connect);
+
+/* Sets a URL's options of TLS. Without it, a server must not get the password as it is. */
+void mysql_connect_set_security(MYSQL *mysql, const struct mysql_url *url);
 
 /* How long an answer may take, in seconds, by the URL and the time of an operation; 0 is for ever. */
 unsigned mysql_connect_read_timeout(const struct mysql_url *url, int64_t timeout_ms);

@@ -31,6 +31,7 @@ enum {
   SERVER_CONNECTION_KILLED = 1927,
   SERVER_STATEMENT_TIMEOUT = 1969,       /* MariaDB */
   SERVER_MYSQL_STATEMENT_TIMEOUT = 3024, /* MySQL */
+  SERVER_NOT_CERTIFIED = 3101,           /* MySQL's group replication, at a commit */
   SERVER_BAD_JSON = 3140,
   SERVER_JSON_CHARSET = 3144,
   SERVER_JSON_TOO_LARGE = 3150,
@@ -77,6 +78,7 @@ static evd_code code_of(unsigned number) {
   case SERVER_LOCK_TIMEOUT:
   case SERVER_DEADLOCK:
   case SERVER_TABLE_CHANGED:
+  case SERVER_NOT_CERTIFIED:
   case SERVER_LOCK_NOWAIT: return EVD_ECONFLICT;
   case SERVER_NULL:
   case SERVER_OUT_OF_RANGE:
@@ -156,9 +158,9 @@ static evd_column column_of_index(const char *message, const struct mysql_table 
 static bool mentions(const char *text, const char *name) {
   size_t length = strlen(name);
   for (const char *at = strstr(text, name); at != NULL; at = strstr(at + 1, name)) {
-    char before = at > text ? at[-1] : ' ';
-    char after = at[length];
-    if (strchr(" '`._", before) != NULL && (after == '\0' || strchr(" '`_", after) != NULL)) {
+    bool begins = at == text || strchr(" '`._", at[-1]) != NULL;
+    bool ends = at[length] == '\0' || strchr(" '`_", at[length]) != NULL;
+    if (begins && ends) {
       return true;
     }
   }

@@ -17,6 +17,11 @@
  *
  * Every statement that writes rows which an earlier one locked repeats the condition: should the
  * transaction be gone all the same, it finds nothing that has become another's.
+ *
+ * On Galera each statement after begin and the first is a packet of its own. There another node's
+ * commit may end our transaction at any moment, and MariaDB (10.11) tells a session of it only between
+ * packets: when it happened within one, the next statement ran outside any transaction, and a commit
+ * said that all was well.
  */
 #ifndef ENGINE_MYSQL_SCRIPT_H
 #define ENGINE_MYSQL_SCRIPT_H
@@ -62,6 +67,7 @@ struct script {
   bool test_mode;
   bool backslashes;  /* see struct mysql_writer */
   size_t max_packet; /* the longest packet */
+  bool galera;       /* the server is a node of a cluster */
 
   /* The packet to be sent, or under way. */
   struct buffer sql;
@@ -116,22 +122,33 @@ void script_free(struct script *script);
 
 /* Between the files of the script. */
 
-/* Bytes after which a statement, or a packet, is long enough. */
+/* Bytes after which a statement, or a packet, is long enough; and whether the packet is. */
 size_t script_enough(const struct script *script);
+bool script_is_full(const struct script *script);
 
-/* Adds a statement to the packet. False when it would make the packet too long: then nothing was
- * added, and it goes into the next one; also when memory is out (script->sql.failed). The first
- * statement of a packet is always added. */
+/* Adds a statement to the packet. False when it has to go into the next one, since this would be too
+ * long, or for Galera's sake: then nothing was added; also when memory is out (script->sql.failed).
+ * The first statement of a packet is always added. */
 bool script_add(struct script *script, enum script_kind kind, size_t first, size_t count);
 
-/* The requests with this id. */
-struct request **script_find(const struct script *script, const char *id, size_t *count);
+/* Moves the cursor on to the next execution that is to be inserted; false when there is none. */
+bool script_has_executions(struct script *script);
 
-/* Operations 6 to 12 and 15, in selection.c: the statements of the next packet, a row of the
+/* In writes.c: the statements of the next packet of operations 1, 4, 5, 14, 16 and 17. */
+void script_next_of_writes(struct script *script);
+
+/* In selection.c, for operations 6 to 12 and 15: the statements of the next packet, a row of the
  * select, and at the end the requests' answers. */
 void script_next_of_selection(struct script *script);
 evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                            evd_error *error);
 evd_code script_selection_done(struct script *script, evd_error *error);
+
+/* In lookup.c, for operations 2 to 5 and 13: sorts the requests (false when memory is out), gives a
+ * row of a get to those it is for, and notes whether their filters admit a row that was locked. */
+bool script_sort_requests(struct script *script);
+evd_code script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                        evd_error *error);
+void script_lock_row(struct script *script, MYSQL_ROW row);
 
 #endif

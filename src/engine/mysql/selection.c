@@ -53,38 +53,36 @@ evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned 
   return mysql_decode_row(script->selected, row, lengths, error) != NULL ? EVD_OK : error->code;
 }
 
-static int compare_texts(const void *a, const void *b) {
-  const char *const *first = a;
-  const char *const *second = b;
-  return strcmp(*first, *second);
+static int compare_parents(const void *a, const void *b) {
+  const struct mysql_decrement *first = a;
+  const struct mysql_decrement *second = b;
+  return strcmp(first->parent_id, second->parent_id);
 }
 
 /* Counts the children of each parent among the rows; the parents in the order of their ids, so that
  * transactions which meet wait for each other in one order. */
 static bool count_parents(struct script *script, const evd_execution *rows, size_t count) {
-  const char **parents = malloc(count * sizeof(*parents));
-  script->decrements = malloc(count * sizeof(*script->decrements));
-  if (parents == NULL || script->decrements == NULL) {
-    free(parents);
+  struct mysql_decrement *decrements = calloc(count, sizeof(*decrements));
+  if (decrements == NULL) {
     return false;
   }
-  size_t parent_count = 0;
+  size_t children = 0;
   for (size_t i = 0; i < count; i++) {
     if (rows[i].parent_execution_id != NULL) {
-      parents[parent_count++] = rows[i].parent_execution_id;
+      decrements[children++] = (struct mysql_decrement){rows[i].parent_execution_id, 1};
     }
   }
-  qsort(parents, parent_count, sizeof(*parents), compare_texts);
-  for (size_t i = 0; i < parent_count; i++) {
-    struct mysql_decrement *last =
-        script->decrement_count > 0 ? &script->decrements[script->decrement_count - 1] : NULL;
-    if (last != NULL && strcmp(last->parent_id, parents[i]) == 0) {
-      last->by++;
+  qsort(decrements, children, sizeof(*decrements), compare_parents);
+  size_t parents = 0;
+  for (size_t i = 0; i < children; i++) {
+    if (parents > 0 && compare_parents(&decrements[parents - 1], &decrements[i]) == 0) {
+      decrements[parents - 1].by++;
     } else {
-      script->decrements[script->decrement_count++] = (struct mysql_decrement){parents[i], 1};
+      decrements[parents++] = decrements[i];
     }
   }
-  free(parents);
+  script->decrements = decrements;
+  script->decrement_count = parents;
   return true;
 }
 
@@ -112,7 +110,7 @@ static bool add_parts(struct script *script, enum script_kind kind, size_t *next
                       size_t most) {
   while (*next < count) {
     size_t part = count - *next < most ? count - *next : most;
-    if (script->sql.length >= script_enough(script) || !script_add(script, kind, *next, part)) {
+    if (script_is_full(script) || !script_add(script, kind, *next, part)) {
       return false;
     }
     *next += part;

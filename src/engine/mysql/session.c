@@ -296,7 +296,7 @@ static int make_call(struct session *session, int occurred, struct outcome *outc
     }
     waits_for = resumed ? mysql_read_query_result_cont(&failed, mysql, occurred)
                         : mysql_read_query_result_start(&failed, mysql);
-    outcome->status = failed;
+    outcome->status = failed != 0;
     return waits_for;
   default:
     return resumed ? mysql_fetch_row_cont(&outcome->row, session->result, occurred)
@@ -421,6 +421,7 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
   size_t max_packet = connected->max_packet;
   session->script.max_packet =
       (max_packet > SMALLEST_MAX_PACKET ? max_packet : SMALLEST_MAX_PACKET) - PACKET_OVERHEAD;
+  session->script.galera = connected->galera;
   set_io(session, EV_READ);
   if (session->engine->state == MYSQL_OPENING) {
     mysql_engine_opened(session->engine, &connected->table);

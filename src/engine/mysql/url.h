@@ -55,7 +55,7 @@ bool mysql_url_accepts(const char *url);
 
 /* Reads a URL. EVD_EINVAL, field "url", with the part or the option that is wrong in the message;
  * a password is in no message. NULL with the error, also when memory is out. */
-struct mysql_url *mysql_url_parse(const char *url, evd_error *error);
+struct mysql_url *mysql_url_parse(const char *text, evd_error *error);
 
 /* One holder more, one fewer. Any thread. */
 struct mysql_url *mysql_url_retain(struct mysql_url *url);

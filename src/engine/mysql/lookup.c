@@ -1,0 +1,133 @@
+/* Scripts of the operations that look rows up by the ids of their requests. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/mysql/decode.h"
+#include "engine/mysql/script.h"
+#include "model/error.h"
+
+static evd_code out_of_memory(evd_error *error) {
+  return error_set(error, EVD_ENOMEM, "", "memory ran out");
+}
+
+/* The order of two requests by id. */
+static int compare_requests(const void *a, const void *b) {
+  const struct request *const *first = a;
+  const struct request *const *second = b;
+  return strcmp((*first)->id, (*second)->id);
+}
+
+bool script_sort_requests(struct script *script) {
+  size_t count = script->batch->count;
+  script->sorted = calloc(2 * count, sizeof(struct request *));
+  if (script->sorted == NULL) {
+    return false;
+  }
+  script->grouped = script->sorted + count;
+  memcpy(script->sorted, script->batch->requests, count * sizeof(struct request *));
+  qsort(script->sorted, count, sizeof(struct request *), compare_requests);
+  return true;
+}
+
+/* The requests with this id. */
+static struct request **find_requests(const struct script *script, const char *id, size_t *count) {
+  size_t low = 0;
+  size_t high = script->batch->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (strcmp(script->sorted[middle]->id, id) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  *count = 0;
+  while (low + *count < script->batch->count && strcmp(script->sorted[low + *count]->id, id) == 0) {
+    (*count)++;
+  }
+  return script->sorted + low;
+}
+
+/* The text that a record of a row needs, at most. */
+static size_t row_bytes(const unsigned long *lengths) {
+  size_t bytes = 0;
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    if (column_is_text((evd_column)i)) {
+      bytes += lengths[i] + 1;
+    }
+  }
+  return bytes;
+}
+
+/* The first of the requests gets a row of a get, the others share it. */
+static evd_code give_row(struct request **requests, size_t count, MYSQL_ROW row,
+                         const unsigned long *lengths, evd_error *error) {
+  struct records *rows = NULL;
+  for (size_t i = 0; i < count; i++) {
+    struct request *request = requests[i];
+    if (request->rows != NULL ||
+        !mysql_decode_admits(&request->filter, row[evd_column_status],
+                             row[evd_column_is_sleeping_task], row[evd_column_is_finished])) {
+      continue;
+    }
+    if (rows == NULL) {
+      rows = records_new(1, row_bytes(lengths));
+      if (rows == NULL) {
+        return out_of_memory(error);
+      }
+      request->rows = rows;
+      if (mysql_decode_row(rows, row, lengths, error) == NULL) {
+        return error->code;
+      }
+    } else {
+      request->rows = records_retain(rows);
+    }
+  }
+  return EVD_OK;
+}
+
+/* Requests for one parent's children share their rows. */
+static evd_code give_child(struct request **requests, size_t count, MYSQL_ROW row,
+                           const unsigned long *lengths, evd_error *error) {
+  for (size_t i = 0; i < count; i++) {
+    struct request *request = requests[i];
+    if (request->rows != NULL) {
+      continue;
+    }
+    request->rows =
+        i > 0 ? records_retain(requests[0]->rows) : records_new(8, row_bytes(lengths) * 8);
+    if (request->rows == NULL) {
+      return out_of_memory(error);
+    }
+  }
+  return mysql_decode_row(requests[0]->rows, row, lengths, error) != NULL ? EVD_OK : error->code;
+}
+
+/* Those that the table thinks equal to an id, and are not, are nobody's. */
+evd_code script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                        evd_error *error) {
+  evd_operation operation = script->batch->operation;
+  evd_column column = operation == EVD_OPERATION_GET ? evd_column_execution_id
+                      : operation == EVD_OPERATION_GET_BY_PARENT
+                          ? evd_column_parent_execution_id
+                          : evd_column_sleeping_task_unique_id;
+  size_t count;
+  struct request **requests = find_requests(script, row[column], &count);
+  if (count == 0) {
+    return EVD_OK;
+  }
+  return operation == EVD_OPERATION_GET_BY_PARENT ? give_child(requests, count, row, lengths, error)
+                                                  : give_row(requests, count, row, lengths, error);
+}
+
+void script_lock_row(struct script *script, MYSQL_ROW row) {
+  size_t count;
+  struct request **requests = find_requests(script, row[MYSQL_LOCKED_ID], &count);
+  for (size_t i = 0; i < count; i++) {
+    if (mysql_decode_admits(&requests[i]->filter, row[MYSQL_LOCKED_STATUS],
+                            row[MYSQL_LOCKED_SLEEPING], row[MYSQL_LOCKED_FINISHED])) {
+      requests[i]->count = 1;
+      script->expected++;
+    }
+  }
+}
