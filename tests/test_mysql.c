@@ -409,7 +409,8 @@ static evd_error inspect(struct mysql_table *table) {
   assert_non_null(parts);
   assert_non_null(mysql_real_connect(mysql, parts->host, parts->user, parts->password,
                                      parts->database, parts->port, parts->socket, 0));
-  *table = (struct mysql_table){.name = {.name = "task_executions"}};
+  *table = (struct mysql_table){0};
+  assert_int_equal(table_name_parse("task_executions", &table->name, &error), EVD_OK);
   (void)mysql_inspect(mysql, EVD_SCHEMA_CHECK, table, &error);
   mysql_close(mysql);
   mysql_url_release(parts);
