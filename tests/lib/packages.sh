@@ -6,7 +6,7 @@
 {
   build_packages=(gcc libc6-dev make autoconf automake libtool pkg-config xz-utils git
     libev-dev libpq-dev libmariadb-dev libsqlite3-dev libcjson-dev uthash-dev liburiparser-dev)
-  server_packages=(postgresql pgbouncer mariadb-server-core mariadb-client-core openssl)
+  server_packages=(postgresql pgbouncer galera-4 mariadb-server-core mariadb-client-core openssl)
   check_packages=(g++ libcmocka-dev clang libclang-rt-dev llvm clang-tidy clang-format cppcheck
     shellcheck doxygen)
 }
