@@ -14,5 +14,6 @@
 #include <evdurable/schema.h>
 #include <evdurable/storage.h>
 #include <evdurable/update.h>
+#include <evdurable/version.h>
 
 #endif

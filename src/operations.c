@@ -31,19 +31,6 @@ static evd_future *submit_changes(evd_storage *storage, struct request request,
   return loader_submit(storage->loader, &request);
 }
 
-static evd_code check_executions(const evd_execution *executions, size_t count, const char *field,
-                                 evd_error *error) {
-  if (count > 0 && !executions) {
-    return error_set(error, EVD_EINVAL, field, "%s is NULL", field);
-  }
-  for (size_t i = 0; i < count; i++) {
-    if (check_execution(&executions[i], i, count, error) != EVD_OK) {
-      return error->code;
-    }
-  }
-  return EVD_OK;
-}
-
 static evd_code check_given_changes(const evd_changes *changes, evd_error *error) {
   if (!changes) {
     return error_set(error, EVD_EINVAL, "changes", "changes is NULL");

@@ -1,7 +1,9 @@
 #include "storage.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
+#include "async/timer.h"
 #include "migrate/open.h"
 #include "model/error.h"
 
@@ -17,18 +19,23 @@ static size_t size_or(size_t value, size_t standard) {
   return value > 0 ? value : standard;
 }
 
+/* How often a batch may be sent in all. */
+static int attempts_of(int retries) {
+  if (retries < 0) {
+    return 1;
+  }
+  return 1 + (retries == 0 ? RETRIES : retries < INT_MAX ? retries : INT_MAX - 1);
+}
+
 static struct limits limits_of(const evd_options *options) {
   int64_t timeout = options->operation_timeout_ms;
-  int retries = options->retry_max_attempts;
   return (struct limits){
       .batch_requests = size_or(options->batch_max_requests, BATCH_MAX_REQUESTS),
       .batch_bytes = size_or(options->batch_max_bytes, BATCH_MAX_BYTES),
       .pending_requests = size_or(options->pending_max_requests, PENDING_MAX_REQUESTS),
       .pending_bytes = size_or(options->pending_max_bytes, PENDING_MAX_BYTES),
       .timeout_ms = timeout == 0 ? OPERATION_TIMEOUT_MS : timeout,
-      .attempts = 1 + (retries == 0  ? RETRIES
-                       : retries > 0 ? retries
-                                     : 0),
+      .attempts = attempts_of(options->retry_max_attempts),
   };
 }
 
@@ -194,7 +201,10 @@ static evd_code begin_opening(evd_storage *storage, const char *url, const evd_o
 static evd_outcome cancel_opening(evd_future *future, void *maker) {
   (void)future;
   evd_storage *storage = maker;
-  storage->opening = NULL; /* when_opened() or when_migrated() sees it and closes */
+  storage->opening = NULL;
+  if (storage->engine) { /* else when_migrated() sees it: a migration goes on to its end */
+    storage->ops->close(storage->engine, true);
+  }
   return EVD_OUTCOME_NOT_APPLIED;
 }
 
@@ -229,11 +239,15 @@ static void when_emptied(void *owner) {
   storage->ops->close(storage->engine, false);
 }
 
+static void when_aborted(void *owner) {
+  evd_storage *storage = owner;
+  storage->ops->close(storage->engine, true);
+}
+
 static void abort_pending(evd_storage *storage) {
   evd_error error;
   error_set(&error, EVD_ECLOSED, "", "the storage was closed before the operation was sent");
-  loader_abort(storage->loader, &error);
-  storage->ops->close(storage->engine, true);
+  loader_abort(storage->loader, &error, when_aborted, storage);
 }
 
 static void end_drain(struct ev_loop *loop, ev_timer *drain, int events) {
@@ -259,15 +273,15 @@ evd_future *evd_storage_close(evd_storage *storage, int64_t drain_ms) {
   }
   future_set_maker(future, cancel_closing, storage);
   storage->closing = future;
-  storage->drain.data = storage;
   if (drain_ms == 0) {
     abort_pending(storage);
     return future;
   }
   loader_drain(storage->loader, when_emptied, storage);
   if (drain_ms > 0) {
-    ev_timer_init(&storage->drain, end_drain, (double)drain_ms / 1000, 0.);
-    ev_timer_start(reactor->loop, &storage->drain);
+    ev_init(&storage->drain, end_drain);
+    storage->drain.data = storage;
+    timer_start(reactor->loop, &storage->drain, (double)drain_ms / 1000, 0.);
   }
   return future;
 }

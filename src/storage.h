@@ -4,7 +4,7 @@
  *
  *   OPENING ──engine opened──> OPEN ──evd_storage_close──> DRAINING ──nothing pending, or time is
  *      │                                                      over──> CLOSING ──engine closed──> (freed)
- *      └──engine failed──> CLOSING
+ *      └──engine failed, or evd_future_cancel──> CLOSING
  */
 #ifndef STORAGE_H
 #define STORAGE_H

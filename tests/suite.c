@@ -42,6 +42,7 @@ static const struct group groups[] = {
     {"order", order_tests, false},
     {"pressure", pressure_tests, false},
     {"timeouts", timeouts_tests, false},
+    {"turns", turns_tests, false},
     {"close_storage", close_storage_tests, false},
     {"loop", loop_tests, false},
     {"stats", stats_tests, false},

@@ -245,18 +245,20 @@ static void a_unique_id_is_for_sleeping_tasks_exactly(void **state) {
 }
 
 static void of_several_records_the_message_says_which(void **state) {
-  evd_execution execution = sample_execution("id");
+  evd_execution executions[3] = {sample_execution("a"), sample_execution("b"),
+                                 sample_execution("c")};
   evd_error error;
 
   (void)state;
-  execution.input = "[1,]";
-  assert_int_equal(check_execution(&execution, 3, 5, &error), EVD_EINVAL);
+  assert_int_equal(check_executions(executions, 3, "children", &error), EVD_OK);
+  executions[2].input = "[1,]";
+  assert_int_equal(check_executions(executions, 3, "children", &error), EVD_EINVAL);
   assert_string_equal(error.field, "input");
-  assert_string_equal(error.message, "executions[3].input is not valid JSON: unexpected character "
+  assert_string_equal(error.message, "children[2].input is not valid JSON: unexpected character "
                                      "at byte 4");
-  assert_int_equal(check_execution(&execution, 0, 1, &error), EVD_EINVAL);
+  assert_int_equal(check_executions(&executions[2], 1, "children", &error), EVD_EINVAL);
   assert_string_equal(error.message, "input is not valid JSON: unexpected character at byte 4");
-  assert_int_equal(check_execution(&execution, 3, 5, NULL), EVD_EINVAL);
+  assert_int_equal(evd_execution_check(&executions[2], NULL), EVD_EINVAL);
 }
 
 /* Fails the test unless the changes are refused for this field and reason. */

@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <ev.h>
@@ -15,6 +17,7 @@
 #include <evdurable.h>
 
 #include "batch/loader.h"
+#include "engine/clock.h"
 #include "model/error.h"
 
 enum { BATCHES_MAX = 16 };
@@ -93,8 +96,8 @@ static void turn(struct fixture *fixture) {
 
 /* Turns the loop until the engine holds so many batches, or a second has passed. */
 static void turn_until_held(struct fixture *fixture, size_t count) {
-  double end = monotonic_seconds() + 1;
-  while (fixture->engine.held_count < count && monotonic_seconds() < end) {
+  double end = clock_seconds() + 1;
+  while (fixture->engine.held_count < count && clock_seconds() < end) {
     turn(fixture);
   }
   assert_int_equal(fixture->engine.held_count, count);
@@ -352,6 +355,46 @@ static void a_time_out_says_whether_the_request_had_left(void **state) {
   evd_future_release(waiting);
 }
 
+/* What would only be with the engine again when its time is over is failed while it is known that
+ * nothing was applied. */
+static void a_conflict_without_time_for_another_attempt_is_given_up(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *old = submit_update(fixture, "a", 1);
+  evd_future *young = submit_update(fixture, "b", 2);
+  fixture->loader->limits.timeout_ms = 30000;
+  turn_until_held(fixture, 1);
+  fixture->loader->oldest->submitted -= 29.9;
+  assert_int_equal(fixture->engine.held[0]->count, 2);
+  ((struct parcel *)fixture->engine.held[0])->sent -= 0.1; /* so long did it take */
+  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(old), EVD_ECONFLICT);
+  assert_int_equal(evd_future_error(old)->outcome, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(young), EVD_OK);
+  evd_future_release(old);
+  evd_future_release(young);
+}
+
+static void what_is_out_of_time_before_it_could_leave_is_not_sent(void **state) {
+  struct fixture *fixture = *state;
+  fixture->loader->limits.timeout_ms = 30;
+  evd_future *late = submit_update(fixture, "a", 1);
+  usleep(50 * 1000); /* the program's own work */
+  evd_future *young = submit_update(fixture, "b", 2);
+  assert_int_equal(evd_future_await(late), EVD_ETIMEDOUT);
+  assert_int_equal(evd_future_error(late)->outcome, EVD_OUTCOME_NOT_APPLIED);
+  fixture->loader->limits.timeout_ms = 10000;
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 1);
+  assert_int_equal(attempts_in(fixture->engine.held[0], 0), 2);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(young), EVD_OK);
+  evd_future_release(late);
+  evd_future_release(young);
+}
+
 static void a_time_out_without_a_connection_says_why_there_is_none(void **state) {
   struct fixture *fixture = *state;
   fixture->loader->limits.timeout_ms = 5;
@@ -392,15 +435,117 @@ static void aborting_fails_what_waits_and_retries_nothing(void **state) {
   evd_future *queued = submit_update(fixture, "b", 3);
   evd_error error;
   error_set(&error, EVD_ECLOSED, "", "closed");
-  loader_abort(fixture->loader, &error);
+  bool ended = false;
+  loader_abort(fixture->loader, &error, note, &ended);
   assert_int_equal(evd_future_code(blocked), EVD_ECLOSED);
   assert_int_equal(evd_future_code(queued), EVD_ECLOSED);
   assert_int_equal(evd_future_code(sent), EVD_EPENDING);
+  assert_false(ended);
+  turn(fixture);
+  assert_true(ended);
   answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
   assert_int_equal(evd_future_code(sent), EVD_ECONFLICT);
   evd_future_release(sent);
   evd_future_release(blocked);
   evd_future_release(queued);
+}
+
+/* Many requests that end at once. */
+enum { MANY = 5000, MANY_AT_ONCE = 512 };
+
+/* Submits updates that the engine does not take: some in one line, some that may leave. */
+static evd_future **submit_many(struct fixture *fixture) {
+  evd_future **futures = test_calloc(MANY, sizeof(evd_future *));
+  fixture->loader->limits.pending_requests = MANY;
+  fixture->loader->limits.pending_bytes = SIZE_MAX;
+  fixture->engine.capacity = 0;
+  for (int i = 0; i < MANY; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "te_%d", i % 3 == 0 ? 0 : i);
+    futures[i] = submit_update(fixture, id, i);
+  }
+  return futures;
+}
+
+/* Turns the loop until nothing is pending; each turn ends only so many. */
+static void turn_until_ended(struct fixture *fixture) {
+  while (fixture->loader->pending_requests > 0) {
+    size_t before = fixture->loader->pending_requests;
+    turn(fixture);
+    assert_true(before - fixture->loader->pending_requests <= MANY_AT_ONCE);
+  }
+}
+
+static void release_many(evd_future **futures, evd_code code) {
+  for (int i = 0; i < MANY; i++) {
+    assert_int_equal(evd_future_code(futures[i]), code);
+    evd_future_release(futures[i]);
+  }
+  test_free(futures);
+}
+
+static void a_time_out_of_many_does_not_hold_up_the_loop(void **state) {
+  struct fixture *fixture = *state;
+  fixture->loader->limits.timeout_ms = 300;
+  evd_future **futures = submit_many(fixture);
+  turn_until_ended(fixture);
+  release_many(futures, EVD_ETIMEDOUT);
+}
+
+static void an_abort_of_many_does_not_hold_up_the_loop(void **state) {
+  struct fixture *fixture = *state;
+  evd_future **futures = submit_many(fixture);
+  evd_error error;
+  bool ended = false;
+  error_set(&error, EVD_ECLOSED, "", "closed");
+  loader_abort(fixture->loader, &error, note, &ended);
+  assert_true(MANY - fixture->loader->pending_requests <= MANY_AT_ONCE);
+  assert_false(ended);
+  turn_until_ended(fixture);
+  assert_true(ended);
+  release_many(futures, EVD_ECLOSED);
+}
+
+static void a_read_takes_only_so_many_others_with_it(void **state) {
+  struct fixture *fixture = *state;
+  fixture->engine.capacity = 0;
+  evd_future *futures[100];
+  for (int i = 0; i < 100; i++) {
+    futures[i] = submit_get(fixture, "a");
+  }
+  fixture->engine.capacity = 1;
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 2);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  for (int i = 0; i < 100; i++) {
+    assert_int_equal(evd_future_code(futures[i]), EVD_OK);
+    evd_future_release(futures[i]);
+  }
+}
+
+/* It would be out of time with the old one. */
+static void a_read_does_not_join_an_old_one(void **state) {
+  struct fixture *fixture = *state;
+  static const int64_t time_outs[] = {-1, 30000, 1000};
+  static const double ages[] = {1.5, 1.5, 0.2};
+  for (int i = 0; i < 3; i++) {
+    fixture->loader->limits.timeout_ms = time_outs[i];
+    fixture->engine.capacity = 0;
+    evd_future *old = submit_get(fixture, "a");
+    fixture->loader->oldest->submitted -= ages[i];
+    evd_future *young = submit_get(fixture, "a");
+    evd_future *joined = submit_get(fixture, "a");
+    fixture->engine.capacity = 1;
+    turn_until_held(fixture, 1);
+    assert_int_equal(fixture->engine.held[0]->count, 2);
+    answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+    assert_int_equal(evd_future_code(old), EVD_OK);
+    assert_int_equal(evd_future_code(young), EVD_OK);
+    assert_int_equal(evd_future_code(joined), EVD_OK);
+    evd_future_release(old);
+    evd_future_release(young);
+    evd_future_release(joined);
+  }
 }
 
 static void histogram_quantiles_are_right_to_within_three_percent(void **state) {
@@ -436,9 +581,15 @@ int main(void) {
       TEST(batches_grow_while_the_engine_is_busy),
       TEST(past_the_bound_submissions_are_refused_and_later_taken_again),
       TEST(a_time_out_says_whether_the_request_had_left),
+      TEST(a_conflict_without_time_for_another_attempt_is_given_up),
+      TEST(what_is_out_of_time_before_it_could_leave_is_not_sent),
       TEST(a_time_out_without_a_connection_says_why_there_is_none),
       TEST(draining_ends_when_the_last_request_has),
       TEST(aborting_fails_what_waits_and_retries_nothing),
+      TEST(a_time_out_of_many_does_not_hold_up_the_loop),
+      TEST(an_abort_of_many_does_not_hold_up_the_loop),
+      TEST(a_read_takes_only_so_many_others_with_it),
+      TEST(a_read_does_not_join_an_old_one),
       cmocka_unit_test(histogram_quantiles_are_right_to_within_three_percent),
   };
   return cmocka_run_group_tests_name("loader", tests, NULL, NULL);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "config.h"
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/execution.h"
@@ -53,11 +54,15 @@ static void the_table_agrees_with_the_contract(void **state) {
            columns[i].name);
     expect(column_is_json(column) == (sample_kind(column) == SAMPLE_JSON), "%s: JSON",
            columns[i].name);
-    expect(((columns_settable() >> i & 1) != 0) == columns[i].settable, "%s: mask",
-           columns[i].name);
-    expect(((columns_unsettable() >> i & 1) != 0) == columns[i].unsettable, "%s: mask",
-           columns[i].name);
   }
+}
+
+static void the_version_is_that_of_the_package(void **state) {
+  (void)state;
+  assert_string_equal(EVD_VERSION, PACKAGE_VERSION);
+  assert_string_equal(evd_version(), EVD_VERSION);
+  assert_string_equal(text("%d.%d.%d", EVD_VERSION_MAJOR, EVD_VERSION_MINOR, EVD_VERSION_PATCH),
+                      EVD_VERSION);
 }
 
 static void columns_are_found_by_name_and_by_key(void **state) {
@@ -288,6 +293,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(every_column_of_a_full_record_has_a_value),
       TEST(every_column_set_from_its_value_is_the_same_again),
+      TEST(the_version_is_that_of_the_package),
       TEST(the_table_agrees_with_the_contract),
       TEST(columns_are_found_by_name_and_by_key),
       TEST(keys_are_the_names_in_camel_case),

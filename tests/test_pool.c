@@ -300,6 +300,34 @@ static void a_retired_connection_takes_no_more(void **state) {
   end();
 }
 
+/* Every connection is retired for the answer to its first batch, as by a standby that was the primary. */
+static void retired_connections_are_replaced_at_growing_intervals(void **state) {
+  start((struct pool_config){
+      .min = 1, .max = 1, .depth = 1, .backoff_min = 0.02, .backoff_max = 0.16});
+  double until = clock_seconds() + 1;
+  while (clock_seconds() < until) {
+    run_for(0.001);
+    if (pool_capacity(engine.pool) > 0) {
+      struct batch batch = {0};
+      pool_submit(engine.pool, &batch);
+      pool_connection_retire(batch.owner);
+      pool_batch_done(batch.owner);
+    }
+  }
+  expect(engine.opened >= 5 && engine.opened <= 20, "%d attempts", engine.opened);
+  while (pool_capacity(engine.pool) == 0) {
+    run_for(0.01);
+  }
+  struct batch batch = {0};
+  pool_submit(engine.pool, &batch);
+  pool_batch_done(batch.owner);
+  int opened = engine.opened;
+  pool_connection_retire(batch.owner);
+  run_for(0.06);
+  assert_int_equal(engine.opened, opened + 1);
+  end();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_least_number_of_connections_is_opened_and_kept),
@@ -313,6 +341,7 @@ int main(void) {
       cmocka_unit_test(closing_waits_for_what_is_under_way),
       cmocka_unit_test(aborting_fails_what_is_under_way),
       cmocka_unit_test(a_retired_connection_takes_no_more),
+      cmocka_unit_test(retired_connections_are_replaced_at_growing_intervals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,8 +124,10 @@ static const char *pragma(const char *url, const char *name) {
 static void a_database_is_durable_unless_it_is_asked_not_to_be(void **state) {
   (void)state;
   const char *url = text("sqlite:%s", scratch_new());
+  const char *other = text("sqlite:%s?synchronous=full&journal_mode=delete", scratch_new());
   assert_string_equal(pragma(url, "journal_mode"), "wal");
-  assert_string_equal(pragma(url, "synchronous"), "2");
+  assert_string_equal(pragma(url, "synchronous"), "3"); /* extra */
+  assert_string_equal(pragma(other, "synchronous"), "3");
 }
 
 static void parameters_reach_the_database(void **state) {
@@ -170,10 +172,11 @@ static void a_missing_directory_is_unavailable(void **state) {
     assert_non_null(strstr(error.message, path));
     assert_non_null(strstr(error.message, "No such file or directory"));
     assert_string_equal(error.native, "SQLITE_CANTOPEN");
+    assert_true(error.retryable);
   }
 }
 
-static void a_file_that_is_no_database_is_unavailable_and_stays_as_it_is(void **state) {
+static void a_file_that_is_no_database_is_refused_and_stays_as_it_is(void **state) {
   (void)state;
   const char *path = scratch_new();
   FILE *file = fopen(path, "w");
@@ -183,7 +186,8 @@ static void a_file_that_is_no_database_is_unavailable_and_stays_as_it_is(void **
   assert_int_equal(fclose(file), 0);
 
   evd_error error = driver_open_fails(text("sqlite:%s", path), NULL, EVD_SCHEMA_CREATE);
-  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_int_equal(error.code, EVD_EDATABASE);
+  assert_string_equal(error.field, "url");
   assert_string_equal(error.native, "SQLITE_NOTADB");
   assert_non_null(strstr(error.message, path));
   assert_false(error.retryable);
@@ -267,14 +271,30 @@ static void a_table_that_cannot_be_claimed_from_is_refused(void **state) {
   assert_string_equal(error.field, "tenant");
 }
 
-static void a_table_in_another_schema_is_refused(void **state) {
+static void a_database_that_cannot_be_written_is_refused(void **state) {
   (void)state;
-  evd_error error = driver_open_fails("sqlite::memory:", "app.tasks", EVD_SCHEMA_CREATE);
-  assert_int_equal(error.code, EVD_EINVAL);
-  assert_string_equal(error.field, "table");
-  error = driver_open_fails("sqlite::memory:", "a;b", EVD_SCHEMA_CREATE);
-  assert_int_equal(error.code, EVD_EINVAL);
-  assert_string_equal(error.field, "table");
+  const char *url = made_by("create table other (a);");
+  evd_error error =
+      driver_open_fails(text("file:%s?mode=ro", url + strlen("sqlite:")), NULL, EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EDATABASE);
+  assert_string_equal(error.native, "SQLITE_READONLY");
+  assert_false(error.retryable);
+}
+
+static void duplicates_that_keep_an_index_from_being_made_are_told(void **state) {
+  (void)state;
+  const char *url = text("sqlite:%s", scratch_new());
+  struct driver driver;
+  driver_open_new(&driver, url);
+  evd_execution executions[2] = {sample_sleeping("a", "x"), sample_sleeping("b", "y")};
+  driver_insert(&driver, executions, 2);
+  driver_close(&driver);
+  native_run_once(url, "drop index task_executions_sleeping_task_unique_id;"
+                       "update task_executions set sleeping_task_unique_id = 'x';");
+  evd_error error = driver_open_fails(url, NULL, EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EDUPLICATE);
+  assert_string_equal(error.field, "sleeping_task_unique_id");
+  assert_false(error.retryable);
 }
 
 /* Opens, inserts a row in which every column has a value, reads it, closes. */
@@ -298,6 +318,52 @@ static void check_round_trip(const char *url, const char *table, evd_schema_mode
   driver_run_ok(&driver, &all, 1);
   assert_int_equal(all.count, 1);
   driver_close(&driver);
+}
+
+static void a_unique_id_that_the_database_does_not_keep_unique_is_refused(void **state) {
+  (void)state;
+  static const char *const good[] = {
+      "create unique index u on task_executions (sleeping_task_unique_id)",
+      "CREATE UNIQUE INDEX u ON task_executions ([sleeping_task_unique_id])\n"
+      "  WHERE (\"sleeping_task_unique_id\" IS NOT NULL)",
+      "create unique index u on task_executions (sleeping_task_unique_id) "
+      "where sleeping_task_unique_id notnull",
+  };
+  static const char *const bad[] = {
+      "",
+      "create index u on task_executions (sleeping_task_unique_id)",
+      "create unique index u on task_executions (sleeping_task_unique_id, task_id)",
+      "create unique index u on task_executions (sleeping_task_unique_id, lower(task_id))",
+      "create unique index u on task_executions (sleeping_task_unique_id) "
+      "where status = 'running'",
+      "create unique index u on task_executions (sleeping_task_unique_id) "
+      "where status = 'running' and sleeping_task_unique_id is not null",
+  };
+  for (int framework = 0; framework < 2; framework++) {
+    const char *sql = text("%s drop index %stask_executions_sleeping_task_unique_id;",
+                           schema_but(framework, "", ""), framework ? "ix_" : "");
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+      check_round_trip(made_by(text("%s%s;", sql, good[i])), NULL, EVD_SCHEMA_CHECK);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+      const char *url = made_by(text("%s%s;", sql, bad[i]));
+      evd_error error = driver_open_fails(url, NULL, EVD_SCHEMA_CHECK);
+      assert_int_equal(error.code, EVD_ESCHEMA);
+      assert_string_equal(error.field, "sleeping_task_unique_id");
+      assert_non_null(strstr(error.message, "evdurable migrate up"));
+      check_round_trip(url, NULL, EVD_SCHEMA_CREATE);
+    }
+  }
+}
+
+static void a_table_in_another_schema_is_refused(void **state) {
+  (void)state;
+  evd_error error = driver_open_fails("sqlite::memory:", "app.tasks", EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EINVAL);
+  assert_string_equal(error.field, "table");
+  error = driver_open_fails("sqlite::memory:", "a;b", EVD_SCHEMA_CREATE);
+  assert_int_equal(error.code, EVD_EINVAL);
+  assert_string_equal(error.field, "table");
 }
 
 static void a_table_is_created_once_and_checked_from_then_on(void **state) {
@@ -360,11 +426,14 @@ int main(void) {
       test(a_database_in_memory_journals_in_memory),
       test(a_missing_file_is_not_made_by_a_check),
       test(a_missing_directory_is_unavailable),
-      test(a_file_that_is_no_database_is_unavailable_and_stays_as_it_is),
+      test(a_file_that_is_no_database_is_refused_and_stays_as_it_is),
+      test(a_database_that_cannot_be_written_is_refused),
+      test(duplicates_that_keep_an_index_from_being_made_are_told),
       test(a_directory_is_unavailable),
       test(a_missing_table_is_named),
       test(every_missing_column_is_named),
       test(a_table_that_cannot_be_claimed_from_is_refused),
+      test(a_unique_id_that_the_database_does_not_keep_unique_is_refused),
       test(a_table_in_another_schema_is_refused),
       test(a_table_is_created_once_and_checked_from_then_on),
       test(the_frameworks_table_will_do),

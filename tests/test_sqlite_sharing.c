@@ -93,6 +93,29 @@ static void a_lock_held_for_a_while_is_waited_for(void **state) {
   driver_close(&driver);
 }
 
+static void a_wait_for_a_lock_holds_up_reads_for_a_second_at_most(void **state) {
+  (void)state;
+  const char *url = new_url("");
+  struct driver driver;
+  driver_open_new(&driver, url);
+  struct native *native = native_open(url);
+  native_run(native, "begin immediate;");
+
+  evd_execution execution = sample_execution("id");
+  struct request insertion = driver_insertion(&execution);
+  struct batch batch = {
+      .operation = EVD_OPERATION_INSERT, .count = 1, .requests = (struct request *[]){&insertion}};
+  double start = ev_time();
+  driver_submit(&driver, &batch);
+  assert_null(driver_get(&driver, "id"));
+  expect(ev_time() - start < 3, "it took %g s", ev_time() - start);
+  assert_int_equal(batch.error.code, EVD_ECONFLICT);
+  assert_int_equal(batch.error.outcome, EVD_OUTCOME_NOT_APPLIED);
+  native_run(native, "commit;");
+  native_close(native);
+  driver_close(&driver);
+}
+
 static void a_commit_that_finds_a_reader_is_rolled_back(void **state) {
   (void)state;
   const char *url = new_url("");
@@ -431,6 +454,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       test(a_lock_held_too_long_is_a_conflict_and_reads_go_on),
       test(a_lock_held_for_a_while_is_waited_for),
+      test(a_wait_for_a_lock_holds_up_reads_for_a_second_at_most),
       test(a_commit_that_finds_a_reader_is_rolled_back),
       test(a_journal_mode_that_cannot_be_had_is_told),
       test(a_database_opened_for_reading_can_be_read),

@@ -189,6 +189,24 @@ static void a_freed_worker_abandons_what_is_not_done(void **state) {
   assert_int_equal(running_job.dones, 0);
 }
 
+/* The thread may just be telling the loop of the last job, and the loop is gone at once after. */
+static void a_worker_may_be_freed_while_it_wakes_the_loop(void **state) {
+  (void)state;
+  for (int i = 0; i < 300; i++) {
+    struct ev_loop *brief = ev_loop_new(EVFLAG_AUTO);
+    struct worker *freed = worker_new(brief, NULL);
+    struct noted jobs[2] = {noted_job(1), noted_job(2)};
+    run_count = done_count = 0;
+    for (int j = 0; j < 2; j++) {
+      worker_submit(freed, &jobs[j].job);
+    }
+    ev_run(brief, 0);
+    worker_free(freed);
+    ev_loop_destroy(brief);
+    assert_int_equal(done_count, 2);
+  }
+}
+
 static void freeing_nothing_is_safe(void **state) {
   (void)state;
   worker_free(NULL);
@@ -205,6 +223,8 @@ int main(void) {
                                       tear_down),
       cmocka_unit_test_setup_teardown(a_done_may_free_the_worker, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_freed_worker_abandons_what_is_not_done, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_worker_may_be_freed_while_it_wakes_the_loop, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(freeing_nothing_is_safe, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

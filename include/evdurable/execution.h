@@ -78,7 +78,8 @@ EVD_API bool evd_status_is_finished(evd_status status);
  * Times are milliseconds since the Unix epoch, UTC. Times, delays and time-outs lie within
  * +-(2^53 - 1), which is what a JavaScript number holds exactly. Ids and names are UTF-8 of 1 to
  * 64 bytes. JSON members are the text of a JSON document. What may be NULL is said; NULL is a null
- * pointer or EVD_NONE.
+ * pointer or EVD_NONE. Begin with evd_execution_init(): in a record of zeros the times that may be
+ * NULL are not, but the beginning of 1970.
  *
  * The strings are not owned by the record: in a record that a caller passes in they need only
  * outlive the call; in a record of a result they live as long as the result; in a record from

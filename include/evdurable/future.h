@@ -30,7 +30,7 @@ typedef void (*evd_callback)(evd_future *future, void *data);
  * whether the operation succeeds, fails or is cancelled. It may do anything: submit, cancel, close.
  * To keep the result beyond the callback, call evd_future_retain() in it.
  *
- * @return EVD_OK; EVD_EMISUSE when a callback is attached already (nothing changes); EVD_ENOMEM
+ * @return EVD_OK; EVD_EMISUSE when it has a callback or a group already (nothing changes); EVD_ENOMEM
  *         when the future is null: the callback will not be called.
  */
 EVD_API evd_code evd_future_then(evd_future *future, evd_callback callback, void *data);
@@ -49,7 +49,8 @@ EVD_API evd_code evd_future_await(evd_future *future);
  * A future that is finished when all of these are. It takes them over. Its code is EVD_OK when all
  * succeeded, else that of the one that failed first in time; evd_future_at() has each.
  *
- * @param futures is copied; may hold null futures.
+ * @param futures is copied; may hold null futures. One that has a callback or a group already, or is
+ *                here twice: the group fails with EVD_EMISUSE, and the others have been released.
  * @param count   at least 1.
  * @return NULL when memory is out; then all of them have been released.
  */

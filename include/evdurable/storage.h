@@ -92,7 +92,8 @@ typedef struct evd_options {
 
 /**
  * Opens a storage on the caller's loop. Never blocks; the future has the storage
- * (evd_future_storage()), which the caller must close with evd_storage_close().
+ * (evd_future_storage()), which the caller must close with evd_storage_close(). Cancelling the future
+ * ends the opening, but for a migration that has begun.
  *
  * @param loop    runs on this thread; must outlive the storage and its futures.
  * @param url     - `sqlite:path`, `sqlite::memory:`, or an SQLite `file:` URI
@@ -101,7 +102,8 @@ typedef struct evd_options {
  * @param options may be NULL for the defaults.
  *
  * Errors: EVD_EINVAL (the URL or an option; field names it), EVD_EUNAVAILABLE (cannot connect; the
- * message says where and why), EVD_ESCHEMA (the table).
+ * message says where and why), EVD_ESCHEMA (the table), EVD_EDATABASE (an SQLite file that is none or
+ * may not be written).
  */
 EVD_API evd_future *evd_storage_open(struct ev_loop *loop, const char *url,
                                      const evd_options *options);
@@ -113,8 +115,8 @@ EVD_API evd_future *evd_storage_open(struct ev_loop *loop, const char *url,
  * valid until they are released.
  *
  * @param storage  NULL is fine: there is nothing to close, and the future is null.
- * @param drain_ms how long to wait for what is pending; 0: what has not left yet fails at once;
- *                 negative: as long as it takes.
+ * @param drain_ms how long to wait for what is pending; 0: what has not left yet fails now (very much
+ *                 of it in several turns of the loop); negative: as long as it takes.
  * @return a future that is finished when everything is closed, after the callbacks of all operations;
  *         it has no result. EVD_EMISUSE when the storage is closing already.
  */

@@ -46,8 +46,8 @@ typedef struct evd_changes {
 /** Unsets a column (to NULL). */
 #define evd_unset(changes, column) ((void)((changes)->unset |= UINT64_C(1) << evd_column_##column))
 
-/** Yes, no, or whatever. */
-typedef enum evd_maybe { EVD_ANY = 0, EVD_NO, EVD_YES } evd_maybe;
+/** Yes, no, or whatever. `true` is EVD_YES, but `false` is EVD_ANY: write EVD_NO. */
+typedef enum evd_maybe { EVD_ANY = 0, EVD_YES, EVD_NO } evd_maybe;
 
 /**
  * Which rows an operation by id may touch or return; all zero admits every row. This is the

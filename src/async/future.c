@@ -39,7 +39,9 @@ struct await {
   struct deferred wake; /* first, so that one gives the other */
   evd_future *future;
   struct await *outer;
+  unsigned depth; /* of its own run of the loop, among those within each other */
   bool woken;
+  ev_prepare end; /* active when woken: ends that run, as soon as it is the innermost */
 };
 
 static _Thread_local struct await *innermost;
@@ -105,13 +107,24 @@ static void deliver(struct deferred *delivery) {
 
 static void member_finished(evd_future *all, evd_future *member);
 
-/* Ends a call of evd_future_await(): at once if it runs the innermost loop, else in its turn. */
+/* Breaks the await's own run of the loop, and not one that a callback began within it. */
+static void end_run(struct ev_loop *loop, ev_prepare *end, int events) {
+  (void)events;
+  const struct await *await = end->data;
+  if (ev_depth(loop) == await->depth) {
+    ev_break(loop, EVBREAK_ONE);
+  }
+}
+
+/* Ends a call of evd_future_await(): at once if its run of the loop is the innermost, else when those
+ * within it have ended. */
 static void wake(struct deferred *deferred) {
   struct await *await = (struct await *)deferred;
+  struct ev_loop *loop = await->future->reactor->loop;
   await->woken = true;
-  if (await == innermost) {
-    ev_break(await->future->reactor->loop, EVBREAK_ONE);
-  }
+  ev_prepare_start(loop, &await->end);
+  ev_unref(loop);
+  end_run(loop, &await->end, 0);
 }
 
 static void wake_awaiting(evd_future *future) {
@@ -215,15 +228,18 @@ evd_code evd_future_then(evd_future *future, evd_callback callback, void *data) 
 
 /* Runs the loop until it is woken, or somebody else breaks the loop. */
 static void run_loop_for(evd_future *future) {
-  struct await await = {.future = future, .outer = innermost};
+  struct ev_loop *loop = future->reactor->loop;
+  struct await await = {.future = future, .outer = innermost, .depth = ev_depth(loop) + 1};
+  ev_prepare_init(&await.end, end_run);
+  await.end.data = &await;
   innermost = &await;
-  ev_run(future->reactor->loop, 0);
+  ev_run(loop, 0);
   innermost = await.outer;
-  if (!await.woken) {
+  if (await.woken) {
+    ev_ref(loop);
+    ev_prepare_stop(loop, &await.end);
+  } else {
     reactor_forget(future->reactor, &await.wake);
-  }
-  if (innermost && innermost->woken) {
-    ev_break(innermost->future->reactor->loop, EVBREAK_ONE);
   }
 }
 
@@ -343,16 +359,19 @@ static void member_finished(evd_future *all, evd_future *member) {
   }
 }
 
-/* Takes a future into the group; what is finished already counts at once. */
+/* Takes a future into the group; what is finished already counts at once. It is marked as taken even
+ * then, so that nobody else takes it. */
 static void add_member(evd_future *all, evd_future *member) {
   struct group *group = all->group;
   group->members[group->count++] = member;
   if (!member) {
     all->first_error = all->first_error ? all->first_error : &out_of_memory;
-  } else if (member->finished) {
+    return;
+  }
+  member->waiter = all;
+  if (member->finished) {
     all->first_error = all->first_error ? all->first_error : member->error;
   } else {
-    member->waiter = all;
     group->unfinished++;
   }
 }
@@ -370,13 +389,24 @@ static bool is_taken(const evd_future *future) {
   return future && (future->callback || future->waiter);
 }
 
-/* Lets go of futures that evd_future_all() took over but cannot wait for. */
+/* Lets go of futures that evd_future_all() took over but has no memory for. */
 static void release_untaken(evd_future *const *futures, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (!is_taken(futures[i])) {
       evd_future_release(futures[i]);
     }
   }
+}
+
+/* The group cannot be: lets go of its members, and fails. */
+static void dissolve_group(evd_future *all, size_t taken) {
+  evd_error error;
+  error_set(&error, EVD_EMISUSE, "", "future %zu of the group has a callback or a group already",
+            taken);
+  group_free(all->group);
+  all->group = NULL;
+  all->first_error = NULL;
+  future_fail(all, &error);
 }
 
 evd_future *evd_future_all(evd_future *const *futures, size_t count) {
@@ -389,21 +419,18 @@ evd_future *evd_future_all(evd_future *const *futures, size_t count) {
     release_untaken(futures, count);
     return NULL;
   }
-  for (size_t i = 0; i < count; i++) {
-    if (is_taken(futures[i])) {
-      evd_error error;
-      error_set(&error, EVD_EMISUSE, "", "future %zu of the group has a callback or a group", i);
-      free(group);
-      release_untaken(futures, count);
-      future_fail(all, &error);
-      return all;
-    }
-  }
+  size_t taken = count; /* which of them is another's, or twice among these */
   all->group = group;
   for (size_t i = 0; i < count; i++) {
-    add_member(all, futures[i]);
+    if (is_taken(futures[i])) {
+      taken = i;
+    } else {
+      add_member(all, futures[i]);
+    }
   }
-  if (group->unfinished == 0) {
+  if (taken < count) {
+    dissolve_group(all, taken);
+  } else if (group->unfinished == 0) {
     finish_group(all);
   }
   return all;

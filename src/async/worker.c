@@ -84,6 +84,15 @@ static struct job *next_job(struct worker *worker) {
   return worker->leaving ? NULL : jobs_pop(&worker->waiting);
 }
 
+/* Tells the loop that a job is finished. The send is a system call: with the mutex held, the loop's
+ * thread would wait for it. Nobody frees the worker or ends the loop meanwhile: no job is running, so
+ * worker_free() waits for the thread. Called with the mutex held, and again after. */
+static void wake_the_loop(struct worker *worker) {
+  pthread_mutex_unlock(&worker->mutex);
+  ev_async_send(worker->loop, &worker->wake_loop);
+  pthread_mutex_lock(&worker->mutex);
+}
+
 static void *work(void *data) {
   struct worker *worker = data;
   struct job *job;
@@ -98,7 +107,7 @@ static void *work(void *data) {
       abandon(job);
     } else {
       jobs_push(&worker->finished, job);
-      ev_async_send(worker->loop, &worker->wake_loop);
+      wake_the_loop(worker);
     }
   }
   bool abandoned = worker->abandoned;

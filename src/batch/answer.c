@@ -3,7 +3,9 @@
 
 #include <utlist.h>
 
+#include "async/timer.h"
 #include "batch/loader.h"
+#include "engine/clock.h"
 
 /* The first pause before a batch is sent again, in seconds; doubled each time, up to the last. */
 #define FIRST_PAUSE 0.002
@@ -46,7 +48,7 @@ static enum verdict judge(const struct loader *loader, const struct parcel *parc
 
 static void deliver(struct loader *loader, struct parcel *parcel) {
   struct counters *counters = &loader->counters[parcel->batch.operation];
-  double now = monotonic_seconds();
+  double now = clock_seconds();
   for (size_t i = 0; i < parcel->batch.count; i++) {
     struct pending *pending = parcel_at(parcel, i);
     histogram_add(&counters->latency, (uint64_t)((now - pending->submitted) * 1e6));
@@ -77,6 +79,22 @@ static void drop_unwanted(struct loader *loader, struct parcel *parcel) {
       pending->state = PENDING_GATHERED;
       parcel->requests[kept++] = &pending->request;
     } else {
+      loader_discard(loader, pending);
+    }
+  }
+  parcel->batch.count = kept;
+}
+
+/* Requests whose time would be over before the next attempt is fail with what is known now: when they
+ * time out while they are with the engine, nothing is known. */
+static void fail_late(struct loader *loader, struct parcel *parcel, double needed) {
+  size_t kept = 0;
+  for (size_t i = 0; i < parcel->batch.count; i++) {
+    struct pending *pending = parcel_at(parcel, i);
+    if (loader_time_left(loader, pending) > needed) {
+      parcel->requests[kept++] = &pending->request;
+    } else {
+      loader_fail_futures(loader, pending, &parcel->batch.error);
       loader_discard(loader, pending);
     }
   }
@@ -135,11 +153,20 @@ static double pause_before(struct loader *loader, int attempts) {
 }
 
 static void retry(struct loader *loader, struct parcel *parcel) {
+  double pause = pause_before(loader, parcel->attempts);
+  if (parcel->batch.error.code == EVD_ECONFLICT) {
+    fail_late(loader, parcel, pause + clock_seconds() - parcel->sent);
+  }
+  if (parcel->batch.count == 0) {
+    parcel_free(parcel);
+    return;
+  }
+  reset(parcel);
   loader->counters[parcel->batch.operation].stats.retries++;
   DL_APPEND2(loader->backing_off, parcel, previous, next);
-  ev_timer_init(&parcel->back_off, send_again, pause_before(loader, parcel->attempts), 0.);
+  ev_init(&parcel->back_off, send_again);
   parcel->back_off.data = parcel;
-  ev_timer_start(loader->loop, &parcel->back_off);
+  timer_start(loader->loop, &parcel->back_off, pause, 0.);
 }
 
 /* Tells the log of each statement, in the order in which they were run. */
@@ -174,10 +201,7 @@ void loader_batch_done(struct loader *loader, struct batch *batch) {
     reset(parcel);
     split(loader, parcel);
     break;
-  case RETRY:
-    reset(parcel);
-    retry(loader, parcel);
-    break;
+  case RETRY: retry(loader, parcel); break;
   case GIVE_UP: give_up(loader, parcel); break;
   }
 }

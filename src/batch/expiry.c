@@ -1,8 +1,15 @@
 /* How requests end before their answer: time-outs, cancellation, closing. */
+#include <math.h>
+
 #include <utlist.h>
 
+#include "async/timer.h"
 #include "batch/loader.h"
+#include "engine/clock.h"
 #include "model/error.h"
+
+/* About so many futures at most are finished in one iteration of the loop. */
+#define SLICE 256
 
 evd_outcome loader_outcome(const struct pending *pending) {
   bool known = pending->state != PENDING_SENT || operation_is_read(pending->request.operation);
@@ -48,18 +55,26 @@ static void describe_time_out(const struct loader *loader, const struct pending 
   error->outcome = loader_outcome(pending);
 }
 
-static double expires(const struct loader *loader, const struct pending *pending) {
-  return pending->submitted + (double)loader->limits.timeout_ms / 1000;
+double loader_time_left(const struct loader *loader, const struct pending *pending) {
+  if (loader->limits.timeout_ms < 0) {
+    return INFINITY;
+  }
+  return pending->submitted + (double)loader->limits.timeout_ms / 1000 - clock_seconds();
 }
 
+/* What is left over is for the next iteration: the timer then fires at once. */
 static void expire(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)loop;
   (void)events;
   struct loader *loader = timer->data;
-  double now = monotonic_seconds();
-  while (loader->oldest && expires(loader, loader->oldest) <= now) {
+  size_t ended = 0;
+  while (ended < SLICE && loader->oldest) {
     struct pending *pending = loader->oldest;
     evd_error error;
+    if (loader_time_left(loader, pending) > 0) {
+      break;
+    }
+    ended += pending->future_count;
     describe_time_out(loader, pending, &error);
     loader_fail(loader, pending, &error);
   }
@@ -75,10 +90,10 @@ void loader_watch_expiry(struct loader *loader) {
   if (!loader->oldest) {
     ev_timer_stop(loader->loop, &loader->expiry);
   } else if (!ev_is_active(&loader->expiry)) {
-    double left = expires(loader, loader->oldest) - monotonic_seconds();
-    ev_timer_init(&loader->expiry, expire, left > 0 ? left : 0, 0.);
+    double left = loader_time_left(loader, loader->oldest);
+    ev_init(&loader->expiry, expire);
     loader->expiry.data = loader;
-    ev_timer_start(loader->loop, &loader->expiry);
+    timer_start(loader->loop, &loader->expiry, left > 0 ? left : 0, 0.);
   }
 }
 
@@ -98,17 +113,32 @@ void loader_free_parcels(struct loader *loader) {
   free_parcels(loader, &loader->backing_off);
 }
 
-void loader_abort(struct loader *loader, const evd_error *error) {
-  loader->refusing = true;
-  loader->aborting = true;
-  loader->emptied = NULL;
+bool loader_abort_some(struct loader *loader) {
+  size_t ended = 0;
   struct pending *pending = loader->oldest;
-  while (pending) {
+  while (pending && ended < SLICE) {
     struct pending *younger = pending->younger;
     if (pending->state != PENDING_SENT) {
-      loader_fail(loader, pending, error);
+      ended += pending->future_count;
+      loader_fail(loader, pending, &loader->abort_error);
     }
     pending = younger;
   }
+  if (pending) {
+    reactor_arm(loader->reactor);
+    return false;
+  }
   loader_free_parcels(loader);
+  return true;
+}
+
+void loader_abort(struct loader *loader, const evd_error *error, void (*ended)(void *owner),
+                  void *owner) {
+  loader->refusing = true;
+  loader->aborting = true;
+  loader->abort_error = *error;
+  loader->emptied = ended;
+  loader->owner = owner;
+  (void)loader_abort_some(loader);
+  reactor_arm(loader->reactor);
 }

@@ -12,7 +12,7 @@
 struct histogram {
   uint64_t count;
   uint64_t max;
-  uint32_t buckets[HISTOGRAM_BUCKETS];
+  uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
 void histogram_add(struct histogram *histogram, uint64_t value);

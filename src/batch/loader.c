@@ -1,18 +1,17 @@
 #include "batch/loader.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <utlist.h>
 
+#include "engine/clock.h"
 #include "model/error.h"
 
-double monotonic_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
+/* A read that has waited for longer, in seconds, or with so many is not joined by more. */
+#define MERGE_AGE_MAX 1.
+#define MERGE_MAX 64
 
 /* Taking requests. */
 
@@ -27,12 +26,35 @@ static bool is_full(const struct loader *loader) {
          loader->pending_bytes >= loader->limits.pending_bytes;
 }
 
-/* A waiting read that asks the same. */
+/* Lets no more reads join this one. */
+static void close_read(struct loader *loader, struct pending *read) {
+  if (read->handle.tbl) {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table
+    HASH_DELETE(handle, loader->reads, read);
+    read->handle.tbl = NULL;
+  }
+}
+
+/* Whether a read may wait with this one: it shares its time-out, and is answered in one go with all
+ * the others. */
+static bool may_join(const struct loader *loader, const struct pending *read) {
+  double age_max = MERGE_AGE_MAX;
+  if (loader->limits.timeout_ms >= 0) {
+    age_max = fmin(age_max, (double)loader->limits.timeout_ms / 1000 / 10);
+  }
+  return read->future_count < MERGE_MAX && clock_seconds() - read->submitted <= age_max;
+}
+
+/* A waiting read that asks the same, and that one more may join. */
 static struct pending *find_read(struct loader *loader, const struct request *request) {
   char key[READ_KEY_MAX];
   size_t length = pending_key(request, key);
   struct pending *found;
   HASH_FIND(handle, loader->reads, key, length, found);
+  if (found && !may_join(loader, found)) {
+    close_read(loader, found); /* the next to come takes its place */
+    found = NULL;
+  }
   return found;
 }
 
@@ -74,7 +96,6 @@ void loader_enqueue(struct loader *loader, struct pending *pending) {
   struct queue *queue = &loader->queues[pending->request.operation];
   pending->state = PENDING_QUEUED;
   DL_APPEND2(queue->first, pending, previous, next);
-  queue->count++;
   if (operation_is_read(pending->request.operation)) {
     HASH_ADD(handle, loader->reads, key, pending->key_length, pending);
   }
@@ -141,7 +162,7 @@ static evd_future *admit(struct loader *loader, const struct request *request) {
   }
   pending->loader = loader;
   pending->number = loader->submitted++;
-  pending->submitted = monotonic_seconds();
+  pending->submitted = clock_seconds();
   loader->pending_bytes += pending->bytes;
   DL_APPEND2(loader->oldest, pending, older, younger);
   if (!is_update_by_id(request->operation)) {
@@ -229,12 +250,7 @@ static size_t next_batch_size(const struct loader *loader, const struct queue *q
 
 static void dequeue(struct loader *loader, struct queue *queue, struct pending *pending) {
   DL_DELETE2(queue->first, pending, previous, next);
-  queue->count--;
-  if (pending->handle.tbl) {
-    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table
-    HASH_DELETE(handle, loader->reads, pending);
-    pending->handle.tbl = NULL;
-  }
+  close_read(loader, pending);
 }
 
 struct parcel *parcel_new(struct loader *loader, evd_operation operation, size_t size) {
@@ -315,6 +331,7 @@ static void send_parcel(struct loader *loader, struct parcel *parcel) {
     parcel_at(parcel, i)->state = PENDING_SENT;
   }
   parcel->attempts++;
+  parcel->sent = clock_seconds();
   loader->ops->submit(loader->engine, batch);
 }
 
@@ -329,10 +346,25 @@ static void send_all(struct loader *loader) {
   }
 }
 
+/* Whether requests are out of time that the timer has not ended yet: the loop did not turn for long. */
+static bool is_behind(const struct loader *loader) {
+  return loader->oldest && loader_time_left(loader, loader->oldest) <= 0;
+}
+
+/* Does what the tick is for: sends, or goes on to end what is pending. What is out of time is not sent:
+ * nobody would know then what became of it. */
 static void flush(void *data) {
   struct loader *loader = data;
-  send_all(loader);
-  if (loader->emptied && loader->pending_requests == 0) {
+  bool ended = false;
+  if (loader->aborting) {
+    ended = loader_abort_some(loader);
+  } else if (is_behind(loader)) {
+    reactor_arm(loader->reactor);
+  } else {
+    send_all(loader);
+    ended = loader->pending_requests == 0;
+  }
+  if (loader->emptied && ended) {
     void (*emptied)(void *owner) = loader->emptied;
     loader->emptied = NULL;
     emptied(loader->owner);
@@ -373,7 +405,7 @@ struct loader *loader_new(struct reactor *reactor, const struct limits *limits,
   loader->reactor = reactor_retain(reactor);
   loader->limits = *limits;
   loader->log = log;
-  uint64_t seed = (uint64_t)(monotonic_seconds() * 1e9) ^ (uintptr_t)loader;
+  uint64_t seed = (uint64_t)(clock_seconds() * 1e9) ^ (uintptr_t)loader;
   memcpy(loader->jitter, &seed, sizeof loader->jitter);
   reactor->flush = flush;
   reactor->flush_data = loader;

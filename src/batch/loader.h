@@ -11,9 +11,11 @@
  *   the engine has capacity, from the queue whose head has waited longest. When the engine is busy,
  *   queues grow, and so does the next batch; when it is idle, they leave at once: nothing is ever
  *   delayed for the sake of a larger batch.
- * - Identical reads that wait are one read.
+ * - Identical reads that wait are one read, as long as that is not old.
  * - Updates of one id stand in a line: only its first is at work. So they are applied in order,
  *   whatever is split, retried or spread over connections.
+ * - What ends many requests at once (a time-out of all, an abort) ends some in each iteration of the
+ *   loop, so that others on the loop have their turn.
  * - All that is pending is bounded; past the bound a submission fails at once.
  *
  * The room's files: loader.c takes requests and forms batches, answer.c deals with the engine's
@@ -46,6 +48,7 @@ struct parcel {
   struct loader *loader;
   struct parcel *next, *previous; /* in loader.again, or loader.backing_off */
   int attempts;                   /* how often it was sent */
+  double sent;                    /* when, the last time; by clock_seconds() */
   ev_timer back_off;
   struct request *requests[];
 };
@@ -74,7 +77,6 @@ struct loader {
 
   struct queue {
     struct pending *first;
-    size_t count;
   } queues[EVD_OPERATION_COUNT];
   struct pending *reads;  /* a table of those in queues */
   struct line *lines;     /* a table by id */
@@ -88,9 +90,10 @@ struct loader {
   size_t pending_requests; /* futures that wait */
   size_t pending_bytes;
   uint64_t refused;
-  bool refusing;                /* closing: nothing new is taken */
-  bool aborting;                /* nothing is sent again */
-  void (*emptied)(void *owner); /* to be called when no future waits any more */
+  bool refusing; /* closing: nothing new is taken */
+  bool aborting; /* nothing is sent again; all ends with abort_error */
+  evd_error abort_error;
+  void (*emptied)(void *owner); /* to be called when no future waits any more, or all is aborted */
   void *owner;
   struct counters counters[EVD_OPERATION_COUNT];
 };
@@ -117,8 +120,11 @@ void loader_capacity_grew(struct loader *loader);
 /* Takes nothing new; emptied(owner) is called once from a later tick, when no future waits. */
 void loader_drain(struct loader *loader, void (*emptied)(void *owner), void *owner);
 
-/* Fails all that is not with the engine, and sends nothing more. */
-void loader_abort(struct loader *loader, const evd_error *error);
+/* Takes nothing new, sends nothing more, and fails all that is not with the engine: some of it at
+ * once, the rest in the ticks to come, so that the loop is not held up. Then, from a tick,
+ * ended(owner) is called once, in place of what loader_drain() promised. */
+void loader_abort(struct loader *loader, const evd_error *error, void (*ended)(void *owner),
+                  void *owner);
 
 void loader_stats(const struct loader *loader, evd_stats *stats);
 
@@ -157,9 +163,13 @@ void parcel_add(struct parcel *parcel, struct pending *pending);
 struct pending *parcel_at(const struct parcel *parcel, size_t index);
 void parcel_free(struct parcel *parcel);
 
+/* Goes on with loader_abort(). True when nothing is left that is not with the engine. */
+bool loader_abort_some(struct loader *loader);
+
+/* How much time a pending request has left, in seconds; infinite without a time-out. */
+double loader_time_left(const struct loader *loader, const struct pending *pending);
+
 /* Frees the parcels that wait to be sent again; their requests are gone. */
 void loader_free_parcels(struct loader *loader);
-
-double monotonic_seconds(void);
 
 #endif

@@ -22,7 +22,7 @@ struct pool {
   bool aborting;
   bool held; /* a reference on the loop */
 
-  unsigned failures; /* since the last connection that became ready */
+  unsigned failures; /* since a connection last did work */
   double retry_at;   /* no connecting before */
   bool in_trouble;
   evd_error trouble; /* the last failure, when in_trouble */
@@ -57,8 +57,13 @@ static double jitter(struct pool *pool, double from, double to) {
   return from + erand48(pool->random) * (to - from);
 }
 
-/* The pause before the next attempt grows, after a failure or a loss. */
+/* The pause before the next attempt grows, after a failure or a loss; those that come during it are of
+ * the same trouble. */
 static void back_off(struct pool *pool) {
+  double now = clock_seconds();
+  if (now < pool->retry_at) {
+    return;
+  }
   double pause = pool->config.backoff_min;
   for (unsigned i = 0; i < pool->failures && pause < pool->config.backoff_max; i++) {
     pause *= 2;
@@ -67,7 +72,7 @@ static void back_off(struct pool *pool) {
     pause = pool->config.backoff_max;
   }
   pool->failures++;
-  pool->retry_at = clock_seconds() + pause * jitter(pool, 0.5, 1);
+  pool->retry_at = now + pause * jitter(pool, 0.5, 1);
 }
 
 static void note_trouble(struct pool *pool, const evd_error *error) {
@@ -378,6 +383,9 @@ void pool_submit(struct pool *pool, struct batch *batch) {
 void pool_batch_done(struct pool_connection *connection) {
   struct pool *pool = connection->pool;
   pool->in_flight--;
+  if (connection->state == POOL_READY) { /* it does work, and was not retired for its answer */
+    pool->failures = 0;
+  }
   if (--connection->in_flight == 0) {
     connection->idle_since = clock_seconds();
     if (connection->state == POOL_DRAINING) {
@@ -398,7 +406,6 @@ void pool_connection_ready(struct pool_connection *connection) {
   set_state(connection, POOL_READY);
   pool->opened = true;
   pool->in_trouble = false;
-  pool->failures = 0;
   pool->retry_at = 0;
   if (pool->to_replace > 0) {
     pool->to_replace--;
@@ -426,6 +433,7 @@ void pool_connection_lost(struct pool_connection *connection, const evd_error *e
 void pool_connection_retire(struct pool_connection *connection) {
   if (connection->state == POOL_READY) {
     set_state(connection, POOL_DRAINING);
+    back_off(connection->pool);
     wake(connection->pool);
   }
 }

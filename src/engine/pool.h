@@ -16,7 +16,8 @@
  * The pool opens one connection first. When that one is ready it opens the rest up to `min`, and up
  * to `max` as long as batches queue behind others. A connection that is lost is replaced. When
  * connecting fails it tries again, one connection at a time, after a pause that grows from
- * `backoff_min` to `backoff_max` and is jittered (half to whole), until one is ready.
+ * `backoff_min` to `backoff_max` and is jittered (half to whole), until one is ready. The pauses go on
+ * growing until one has done work: a server that lets connections in may be fit for nothing.
  *
  * The pool opens and closes from a callback of its own on the loop. What calls back at once:
  * pool_submit calls send, pool_connection_ready calls grew, and pool_connection_lost calls trouble.
@@ -119,7 +120,8 @@ void pool_connection_ready(struct pool_connection *connection);
 void pool_connection_lost(struct pool_connection *connection, const evd_error *error);
 
 /* It is to take no more batches, and to be closed when it has none, e.g. because its server said
- * that it will shut down. The pool opens another if it needs one. */
+ * that it will shut down. The pool opens another if it needs one, after a pause as after a loss; so
+ * this comes before pool_batch_done() of the batch that showed it. */
 void pool_connection_retire(struct pool_connection *connection);
 
 /* Ends close: the pool forgets the connection, the engine frees it. */

@@ -7,6 +7,8 @@
 
 #include <ev.h>
 
+#include "async/timer.h"
+
 static inline void quiet_io_start(struct ev_loop *loop, ev_io *io) {
   if (!ev_is_active(io)) {
     ev_io_start(loop, io);
@@ -21,11 +23,11 @@ static inline void quiet_io_stop(struct ev_loop *loop, ev_io *io) {
   ev_io_stop(loop, io); /* also takes back an event that is pending */
 }
 
-/* Starts a timer, or starts it anew. It goes on until it is stopped. */
+/* Starts a timer, or starts it anew. It goes on until it is stopped. With 0 seconds it first fires in
+ * the next iteration of the loop. */
 static inline void quiet_timer_start(struct ev_loop *loop, ev_timer *timer, double seconds) {
   int was_active = ev_is_active(timer);
-  timer->repeat = seconds > 1e-6 ? seconds : 1e-6;
-  ev_timer_again(loop, timer);
+  timer_start(loop, timer, seconds, seconds > 1e-6 ? seconds : 1e-6);
   if (!was_active) {
     ev_unref(loop);
   }

@@ -167,28 +167,37 @@ static evd_code check_relations(const evd_execution *execution, evd_error *error
   return EVD_OK;
 }
 
-/* Says in an error which of several records it is about. */
-static void name_record(evd_error *error, size_t index) {
-  evd_error about = *error;
-
-  error_set(error, about.code, about.field, "executions[%zu].%s", index, about.message);
-}
-
-evd_code check_execution(const evd_execution *execution, size_t index, size_t count,
-                         evd_error *error) {
+evd_code evd_execution_check(const evd_execution *execution, evd_error *error) {
   evd_code code = check_relations(execution, error);
 
   for (int column = 0; column < EVD_COLUMN_COUNT && code == EVD_OK; column++) {
     code = check_column(execution, (evd_column)column, error);
   }
-  if (code != EVD_OK && count > 1 && error != NULL) {
-    name_record(error, index);
-  }
   return code;
 }
 
-evd_code evd_execution_check(const evd_execution *execution, evd_error *error) {
-  return check_execution(execution, 0, 1, error);
+/* Says in an error which of several records it is about. */
+static void name_record(evd_error *error, const char *argument, size_t index) {
+  evd_error about = *error;
+
+  error_set(error, about.code, about.field, "%s[%zu].%s", argument, index, about.message);
+}
+
+evd_code check_executions(const evd_execution *executions, size_t count, const char *argument,
+                          evd_error *error) {
+  if (count > 0 && executions == NULL) {
+    return error_set(error, EVD_EINVAL, argument, "%s is NULL", argument);
+  }
+  for (size_t i = 0; i < count; i++) {
+    evd_code code = evd_execution_check(&executions[i], error);
+    if (code != EVD_OK) {
+      if (count > 1) {
+        name_record(error, argument, i);
+      }
+      return code;
+    }
+  }
+  return EVD_OK;
 }
 
 /* One column that is unset. */

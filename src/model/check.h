@@ -23,11 +23,10 @@ evd_code check_time(int64_t time, const char *field, evd_error *error);
 /* One column of a record, as its line in the column table says. */
 evd_code check_column(const evd_execution *execution, evd_column column, evd_error *error);
 
-/* A whole record: each column, and what must hold between columns (both or neither of the parent's
- * ids and of the root's; a unique id exactly for sleeping tasks). `index` is its place among the
- * records of a call, named in the message where there are several (`count` > 1). */
-evd_code check_execution(const evd_execution *execution, size_t index, size_t count,
-                         evd_error *error);
+/* The records of a call, each by evd_execution_check(). `argument` is the call's name for them: where
+ * there are several, the message says which of them is meant. */
+evd_code check_executions(const evd_execution *executions, size_t count, const char *argument,
+                          evd_error *error);
 
 /* Masks hold only settable and unsettable columns; values in `set` and not in `unset` are good. */
 evd_code check_changes(const evd_changes *changes, evd_error *error);

@@ -66,28 +66,6 @@ const char *evd_column_name(evd_column column) {
   return (unsigned)column < EVD_COLUMN_COUNT ? columns[column].name : NULL;
 }
 
-uint64_t columns_settable(void) {
-  uint64_t mask = 0;
-
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (columns[column].settable) {
-      mask |= COLUMN_BIT(column);
-    }
-  }
-  return mask;
-}
-
-uint64_t columns_unsettable(void) {
-  uint64_t mask = 0;
-
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (columns[column].unsettable) {
-      mask |= COLUMN_BIT(column);
-    }
-  }
-  return mask;
-}
-
 /* The address of a column's member. */
 static const void *member_of(const evd_execution *execution, evd_column column) {
   return (const char *)execution + columns[column].offset;

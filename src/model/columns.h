@@ -52,10 +52,6 @@ extern const struct column columns[EVD_COLUMN_COUNT];
 /* The bit of a column in the masks of evd_changes. */
 #define COLUMN_BIT(column) (UINT64_C(1) << (column))
 
-/* The masks of all columns that an update may set or unset. */
-uint64_t columns_settable(void);
-uint64_t columns_unsettable(void);
-
 /* Whether a column holds text (ids and JSON), JSON, or an enumeration (text in the database). */
 static inline bool column_is_text(evd_column column) {
   return columns[column].type <= COLUMN_JSON_ARRAY;

@@ -4,12 +4,17 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "model/execution.h"
 
 /* The text of a result that proved larger than was foreseen grows by chunks between these sizes. */
 #define CHUNK_MIN ((size_t)4096)
 #define CHUNK_MAX ((size_t)1024 * 1024)
+
+/* An array of rows of so many bytes is pages of its own: it grows by moving the pages, where a copy of
+ * all rows would hold up the loop. */
+#define OWN_PAGES ((size_t)256 * 1024)
 
 /* More room for text, beyond that in the first block. Owned by the records. */
 struct chunk {
@@ -59,6 +64,19 @@ struct records *records_retain(struct records *records) {
   return records;
 }
 
+static size_t rows_size(size_t rows) {
+  return rows * sizeof(evd_execution);
+}
+
+/* Frees an array of grow_rows(). */
+static void free_rows(evd_execution *rows, size_t capacity) {
+  if (rows_size(capacity) < OWN_PAGES) {
+    free(rows);
+  } else {
+    munmap(rows, rows_size(capacity));
+  }
+}
+
 void records_release(struct records *records) {
   if (records == NULL || --records->references > 0) {
     return;
@@ -69,9 +87,34 @@ void records_release(struct records *records) {
     free(chunk);
   }
   if (records->rows != records->first_rows) {
-    free(records->rows);
+    free_rows(records->rows, records->capacity);
   }
   free(records);
+}
+
+/* An array of more rows, with those of the old one, if there is one, which is gone then. NULL when
+ * memory is out. */
+static evd_execution *larger_rows(evd_execution *old, size_t old_capacity, size_t capacity) {
+  size_t old_size = rows_size(old_capacity);
+  size_t size = rows_size(capacity);
+  void *pages;
+
+  if (size < OWN_PAGES) {
+    return realloc(old, size);
+  }
+  if (old_size >= OWN_PAGES) {
+    pages = mremap(old, old_size, size, MREMAP_MAYMOVE);
+    return pages != MAP_FAILED ? pages : NULL;
+  }
+  pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) {
+    return NULL;
+  }
+  if (old != NULL) {
+    memcpy(pages, old, old_size);
+    free(old);
+  }
+  return pages;
 }
 
 /* Makes room for more rows than there are. */
@@ -83,12 +126,13 @@ static bool grow_rows(struct records *records) {
   if (capacity > SIZE_MAX / sizeof *rows) {
     return false;
   }
-  rows = realloc(in_first_block ? NULL : records->rows, capacity * sizeof *rows);
+  rows = in_first_block ? larger_rows(NULL, 0, capacity)
+                        : larger_rows(records->rows, records->capacity, capacity);
   if (rows == NULL) {
     return false;
   }
   if (in_first_block) {
-    memcpy(rows, records->first_rows, records->count * sizeof *rows);
+    memcpy(rows, records->first_rows, rows_size(records->count));
   }
   records->rows = rows;
   records->capacity = capacity;

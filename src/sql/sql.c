@@ -76,11 +76,14 @@ void sql_table(struct buffer *buffer, enum dialect dialect, const struct table_n
   sql_identifier(buffer, dialect, name->name);
 }
 
-/* Appends an identifier in quotes. Names come from table_name_parse() and the column table: there
- * is no quote in them. */
+/* Appends an identifier in quotes; quotes in it (an index may have any name) are doubled. */
 void sql_identifier(struct buffer *buffer, enum dialect dialect, const char *name) {
   const char *quote = dialect == DIALECT_MYSQL ? "`" : "\"";
   buffer_append(buffer, quote);
+  for (size_t plain; name[plain = strcspn(name, quote)] != '\0'; name += plain + 1) {
+    buffer_append_bytes(buffer, name, plain + 1);
+    buffer_append(buffer, quote);
+  }
   buffer_append(buffer, name);
   buffer_append(buffer, quote);
 }

@@ -95,6 +95,11 @@ static void missing_arguments_are_refused(void **state) {
                  "changes");
   expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, &changes, NULL, 1),
                  "children");
+  evd_execution children[2] = {sample_execution("te_2"), sample_execution("")};
+  evd_error error = await_error(
+      evd_update_and_insert_children(suite.storage, "te_1", NULL, &changes, children, 2),
+      EVD_EINVAL);
+  expect(strncmp(error.message, "children[1].", 12) == 0, "%s", error.message);
   expect_refused(evd_update_by_parent(suite.storage, "te_1", true, NULL), "changes");
   expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, 1, NULL, 1), "changes");
   expect_refused(

@@ -1,8 +1,10 @@
 /* Opening a storage: bad URLs and options, databases that are not there, tables that do not fit. */
 #include "suite/suite.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "suite/framework_table.h"
@@ -164,6 +166,45 @@ static void opening_can_be_cancelled(void **state) {
   ev_run(suite.loop, 0);
 }
 
+/* A server that takes connections and says nothing. */
+static int listen_silently(int *port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  int listening = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(listening, (struct sockaddr *)&address, size), 0);
+  assert_int_equal(listen(listening, 10), 0);
+  assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &size), 0);
+  *port = ntohs(address.sin_port);
+  return listening;
+}
+
+static void a_cancelled_opening_does_not_hold_the_loop(void **state) {
+  suite_needs_shared();
+  bool is_sqlite = strcmp(suite.engine, "sqlite") == 0;
+  const char *url = suite.url;
+  int port, listening = -1;
+  if (is_sqlite) {
+    suite_lock("true"); /* which making the table waits for */
+  } else {
+    listening = listen_silently(&port);
+    url = text("%s://u:secret@127.0.0.1:%d/x",
+               strcmp(suite.engine, "postgres") == 0 ? "postgresql" : "mysql", port);
+  }
+  evd_options create = {.table = suite.table, .schema = EVD_SCHEMA_CREATE};
+  evd_future *opening = keep_future(evd_storage_open(suite.loop, url, &create));
+  suite_run_loop(0.1);
+  assert_int_equal(evd_future_code(opening), EVD_EPENDING);
+  evd_future_cancel(opening);
+  int64_t start = evd_now();
+  ev_run(suite.loop, 0);
+  int64_t took = evd_now() - start;
+  expect(took < 2000, "the loop was held for %d ms", (int)took);
+  assert_int_equal(evd_future_code(opening), EVD_ECANCELED);
+  if (listening >= 0) {
+    close(listening);
+  }
+}
+
 static void opening_that_nobody_waits_for_closes_again(void **state) {
   evd_future_release(evd_storage_open(
       suite.loop, suite.url, &(evd_options){.table = suite.table, .schema = EVD_SCHEMA_SKIP}));
@@ -183,6 +224,7 @@ int bad_opens_tests(void) {
       suite_test(storages_that_make_the_table_at_once_all_open),
       suite_test(the_longest_table_name_works),
       suite_test(opening_can_be_cancelled),
+      suite_test(a_cancelled_opening_does_not_hold_the_loop),
       suite_test(opening_that_nobody_waits_for_closes_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

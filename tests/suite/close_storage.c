@@ -1,6 +1,8 @@
 /* Closing a storage, with and without work pending. */
 #include "suite/suite.h"
 
+#include <unistd.h>
+
 enum { ROWS = 400 };
 
 /* Submits an insert for each row; the futures. */
@@ -57,14 +59,14 @@ static void a_drain_with_enough_time_finishes_all_that_is_pending(void **state) 
   expect_what_succeeded(futures);
 }
 
-static void without_a_drain_what_has_not_left_fails_at_once(void **state) {
+static void without_a_drain_what_has_not_left_fails(void **state) {
   evd_future **futures = submit_rows();
   evd_future *closed = close_storage(0);
+  assert_int_equal(evd_future_await(closed), EVD_OK);
   for (int i = 0; i < ROWS; i++) {
     assert_int_equal(evd_future_code(futures[i]), EVD_ECLOSED);
     assert_int_equal(evd_future_error(futures[i])->outcome, EVD_OUTCOME_NOT_APPLIED);
   }
-  assert_int_equal(evd_future_await(closed), EVD_OK);
   expect_what_succeeded(futures);
 }
 
@@ -98,6 +100,21 @@ static void a_drain_whose_time_is_over_fails_what_is_left(void **state) {
   assert_int_equal(evd_future_error(behind)->outcome, EVD_OUTCOME_NOT_APPLIED);
   expect(evd_future_code(sent) == EVD_ECLOSED, "%s: %s", evd_code_name(evd_future_code(sent)),
          evd_future_error(sent)->message);
+}
+
+static void a_drain_does_not_count_what_the_program_did_before(void **state) {
+  suite_needs_shared();
+  evd_execution row = sample_execution("te_locked");
+  suite_insert(&row);
+  suite_lock("true");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  keep_future(evd_update(suite.storage, "te_locked", NULL, &changes));
+  suite_run_loop(0.05);
+  usleep(500 * 1000);
+  int64_t start = evd_now();
+  assert_int_equal(evd_future_await(close_storage(300)), EVD_OK);
+  int64_t took = evd_now() - start;
+  expect(took >= 280, "a drain of 300 ms ended after %d ms", (int)took);
 }
 
 static void count_call(evd_future *future, void *data) {
@@ -203,9 +220,10 @@ int close_storage_tests(void) {
   const struct CMUnitTest tests[] = {
       suite_test(a_drain_without_end_finishes_all_that_is_pending),
       suite_test(a_drain_with_enough_time_finishes_all_that_is_pending),
-      suite_test(without_a_drain_what_has_not_left_fails_at_once),
+      suite_test(without_a_drain_what_has_not_left_fails),
       suite_test(without_a_drain_what_has_left_ends_one_way_or_the_other),
       suite_test(a_drain_whose_time_is_over_fails_what_is_left),
+      suite_test(a_drain_does_not_count_what_the_program_did_before),
       suite_test(callbacks_come_before_closing_ends),
       suite_test(nothing_new_is_taken_while_closing),
       suite_test(a_callback_may_close_the_storage),

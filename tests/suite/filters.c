@@ -18,6 +18,17 @@ static evd_filter filter_of(int i) {
                       .status = (evd_status)(i / 9)};
 }
 
+static void a_filter_that_is_true_means_yes(void **state) {
+  evd_execution active = sample_execution("te_1"), finished = sample_execution("te_2");
+  finished.status = EVD_STATUS_COMPLETED;
+  finished.is_finished = true;
+  suite_insert(&active);
+  suite_insert(&finished);
+  evd_filter filter = {.is_finished = true};
+  assert_null(await_row(evd_get(suite.storage, "te_1", &filter)));
+  assert_non_null(await_row(evd_get(suite.storage, "te_2", &filter)));
+}
+
 static bool admits(evd_maybe filter, bool value) {
   return filter == EVD_ANY || (filter == EVD_YES) == value;
 }
@@ -115,6 +126,7 @@ static void children_are_inserted_when_the_filter_admits(void **state) {
 
 int filters_tests(void) {
   const struct CMUnitTest tests[] = {
+      suite_test(a_filter_that_is_true_means_yes),
       suite_test(a_get_returns_what_the_filter_admits),
       suite_test(an_update_touches_what_the_filter_admits),
       suite_test(children_are_inserted_when_the_filter_admits),

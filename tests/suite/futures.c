@@ -271,6 +271,67 @@ static void a_group_may_be_released_while_pending(void **state) {
   suite_expect(&rows[1]);
 }
 
+static void a_group_with_a_future_twice_is_misuse(void **state) {
+  for (int finished = 0; finished < 2; finished++) {
+    evd_future *once = evd_get(suite.storage, "te_1", NULL);
+    evd_future *twice = evd_get(suite.storage, "te_2", NULL);
+    if (finished) {
+      assert_int_equal(evd_future_await(twice), EVD_OK);
+    }
+    evd_future *futures[] = {twice, once, twice};
+    await_error(evd_future_all(futures, 3), EVD_EMISUSE);
+  }
+}
+
+static void a_member_of_a_group_cannot_be_taken_again(void **state) {
+  for (int finished = 0; finished < 2; finished++) {
+    struct seen seen = {0};
+    evd_future *member = evd_get(suite.storage, "te_1", NULL);
+    if (finished) {
+      assert_int_equal(evd_future_await(member), EVD_OK);
+    }
+    evd_future *all = keep_future(evd_future_all(&member, 1));
+    assert_int_equal(evd_future_then(member, note, &seen), EVD_EMISUSE);
+    await_error(evd_future_all(&member, 1), EVD_EMISUSE);
+    assert_int_equal(evd_future_await(all), EVD_OK);
+    assert_int_equal(seen.calls, 0);
+  }
+}
+
+/* A callback that runs the loop itself, once. */
+static void run_loop(evd_future *future, void *data) {
+  int *runs = data;
+  ++*runs;
+  ev_run(suite.loop, EVRUN_NOWAIT);
+}
+
+/* A timer's callback that runs the loop until a future is finished. */
+static void run_loop_until(struct ev_loop *loop, ev_timer *timer, int events) {
+  const evd_future *future = timer->data;
+  while (evd_future_code(future) == EVD_EPENDING) {
+    ev_run(loop, EVRUN_ONCE);
+  }
+  ev_run(loop, EVRUN_NOWAIT); /* in which who awaits it is told */
+}
+
+static void awaiting_ends_when_a_callback_runs_the_loop_meanwhile(void **state) {
+  int runs = 0;
+  for (int i = 0; i < 20; i++) {
+    evd_future_then(evd_get(suite.storage, text("te_%d", i), NULL), run_loop, &runs);
+    assert_int_equal(await_code(evd_get(suite.storage, "te_0", NULL)), EVD_OK);
+  }
+  assert_int_equal(runs, 20);
+  for (int i = 0; i < 20; i++) {
+    ev_timer timer;
+    evd_future *future = keep_future(evd_get(suite.storage, "te_0", NULL));
+    ev_timer_init(&timer, run_loop_until, 0, 0);
+    timer.data = future;
+    ev_timer_start(suite.loop, &timer);
+    assert_int_equal(evd_future_await(future), EVD_OK);
+    ev_timer_stop(suite.loop, &timer);
+  }
+}
+
 static void break_loop(struct ev_loop *loop, ev_timer *timer, int events) {
   ev_break(loop, EVBREAK_ALL);
 }
@@ -339,6 +400,9 @@ int futures_tests(void) {
       suite_test(a_group_takes_null_and_finished_futures),
       suite_test(a_group_of_groups_is_one),
       suite_test(a_group_may_be_released_while_pending),
+      suite_test(a_group_with_a_future_twice_is_misuse),
+      suite_test(a_member_of_a_group_cannot_be_taken_again),
+      suite_test(awaiting_ends_when_a_callback_runs_the_loop_meanwhile),
       suite_test(awaiting_ends_when_somebody_breaks_the_loop),
       suite_test(callbacks_submit_the_next_operation),
   };

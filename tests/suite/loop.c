@@ -76,6 +76,73 @@ static void the_loop_turns_while_the_database_is_busy(void **state) {
   assert_int_equal(evd_future_await(future), EVD_OK);
 }
 
+/* How many requests end in one turn of the loop, at most. */
+struct turns {
+  evd_storage *storage;
+  evd_future *closed; /* when it is finished, the storage is gone; or NULL */
+  uint64_t pending;
+  uint64_t most;
+  ev_prepare prepare;
+};
+
+static void note_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
+  struct turns *turns = prepare->data;
+  evd_stats stats = {.pending_requests = 0};
+  if (!turns->closed || evd_future_code(turns->closed) == EVD_EPENDING) {
+    evd_storage_stats(turns->storage, &stats);
+  }
+  uint64_t ended = turns->pending - stats.pending_requests;
+  turns->pending = stats.pending_requests;
+  turns->most = ended > turns->most ? ended : turns->most;
+}
+
+enum { MANY = 20000 };
+
+/* So many updates that wait for a row which another session holds; and who watches how they end. */
+static void submit_many(struct turns *turns, evd_options options) {
+  suite_needs_shared();
+  options.retry_max_attempts = 1000;
+  suite_reopen(options);
+  evd_execution row = sample_execution("te_1");
+  suite_insert(&row);
+  suite_lock("true");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  for (int i = 0; i < MANY; i++) {
+    keep_future(evd_update(suite.storage, "te_1", NULL, &changes));
+  }
+  *turns = (struct turns){.storage = suite.storage, .pending = MANY};
+  ev_prepare_init(&turns->prepare, note_turn);
+  turns->prepare.data = turns;
+  ev_prepare_start(suite.loop, &turns->prepare);
+  ev_unref(suite.loop);
+}
+
+static void expect_short_turns(struct turns *turns) {
+  ev_ref(suite.loop);
+  ev_prepare_stop(suite.loop, &turns->prepare);
+  suite_unlock();
+  assert_true(turns->pending <= 1); /* of the one that is with the database, nobody knows */
+  expect(turns->most <= 512, "%d requests ended in one turn", (int)turns->most);
+}
+
+static void the_loop_turns_while_very_much_times_out(void **state) {
+  struct turns turns;
+  submit_many(&turns, (evd_options){.operation_timeout_ms = 1000});
+  while (turns.pending > 1) {
+    ev_run(suite.loop, EVRUN_ONCE);
+  }
+  expect_short_turns(&turns);
+}
+
+static void the_loop_turns_while_very_much_is_aborted(void **state) {
+  struct turns turns;
+  submit_many(&turns, (evd_options){0});
+  turns.closed = keep_future(evd_storage_close(suite.storage, 0));
+  suite.storage = NULL;
+  assert_int_equal(evd_future_await(turns.closed), EVD_OK);
+  expect_short_turns(&turns);
+}
+
 static void several_storages_share_a_loop(void **state) {
   enum { STORAGES = 5, ROWS = 40 };
   evd_storage *storages[STORAGES];
@@ -167,6 +234,8 @@ int loop_tests(void) {
       suite_test(ev_run_returns_after_all_that_was_pending),
       suite_test(ev_run_returns_after_closing),
       suite_test(the_loop_turns_while_the_database_is_busy),
+      suite_test(the_loop_turns_while_very_much_times_out),
+      suite_test(the_loop_turns_while_very_much_is_aborted),
       suite_test(several_storages_share_a_loop),
       suite_test(threads_have_loops_and_storages_of_their_own),
   };

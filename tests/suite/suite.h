@@ -93,6 +93,7 @@ int batching_tests(void);
 int order_tests(void);
 int pressure_tests(void);
 int timeouts_tests(void);
+int turns_tests(void);
 int close_storage_tests(void);
 int loop_tests(void);
 int stats_tests(void);

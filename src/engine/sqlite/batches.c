@@ -1,5 +1,6 @@
 #include "engine/sqlite/batches.h"
 
+#include "engine/clock.h"
 #include "engine/sqlite/operations.h"
 #include "model/error.h"
 
@@ -51,9 +52,9 @@ static evd_code commit(struct connection *connection, struct batch *batch, evd_e
   if (!connection->timing) {
     return connection_commit(connection, error);
   }
-  double start = connection_time_ms();
+  double start = clock_seconds();
   evd_code code = connection_commit(connection, error);
-  batch_record_query(batch, "commit", connection_time_ms() - start);
+  batch_record_query(batch, "commit", (clock_seconds() - start) * 1e3);
   return code;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/sqlite/connection.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/clock.h"
 #include "engine/sqlite/errors.h"
 #include "engine/sqlite/table.h"
 #include "model/error.h"
@@ -22,13 +24,6 @@ enum {
   WAL_LIMIT_BYTES = 64 * 1024 * 1024 /* what a checkpoint leaves of a larger log */
 };
 
-/* The time now, for durations. */
-double connection_time_ms(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
-}
-
 /*
  * Waits for another's lock, for the `attempt`th time: longer each time, by chance, so that several
  * processes do not wait in step. Not longer than WAIT_MAX_US, so that an abort is soon seen.
@@ -36,19 +31,17 @@ double connection_time_ms(void) {
  */
 static int wait_for_lock(void *data, int attempt) {
   struct connection *connection = data;
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  int64_t time_ms = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+  double now = clock_seconds();
   if (attempt == 0) {
-    connection->busy_since_ms = time_ms;
+    connection->busy_since = now;
   }
   if (atomic_load(connection->aborting) ||
-      time_ms - connection->busy_since_ms >= connection->url.busy_timeout_ms) {
+      (now - connection->busy_since) * 1e3 >= (double)connection->patience_ms) {
     return 0;
   }
 
   long longest = attempt < 7 ? WAIT_MIN_US << attempt : WAIT_MAX_US;
-  long chance = time.tv_nsec / 64 % longest; /* the clock's last bits are as good as dice */
+  long chance = (long)fmod(now * 1e9 / 64, (double)longest); /* as good as dice */
   struct timespec pause = {.tv_nsec = (WAIT_MIN_US + chance) * 1000};
   nanosleep(&pause, NULL);
   return 1;
@@ -107,11 +100,17 @@ static evd_code configure(struct connection *connection, evd_error *error) {
   /* A mistaken column name shall be an error, not a string. */
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
 
+  /* "Full" is to survive a loss of power. Where the journal is deleted at the end of a transaction,
+   * that takes "extra": the directory is synced, too. With a WAL the two are the same. */
+  const char *synchronous = connection->url.synchronous;
+  if (strcmp(synchronous, "full") == 0) {
+    synchronous = "extra";
+  }
   char sql[192];
   (void)snprintf(sql, sizeof(sql),
                  "pragma synchronous = %s; pragma cache_size = -%d; "
                  "pragma wal_autocheckpoint = %d; pragma journal_size_limit = %d",
-                 connection->url.synchronous, CACHE_KIB, CHECKPOINT_PAGES, WAL_LIMIT_BYTES);
+                 synchronous, CACHE_KIB, CHECKPOINT_PAGES, WAL_LIMIT_BYTES);
   evd_code code = connection_execute(connection, sql, error);
   if (code == EVD_OK && sqlite3_db_readonly(db, "main") == 0) {
     code = set_journal_mode(connection, error);
@@ -173,6 +172,13 @@ static evd_code open_file(struct connection *connection, evd_error *error) {
   return sqlite_error_set(error, connection->db, result, "open");
 }
 
+/* Whether what could not be opened now may be opened later: another has it locked, the disk or the
+ * file's directory is not there. */
+static bool may_pass(const evd_error *error) {
+  return error->code == EVD_ECONFLICT || strcmp(error->native, "SQLITE_CANTOPEN") == 0 ||
+         strncmp(error->native, "SQLITE_IOERR", strlen("SQLITE_IOERR")) == 0;
+}
+
 /* Makes an error of opening one that says what could not be opened. What has to do with the table
  * stays as it is. */
 static void set_open_error(const struct connection *connection, evd_error *error) {
@@ -180,14 +186,15 @@ static void set_open_error(const struct connection *connection, evd_error *error
     return;
   }
   evd_error cause = *error;
-  error_set(error, EVD_EUNAVAILABLE, "url", "cannot open the SQLite database %s: %s",
+  error_set(error, may_pass(&cause) ? EVD_EUNAVAILABLE : cause.code,
+            cause.field[0] != '\0' ? cause.field : "url", "cannot open the SQLite database %s: %s",
             connection->url.name, cause.message);
   error_set_native(error, cause.native);
-  error->retryable = strcmp(cause.native, "SQLITE_NOTADB") != 0;
 }
 
 /* Opens the database; see connection.h. */
 evd_code connection_open(struct connection *connection, evd_error *error) {
+  connection->patience_ms = connection->url.busy_timeout_ms;
   evd_code code = open_file(connection, error);
   if (code == EVD_OK) {
     code = configure(connection, error);
@@ -203,6 +210,7 @@ evd_code connection_open(struct connection *connection, evd_error *error) {
     connection_close(connection);
     return error->code;
   }
+  connection->patience_ms = connection->batch_patience_ms;
   return EVD_OK;
 }
 

@@ -23,6 +23,7 @@ struct connection {
   evd_schema_mode schema;
   bool test_mode;
   const atomic_bool *aborting; /* nothing shall wait any more */
+  int64_t batch_patience_ms;   /* how long a batch waits for another's lock */
 
   /* While it is open. */
   sqlite3 *db;
@@ -30,9 +31,10 @@ struct connection {
   sqlite3_stmt *begin_write;
   sqlite3_stmt *commit;
   struct statements statements;
-  bool timing;           /* statements note the time that they take */
-  int64_t busy_since_ms; /* when the present wait for a lock began */
-  char warning[256];     /* what opening has to tell people; "" for nothing */
+  bool timing;         /* statements note the time that they take */
+  int64_t patience_ms; /* how long to wait for another's lock: longer while it is opened */
+  double busy_since;   /* when the present wait for a lock began */
+  char warning[256];   /* what opening has to tell people; "" for nothing */
 };
 
 /* Opens the database and looks at the table (creates it, where the schema mode says so). On failure
@@ -55,9 +57,6 @@ void connection_rollback(struct connection *connection);
 /* EVD_EDATABASE when the database's file is no longer the one that was opened: what would be written
  * to it would be lost. */
 evd_code connection_check_file(struct connection *connection, evd_error *error);
-
-/* The time now, in milliseconds from some point; for durations. Any thread. */
-double connection_time_ms(void);
 
 /* Runs one statement that has no parameters and whose rows do not matter. */
 evd_code connection_execute(struct connection *connection, const char *sql, evd_error *error);

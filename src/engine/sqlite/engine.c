@@ -25,6 +25,9 @@
  * looks at what was done. More would only make batches smaller. */
 enum { SLOTS = 2 };
 
+/* The longest that a batch waits for another's lock at a time. */
+enum { BATCH_PATIENCE_MS = 1000 };
+
 struct sqlite_engine;
 
 /* A batch on its way through the worker. */
@@ -120,6 +123,21 @@ static void open_done(struct job *job) {
   close_if_idle(engine);
 }
 
+static int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+/* How long to wait for another's lock. A batch that waits holds up all that is behind it, reads too:
+ * so it comes back soon, and the loader tries again. */
+static void set_patience(struct connection *connection, int64_t timeout_ms) {
+  int64_t *busy_timeout_ms = &connection->url.busy_timeout_ms;
+  connection->batch_patience_ms = smaller(*busy_timeout_ms, BATCH_PATIENCE_MS);
+  if (timeout_ms >= 0) {
+    *busy_timeout_ms = smaller(*busy_timeout_ms, timeout_ms);
+    connection->batch_patience_ms = smaller(connection->batch_patience_ms, timeout_ms / 4);
+  }
+}
+
 /* Copies what the worker needs of the configuration. */
 static evd_code configure(struct sqlite_engine *engine, const struct engine_config *config,
                           evd_error *error) {
@@ -137,9 +155,8 @@ static evd_code configure(struct sqlite_engine *engine, const struct engine_conf
                      "table: an SQLite database has no schemas but \"main\"");
   }
   code = sqlite_url_parse(config->url, &connection->url, error);
-  if (code == EVD_OK && config->timeout_ms >= 0 &&
-      connection->url.busy_timeout_ms > config->timeout_ms) {
-    connection->url.busy_timeout_ms = config->timeout_ms;
+  if (code == EVD_OK) {
+    set_patience(connection, config->timeout_ms);
   }
   return code;
 }

@@ -1,5 +1,6 @@
 #include "engine/sqlite/steps.h"
 
+#include "engine/clock.h"
 #include "engine/sqlite/errors.h"
 
 /* The statement of a key. */
@@ -13,9 +14,9 @@ static int step(struct connection *connection, struct statement *statement) {
   if (!connection->timing) {
     return sqlite3_step(statement->handle);
   }
-  double start = connection_time_ms();
+  double start = clock_seconds();
   int result = sqlite3_step(statement->handle);
-  statement->spent_ms += connection_time_ms() - start;
+  statement->spent_ms += (clock_seconds() - start) * 1e3;
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "engine/sqlite/table.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,12 +12,12 @@
 /* What there is under the table's name. */
 struct shape {
   bool exists;
-  bool is_table;     /* and no view or virtual table */
-  bool has_rowid;    /* rows are claimed by it */
-  bool has_id;       /* the framework's key column */
-  bool id_is_unique; /* execution_id has a unique index */
-  uint64_t present;  /* bits of the columns there are */
-  char foreign[64];  /* a column that is not ours and must not be NULL; "" for none */
+  bool is_table;    /* and no view or virtual table */
+  bool has_rowid;   /* rows are claimed by it */
+  bool has_id;      /* the framework's key column */
+  uint64_t present; /* bits of the columns there are */
+  uint64_t unique;  /* bits of those that have a unique index */
+  char foreign[64]; /* a column that is not ours and must not be NULL; "" for none */
 };
 
 /* Prepares a query whose parameters are all the table's name. */
@@ -83,19 +84,52 @@ static evd_code read_columns(struct connection *connection, struct shape *shape,
   return finish(connection, statement, error);
 }
 
-/* Reads whether the database itself keeps execution_id unique. */
+/* Whether SQL ends in this, whatever its case, spaces, quotes and brackets. */
+static bool ends_in(const char *sql, const char *end) {
+  size_t at = strlen(sql);
+  for (size_t left = strlen(end); left > 0; left--) {
+    while (at > 0 && !isalnum((unsigned char)sql[at - 1]) && sql[at - 1] != '_') {
+      at--;
+    }
+    if (at == 0 || tolower((unsigned char)sql[--at]) != end[left - 1]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Whether the SQL of a partial index leaves out only the rows in which the column is NULL. */
+static bool is_where_not_null(const char *sql, const char *column) {
+  char end[128];
+  (void)snprintf(end, sizeof(end), "where%sisnotnull", column);
+  bool is = ends_in(sql, end);
+  (void)snprintf(end, sizeof(end), "where%snotnull", column);
+  return is || ends_in(sql, end);
+}
+
+/* Reads which columns the database itself keeps unique: by an index of that column alone. What a
+ * partial index leaves out stands only in its SQL. */
 static evd_code read_uniqueness(struct connection *connection, struct shape *shape,
                                 evd_error *error) {
   sqlite3_stmt *statement =
       query(connection,
-            "select 1 from pragma_index_list(?, 'main') as l where l.\"unique\" and not l.partial "
-            "and (select group_concat(lower(i.name)) from pragma_index_info(l.name, 'main') as i) "
-            "= 'execution_id'",
+            "select (select case count(*) when 1 then max(lower(i.name)) end"
+            " from pragma_index_info(l.name, 'main') as i), "
+            "case when l.partial then (select s.sql from main.sqlite_schema as s"
+            " where s.type = 'index' and s.name = l.name) end "
+            "from pragma_index_list(?, 'main') as l where l.\"unique\"",
             error);
   if (statement == NULL) {
     return error->code;
   }
-  shape->id_is_unique = sqlite3_step(statement) == SQLITE_ROW;
+  while (sqlite3_step(statement) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(statement, 0);
+    const char *partial = (const char *)sqlite3_column_text(statement, 1);
+    if (name != NULL && (partial == NULL || is_where_not_null(partial, name))) {
+      evd_column column = column_from_name(name);
+      shape->unique |= column != EVD_COLUMN_COUNT ? COLUMN_BIT(column) : 0;
+    }
+  }
   return finish(connection, statement, error);
 }
 
@@ -112,13 +146,11 @@ static evd_code read_shape(struct connection *connection, struct shape *shape, e
   return code;
 }
 
-/* Says what the table lacks. */
-static evd_code check_shape(struct connection *connection, const struct shape *shape,
-                            evd_error *error) {
+/* Says what is wrong with the table, but for its indexes: those are easily added, all else is a
+ * migration's work. */
+static evd_code check_columns(struct connection *connection, const struct shape *shape,
+                              evd_error *error) {
   const char *name = connection->table.name;
-  if (!shape->exists) {
-    return schema_error_no_table(&connection->table, error);
-  }
   evd_code code = schema_check_columns(&connection->table, shape->present, error);
   if (code != EVD_OK) {
     return code;
@@ -129,16 +161,32 @@ static evd_code check_shape(struct connection *connection, const struct shape *s
                      "will not do",
                      name);
   }
-  if (!shape->id_is_unique) {
-    return error_set(error, EVD_ESCHEMA, "execution_id",
-                     "table %s has no unique index on execution_id; add it by `evdurable migrate "
-                     "up`",
-                     name);
-  }
   if (shape->foreign[0] != '\0') {
     return error_set(error, EVD_ESCHEMA, shape->foreign,
                      "table %s has a column %s that is not an execution's and has no default", name,
                      shape->foreign);
+  }
+  return EVD_OK;
+}
+
+/* Says what the table lacks. */
+static evd_code check_shape(struct connection *connection, const struct shape *shape,
+                            evd_error *error) {
+  static const evd_column unique[] = {evd_column_execution_id, evd_column_sleeping_task_unique_id};
+  if (!shape->exists) {
+    return schema_error_no_table(&connection->table, error);
+  }
+  evd_code code = check_columns(connection, shape, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  for (size_t i = 0; i < sizeof(unique) / sizeof(unique[0]); i++) {
+    const char *column = columns[unique[i]].name;
+    if ((shape->unique & COLUMN_BIT(unique[i])) == 0) {
+      return error_set(error, EVD_ESCHEMA, column,
+                       "table %s has no unique index on %s; add it by `evdurable migrate up`",
+                       connection->table.name, column);
+    }
   }
   return EVD_OK;
 }
@@ -150,11 +198,8 @@ static evd_code create_missing(struct connection *connection, evd_error *error) 
   if (code != EVD_OK) {
     return code;
   }
-  evd_error lack;
-  if (shape.exists && check_shape(connection, &shape, &lack) != EVD_OK &&
-      strcmp(lack.field, "execution_id") != 0) {
-    *error = lack; /* an index is easily added, all else is a migration's work */
-    return lack.code;
+  if (shape.exists && check_columns(connection, &shape, error) != EVD_OK) {
+    return error->code;
   }
 
   bool framework_shape = shape.has_id;

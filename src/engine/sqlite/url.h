@@ -6,8 +6,9 @@
  *   file:...[?parameters]         SQLite's own URIs (https://www.sqlite.org/uri.html)
  *
  * Parameters, ours: synchronous=off|normal|full|extra (default full), busy_timeout=milliseconds
- * (default 5000), journal_mode=wal|delete|truncate|persist|memory|off (default wal). A file: URI may
- * have SQLite's own as well; in an sqlite: URL any other is an error.
+ * (default 5000: for opening, and for migrations; batches wait less), and
+ * journal_mode=wal|delete|truncate|persist|memory|off (default wal). A file: URI may have SQLite's own
+ * as well; in an sqlite: URL any other is an error.
  */
 #ifndef ENGINE_SQLITE_URL_H
 #define ENGINE_SQLITE_URL_H

@@ -1,0 +1,5 @@
+#include <evdurable/version.h>
+
+const char *evd_version(void) {
+  return EVD_VERSION;
+}
