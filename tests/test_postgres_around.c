@@ -118,8 +118,16 @@ static struct {
   const char *url;
 } pooler;
 
-/* Writes its configuration and starts it, as the user who owns the directory. */
-static void start_pooler(void) {
+static void needs_pooler(void) {
+  if (access("/usr/sbin/pgbouncer", X_OK) != 0) {
+    (void)printf("# no pgbouncer\n");
+    skip();
+  }
+}
+
+/* Writes its configuration, with these settings beside ours, and starts it, as the user who owns the
+ * directory. */
+static void start_pooler(const char *settings) {
   enum { PORT_OFFSET = 7 };
   const char *dir = text("%s/server", primary.dir);
   int port = primary.port + PORT_OFFSET;
@@ -128,8 +136,8 @@ static void start_pooler(void) {
   (void)fprintf(file,
                 "[databases]\nevd = host=127.0.0.1 port=%d dbname=evd user=postgres password=evd\n"
                 "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"
-                "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n",
-                primary.port, port);
+                "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n%s\n",
+                primary.port, port, settings);
   (void)fclose(file);
   const char *command = text("cd %s && . \"${SRCDIR-.}\"/tests/lib/servers.sh && "
                              "exec_as_server %s pgbouncer -q pgbouncer.ini >pgbouncer.log 2>&1",
@@ -166,11 +174,8 @@ static evd_storage *open_by_pooler(void) {
 static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
   needs_postgres();
   enum { ROWS = 500, ROUNDS = 10 };
-  if (access("/usr/sbin/pgbouncer", X_OK) != 0) {
-    (void)printf("# no pgbouncer\n");
-    skip();
-  }
-  start_pooler();
+  needs_pooler();
+  start_pooler("");
   watchdog(60);
   evd_storage *storage = open_by_pooler();
   for (int round = 0; round < ROUNDS; round++) {
@@ -203,6 +208,29 @@ static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
       number(primary.url, "select count(*) from task_executions where status = 'completed'"),
       ROUNDS * ROWS / 2);
   await_ok(evd_storage_close(storage, -1));
+  stop_pooler();
+  watchdog(0);
+}
+
+/* The pooler gives the commit up, and says so in the server's place; the server goes on with it. */
+static void a_commit_that_the_pooler_gives_up_is_of_unknown_outcome(void **state) {
+  needs_postgres();
+  needs_pooler();
+  start_pooler("query_timeout = 1");
+  watchdog(60);
+  evd_storage *storage = open_by_pooler();
+  native_run_once(primary.url,
+                  "create or replace function dawdle() returns trigger language plpgsql as "
+                  "$$ begin perform pg_sleep(3); return null; end $$;"
+                  "create constraint trigger dawdle after insert on task_executions deferrable "
+                  "initially deferred for each row execute function dawdle();");
+  evd_execution row = sample_execution("te_1");
+  evd_error error = await_error(evd_insert(storage, &row, 1), EVD_EUNAVAILABLE);
+  expect(strstr(error.message, "timeout") != NULL, "%s", error.message);
+  assert_int_equal(error.outcome, EVD_OUTCOME_UNKNOWN);
+  wait_until(primary.url, "select count(*) from task_executions", 1);
+  await_ok(evd_storage_close(storage, -1));
+  stop_pooler();
   watchdog(0);
 }
 
@@ -222,6 +250,43 @@ static void a_connection_may_be_encrypted(void **state) {
   await_ok(evd_insert(storage, &row, 1));
   expect_row(await_row(evd_get(storage, "te_1", NULL)), &row);
   await_ok(evd_storage_close(storage, -1));
+}
+
+/* Records of every size, beside what is left of libpq's room. */
+static void answers_of_all_sizes_come_by_an_encrypted_connection(void **state) {
+  needs_postgres();
+  enum { SIZES = 400, GROWTH = 97 };
+  watchdog(120);
+  evd_options options = creating;
+  options.operation_timeout_ms = 3000;
+  evd_storage *storage = await_storage(
+      evd_storage_open(loop, text("%s?sslmode=require&pool_max=1", primary.url), &options));
+  char *input = keep_memory(SIZES * GROWTH + 3);
+  memset(input, 'x', SIZES * GROWTH + 2);
+  input[0] = '"';
+  for (int i = 0; i < SIZES; i++) {
+    evd_execution row = sample_execution(text("te_%d", i));
+    input[i * GROWTH + 1] = '"';
+    input[i * GROWTH + 2] = '\0';
+    row.input = input;
+    await_ok(evd_insert(storage, &row, 1));
+    input[i * GROWTH + 1] = input[i * GROWTH + 2] = 'x';
+  }
+  for (int i = 0; i < SIZES; i++) {
+    evd_future *futures[8];
+    for (int j = 0; j < 8; j++) {
+      futures[j] = evd_get(storage, text("te_%d", (i * (j + 1)) % SIZES), NULL);
+      if (j % 3 == 0) {
+        ev_run(loop, EVRUN_NOWAIT);
+      }
+    }
+    for (int j = 0; j < 8; j++) {
+      size_t size = (size_t)((i * (j + 1)) % SIZES) * GROWTH + 2;
+      assert_int_equal(strlen(await_row(futures[j])->input), size);
+    }
+  }
+  await_ok(evd_storage_close(storage, -1));
+  watchdog(0);
 }
 
 static void a_certificate_that_is_not_trusted_is_refused(void **state) {
@@ -267,7 +332,9 @@ int main(void) {
       around_test(reads_go_to_the_replica_while_there_is_one),
       around_test(a_replica_that_was_never_there_is_no_obstacle),
       around_test(everything_works_by_a_pooler_in_transaction_mode),
+      around_test(a_commit_that_the_pooler_gives_up_is_of_unknown_outcome),
       around_test(a_connection_may_be_encrypted),
+      around_test(answers_of_all_sizes_come_by_an_encrypted_connection),
       around_test(a_certificate_that_is_not_trusted_is_refused),
   };
   return cmocka_run_group_tests(tests, start_primary, end_primary);

@@ -1,5 +1,9 @@
 /* URLs, and how PostgreSQL is reached, or not. */
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -7,6 +11,7 @@
 
 #include <ev.h>
 
+#include "engine/postgres/parameters.h"
 #include "engine/postgres/targets.h"
 #include "engine/postgres/url.h"
 #include "support/await.h"
@@ -116,14 +121,21 @@ static void what_a_pooler_cannot_do_is_refused(void **state) {
 static void each_address_of_each_host_is_a_target(void **state) {
   struct targets targets;
   struct buffer complaints = {0};
-  assert_true(targets_init(&targets, "127.0.0.1,/tmp,no.such.host.invalid", NULL, "1,2,3"));
+  assert_true(
+      targets_init(&targets, "127.0.0.1,/tmp,no.such.host.invalid,localhost", NULL, "1,2,3,4"));
   assert_true(targets_resolve(&targets, &complaints));
-  assert_int_equal(targets.count, 2);
-  assert_string_equal(targets.list[0].address, "127.0.0.1");
+  assert_true(targets.count >= 3); /* localhost may have several */
+  assert_string_equal(targets.list[0].host, "127.0.0.1");
+  assert_null(targets.list[0].address); /* is one already */
   assert_string_equal(targets.list[0].port, "1");
   assert_string_equal(targets.list[1].host, "/tmp");
   assert_null(targets.list[1].address);
   assert_string_equal(targets.list[1].port, "2");
+  for (size_t i = 2; i < targets.count; i++) {
+    assert_string_equal(targets.list[i].host, "localhost");
+    assert_non_null(targets.list[i].address);
+    assert_string_equal(targets.list[i].port, "4");
+  }
   assert_non_null(strstr(complaints.text, "no.such.host.invalid"));
   buffer_free(&complaints);
   targets_free(&targets);
@@ -198,6 +210,35 @@ static void a_server_that_does_not_answer_is_given_up(void **state) {
   close(fd);
 }
 
+/* A server that lets everybody in, and says no more. */
+static void *let_in_and_be_silent(void *data) {
+  static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+  int client;
+  while ((client = accept(*(int *)data, NULL, NULL)) >= 0) {
+    char received[1024];
+    bool ok = read(client, received, sizeof received) > 0 &&
+              write(client, welcome, sizeof welcome - 1) > 0;
+    while (ok && read(client, received, sizeof received) > 0) {
+      ;
+    }
+    (void)close(client);
+  }
+  return NULL;
+}
+
+static void a_server_that_is_silent_once_it_has_let_us_in_is_given_up(void **state) {
+  int port;
+  int fd = loopback_socket(&port);
+  pthread_t thread;
+  listen(fd, 8);
+  assert_int_equal(pthread_create(&thread, NULL, let_in_and_be_silent, &fd), 0);
+  expect_unreachable(text("postgresql://u@127.0.0.1:%d/d?sslmode=disable&connect_timeout=1", port),
+                     text("127.0.0.1:%d has not answered for 1 s", port), 4);
+  shutdown(fd, SHUT_RDWR);
+  pthread_join(thread, NULL);
+  close(fd);
+}
+
 /* The URL of the tests' server. */
 static const char *server_url(void) {
   const char *url = getenv("EVD_TEST_POSTGRES_URL");
@@ -249,6 +290,49 @@ static void the_next_host_is_tried_when_one_does_not_answer(void **state) {
   close(fd);
 }
 
+/* The resolver of this program, which is slow for one name. */
+static atomic_int slow_resolutions;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+                struct addrinfo **pai) {
+  typedef int resolve(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+  resolve *real = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+  if (name != NULL && strcmp(name, "slow.invalid") == 0) {
+    slow_resolutions++;
+    ev_sleep(2.5);
+    slow_resolutions--;
+    return EAI_AGAIN;
+  }
+  return real(name, service, req, pai);
+}
+
+static void await_resolutions(void) {
+  while (slow_resolutions > 0) {
+    ev_sleep(0.01);
+  }
+}
+
+static void the_next_host_is_tried_when_a_name_is_not_resolved_in_time(void **state) {
+  needs_postgres();
+  expect_reachable(postgres_url_with(url_with_hosts(text("slow.invalid:1,%s", server_address())),
+                                     "connect_timeout=1"));
+  await_resolutions();
+}
+
+static void a_name_that_is_not_resolved_in_time_is_named(void **state) {
+  expect_unreachable("postgresql://slow.invalid,no.such.host.invalid/d?connect_timeout=1",
+                     "slow.invalid", 15);
+  await_resolutions();
+}
+
+static void a_name_that_is_not_needed_is_not_resolved(void **state) {
+  needs_postgres();
+  double start = ev_time();
+  expect_reachable(url_with_hosts(text("%s,slow.invalid:1", server_address())));
+  expect(ev_time() - start < 2.5, "it took %g s", ev_time() - start);
+}
+
 static void names_are_resolved(void **state) {
   needs_postgres();
   const char *port = strrchr(server_address(), ':');
@@ -277,6 +361,23 @@ static void the_attributes_of_the_session_are_heeded(void **state) {
   postgres_drop_databases();
 }
 
+static void options_of_the_environment_are_heeded_beside_ours(void **state) {
+  struct postgres_url url;
+  struct parameters parameters;
+  assert_int_equal(setenv("PGOPTIONS", "-c work_mem=9MB", 1), 0);
+  assert_int_equal(postgres_url_parse("postgresql://h/d", &url, NULL), EVD_OK);
+  assert_true(parameters_init(&parameters, &url, "-c jit=off"));
+  assert_string_equal(parameters_get(&parameters, "options"), "-c jit=off -c work_mem=9MB");
+  parameters_free(&parameters);
+  postgres_url_free(&url);
+  assert_int_equal(postgres_url_parse("postgresql://h/d?options=-ca%3Db", &url, NULL), EVD_OK);
+  assert_true(parameters_init(&parameters, &url, "-c jit=off"));
+  assert_string_equal(parameters_get(&parameters, "options"), "-c jit=off -ca=b");
+  parameters_free(&parameters);
+  postgres_url_free(&url);
+  assert_int_equal(unsetenv("PGOPTIONS"), 0);
+}
+
 static void a_database_that_does_not_exist_is_named(void **state) {
   needs_postgres();
   const char *url = server_url();
@@ -295,11 +396,16 @@ int main(void) {
       cmocka_unit_test(a_port_where_nobody_listens_is_named),
       cmocka_unit_test(a_host_that_does_not_exist_is_named),
       cmocka_unit_test(a_server_that_does_not_answer_is_given_up),
+      cmocka_unit_test(a_server_that_is_silent_once_it_has_let_us_in_is_given_up),
       cmocka_unit_test(the_next_host_is_tried_when_one_refuses),
       cmocka_unit_test(the_next_host_is_tried_when_one_does_not_answer),
+      cmocka_unit_test(the_next_host_is_tried_when_a_name_is_not_resolved_in_time),
+      cmocka_unit_test(a_name_that_is_not_resolved_in_time_is_named),
+      cmocka_unit_test(a_name_that_is_not_needed_is_not_resolved),
       cmocka_unit_test(names_are_resolved),
       cmocka_unit_test(a_keyword_string_opens_a_storage),
       cmocka_unit_test(the_attributes_of_the_session_are_heeded),
+      cmocka_unit_test(options_of_the_environment_are_heeded_beside_ours),
       cmocka_unit_test(a_database_that_does_not_exist_is_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,13 @@ static const struct postgres_type types[] = {
     {16, 16, 1000, "boolean", POSTGRES_BOOL},
 };
 
+const char *const postgres_planner_settings[] = {"plan_cache_mode=force_generic_plan",
+                                                 "enable_seqscan=off",
+                                                 "enable_bitmapscan=off",
+                                                 "enable_sort=off",
+                                                 "jit=off",
+                                                 NULL};
+
 static const uint64_t all_columns = (UINT64_C(1) << EVD_COLUMN_COUNT) - 1;
 
 enum { OID_TEXT = 25, OID_JSONB = 3802, OID_INT4 = 23, OID_INT8 = 20, OID_BOOL = 16 };
@@ -171,6 +178,13 @@ static void append_filter(struct writer *writer) {
   }
 }
 
+/* Appends the condition that finds a row of the table by an id in another list. As "= any(array[id])",
+ * which the planner neither merges nor hashes, it leaves one way only: the index on the id, for each
+ * id. With "=", a table that the planner takes for (nearly) empty may be read whole, once an id. */
+static void append_match(struct writer *writer, const char *id) {
+  buffer_printf(writer->buffer, "t.execution_id = any(array[%s])", id);
+}
+
 /* Appends "column, ..." of a mask; `prefix` before each. */
 static void append_columns(struct writer *writer, uint64_t mask, const char *prefix) {
   const char *comma = "";
@@ -260,12 +274,14 @@ static void append_update(struct writer *writer) {
   append(writer, ") as v(execution_id");
   append(writer, key->set != 0 ? ", " : "");
   append_columns(writer, key->set, "");
-  append(writer, ") where t.execution_id = v.execution_id");
+  append(writer, ") where ");
+  append_match(writer, "v.execution_id");
   append_filter(writer);
   append(writer, " returning t.execution_id");
 }
 
-/* The children are inserted for those rows only that the update touched. */
+/* The children are inserted for those rows only that the update touched. That stands in a "case", which
+ * makes it a look-up in a hash table, and never a comparison of each child with each row. */
 static void append_update_and_insert(struct writer *writer) {
   append(writer, "with updated as (");
   append_update(writer);
@@ -280,8 +296,9 @@ static void append_update_and_insert(struct writer *writer) {
   append_arrays(writer, all_columns, ", ");
   append(writer, ") as v(updated_id, ");
   append_columns(writer, all_columns, "");
-  append(writer, ") where v.updated_id in (select execution_id from updated))"
-                 " select execution_id from updated");
+  append(writer,
+         ") where case when v.updated_id in (select execution_id from updated) then true end)"
+         " select execution_id from updated");
 }
 
 /* Appends "a = $1::text, b = null" for what the changes set and unset. */
@@ -329,7 +346,8 @@ static void append_claim(struct writer *writer, bool returning) {
     append_typed(writer, "bigint", false);
     append(writer, " + t.timeout_ms");
   }
-  append(writer, " from picked where t.execution_id = picked.execution_id");
+  append(writer, " from picked where ");
+  append_match(writer, "picked.execution_id");
   if (returning) {
     append(writer, " returning ");
     append_columns(writer, all_columns, "t.");
@@ -369,7 +387,7 @@ static void append_closing_changes(struct writer *writer) {
     } else {
       append(writer, "null");
     }
-    append(writer, is_count ? " - closing.n" : "");
+    append(writer, is_count ? " - touched.n" : "");
     comma = ", ";
   }
 }
@@ -377,36 +395,40 @@ static void append_closing_changes(struct writer *writer) {
 /*
  * Closing touches each row once, as PostgreSQL demands of one statement: the rows picked get the
  * changes, less their own closed children if they are parents; the other parents are decremented.
- * The other parents are locked in the order of their ids before any is decremented, so that two
- * closings do not wait for each other. That each step is a materialized list and no subquery of a
+ * "touched" has each once, with how many of its children are closed and whether it is closed itself.
+ * The other parents are locked in the order of their ids, which is that of "touched", before any is
+ * decremented, so that two closings do not wait for each other. That each step is a materialized list and no subquery of a
  * condition matters where a row was changed by a transaction that has just committed: PostgreSQL
  * then evaluates the conditions on it again, and would run their subqueries again, too.
  */
 static void append_close_finished(struct writer *writer) {
   append_picked(writer, "parent_execution_id, ");
-  append(writer,
-         ", decrements as materialized (select parent_execution_id as id, count(*)::integer "
-         "as n from picked where parent_execution_id is not null group by 1), "
-         "closing as materialized (select p.execution_id, coalesce(d.n, 0) as n "
-         "from picked as p left join decrements as d on d.id = p.execution_id), "
-         "others as materialized (select d.id, d.n from decrements as d "
-         "left join picked as p on p.execution_id = d.id where p.execution_id is null), "
-         "parents as materialized (select t.execution_id, others.n from others join ");
+  append(
+      writer,
+      ", touched as materialized (select id, sum(children)::integer as n, bool_or(picked) as picked "
+      "from (select execution_id as id, 0 as children, true as picked from picked union all "
+      "select parent_execution_id, 1, false from picked where parent_execution_id is not null) "
+      "as u group by id order by id), "
+      "parents as materialized (select t.execution_id, touched.n from touched join ");
   append_table(writer);
-  append(writer, " as t on t.execution_id = others.id order by t.execution_id for update of t), "
+  append(writer, " as t on ");
+  append_match(writer, "touched.id");
+  append(writer, " where not touched.picked for update of t), "
                  "closed as (update ");
   append_table(writer);
   append(writer, " as t set ");
   append_closing_changes(writer);
-  append(writer, " from closing where t.execution_id = closing.execution_id returning 1), "
-                 "decremented as (update ");
+  append(writer, " from touched where touched.picked and ");
+  append_match(writer, "touched.id");
+  append(writer, " returning 1), decremented as (update ");
   append_table(writer);
   append(writer, " as t set active_children_count = t.active_children_count - parents.n, "
                  "updated_at = ");
   unsigned updated_at = writer->parameters; /* the last column: the last parameter */
   buffer_printf(writer->buffer, "$%u::bigint", updated_at);
-  append(writer, " from parents where t.execution_id = parents.execution_id) "
-                 "select count(*) from closed");
+  append(writer, " from parents where ");
+  append_match(writer, "parents.execution_id");
+  append(writer, ") select count(*) from closed");
 }
 
 _Static_assert(evd_column_updated_at == EVD_COLUMN_COUNT - 1, "updated_at is the last parameter");

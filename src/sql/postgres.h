@@ -34,6 +34,14 @@
 #include "sql/buffer.h"
 #include "sql/sql.h"
 
+/*
+ * What a session should set, as "name=value", up to NULL. A statement's plan is made once: to plan an
+ * insert of 128 rows anew costs more than the insert. So a plan must be right whatever the table was
+ * like when it was made, and whatever the planner believed of it. Without sequential and bitmap scans,
+ * each statement has just one: by the index that it is meant for, in that index's order.
+ */
+extern const char *const postgres_planner_settings[];
+
 /* A type that a column may have. */
 struct postgres_type {
   uint32_t oid;

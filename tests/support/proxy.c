@@ -63,8 +63,9 @@ static int listen_somewhere(unsigned *port) {
   struct sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
   if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) != 0 ||
-      listen(listener, 64) != 0 || getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+      listen(listener, 64) != 0 || getsockname(listener, (struct sockaddr *)&address, &size) != 0) {
     fail("proxy: listen");
+  }
   *port = ntohs(address.sin_port);
   return listener;
 }
@@ -94,15 +95,18 @@ static void take_connection(int listener, unsigned server_port, struct pair *pai
   struct sockaddr_in address = loopback(server_port);
   int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int on = 1;
-  if (client < 0 || server < 0)
+  if (client < 0 || server < 0) {
     fail("proxy: accept");
+  }
   atomic_fetch_add(&control->connections, 1);
   for (int i = 0; i < PAIRS_MAX; i++) {
     struct pair *pair = &pairs[i];
-    if (pair->sockets[0] >= 0)
+    if (pair->sockets[0] >= 0) {
       continue;
-    if (connect(server, (struct sockaddr *)&address, sizeof address) != 0)
+    }
+    if (connect(server, (struct sockaddr *)&address, sizeof address) != 0) {
       break;
+    }
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     pair->sockets[0] = client;
@@ -122,22 +126,26 @@ static bool move(struct pair *pair, int from, bool readable, bool writable,
   struct pipe_half *half = &pair->halves[from];
   if (half->begin == half->end && readable) {
     ssize_t length = recv(pair->sockets[from], half->bytes, BUFFER_SIZE, MSG_DONTWAIT);
-    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) {
       return false;
+    }
     half->begin = 0;
     half->end = length > 0 ? (size_t)length : 0;
     writable = true;
   }
-  if (half->begin == half->end || !writable)
+  if (half->begin == half->end || !writable) {
     return true;
+  }
   size_t length = half->end - half->begin;
   bool ends = pair->left > 0 && length >= pair->left;
-  if (ends)
+  if (ends) {
     length = pair->left;
+  }
   ssize_t sent =
       send(pair->sockets[!from], half->bytes + half->begin, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent < 0)
+  if (sent < 0) {
     return errno == EAGAIN || errno == EINTR;
+  }
   half->begin += (size_t)sent;
   if (pair->left > 0) {
     pair->left -= (uint32_t)sent;
@@ -165,8 +173,9 @@ static void serve_pair(struct pair *pair, const struct pollfd *polled, struct co
   for (int i = 0; i < 2 && pair->sockets[0] >= 0; i++) {
     bool readable = (polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
     bool writable = (polled[!i].revents & POLLOUT) != 0;
-    if (!move(pair, i, readable, writable, control))
+    if (!move(pair, i, readable, writable, control)) {
       drop(pair);
+    }
   }
 }
 
@@ -176,31 +185,37 @@ static void poll_pair(const struct pair *pair, struct pollfd *polled, bool stall
     const struct pipe_half *in = &pair->halves[i];
     const struct pipe_half *out = &pair->halves[!i];
     polled[i] = (struct pollfd){.fd = stalled ? -1 : pair->sockets[i]};
-    if (in->begin == in->end)
+    if (in->begin == in->end) {
       polled[i].events |= POLLIN;
-    if (out->begin != out->end)
+    }
+    if (out->begin != out->end) {
       polled[i].events |= POLLOUT;
+    }
   }
 }
 
 static void serve(int listener, unsigned server_port, struct control *control) {
   static struct pair pairs[PAIRS_MAX];
   unsigned cut_all = 0;
-  for (int i = 0; i < PAIRS_MAX; i++)
+  for (int i = 0; i < PAIRS_MAX; i++) {
     pairs[i].sockets[0] = pairs[i].sockets[1] = -1;
+  }
   for (;;) {
     struct pollfd polled[1 + 2 * PAIRS_MAX] = {{.fd = listener, .events = POLLIN}};
     bool stalled = atomic_load(&control->stalled);
-    for (int i = 0; i < PAIRS_MAX; i++)
+    for (int i = 0; i < PAIRS_MAX; i++) {
       poll_pair(&pairs[i], &polled[1 + 2 * i], stalled);
-    if (poll(polled, 1 + 2 * PAIRS_MAX, POLL_MS) < 0 && errno != EINTR)
+    }
+    if (poll(polled, 1 + 2 * PAIRS_MAX, POLL_MS) < 0 && errno != EINTR) {
       fail("proxy: poll");
+    }
 
     bool all = atomic_load(&control->cut_all) != cut_all;
     cut_all = atomic_load(&control->cut_all);
     for (int i = 0; i < PAIRS_MAX; i++) {
-      if (pairs[i].sockets[0] < 0)
+      if (pairs[i].sockets[0] < 0) {
         continue;
+      }
       if (all) {
         atomic_fetch_add(&control->cuts, 1);
         cut(&pairs[i]);
@@ -208,8 +223,9 @@ static void serve(int listener, unsigned server_port, struct control *control) {
         serve_pair(&pairs[i], &polled[1 + 2 * i], control);
       }
     }
-    if (polled[0].revents != 0)
+    if (polled[0].revents != 0) {
       take_connection(listener, server_port, pairs, control);
+    }
   }
 }
 
@@ -217,21 +233,25 @@ static void serve(int listener, unsigned server_port, struct control *control) {
 
 struct proxy *proxy_start(unsigned port) {
   struct proxy *proxy = calloc(1, sizeof *proxy);
-  if (proxy == NULL)
+  if (proxy == NULL) {
     fail("proxy");
+  }
   proxy->control =
       mmap(NULL, sizeof *proxy->control, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (proxy->control == MAP_FAILED)
+  if (proxy->control == MAP_FAILED) {
     fail("proxy: mmap");
+  }
   int listener = listen_somewhere(&proxy->port);
   pid_t parent = getpid();
   proxy->child = fork();
-  if (proxy->child < 0)
+  if (proxy->child < 0) {
     fail("proxy: fork");
+  }
   if (proxy->child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent)
+    if (getppid() == parent) {
       serve(listener, port, proxy->control);
+    }
     _exit(1);
   }
   close(listener);

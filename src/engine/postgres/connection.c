@@ -1,16 +1,20 @@
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <utlist.h>
 
+#include "async/worker.h"
 #include "engine/clock.h"
 #include "engine/postgres/failure.h"
 #include "engine/postgres/postgres.h"
 #include "engine/quiet.h"
 #include "model/error.h"
 
-/* How often the watch looks, and for how long past an operation's time the server may be silent. */
+/* How often the watch looks, and for how long past an operation's time the server may be silent, in
+ * seconds. */
 #define WATCH_INTERVAL 1.0
 #define WATCH_GRACE 5.0
 
@@ -42,8 +46,7 @@ static void answer_refused(struct connection *connection) {
 /* Answers all batches under way with the error. One that has failed before keeps its own. */
 static void fail_flights(struct connection *connection, const evd_error *error) {
   struct postgres *postgres = connection->postgres;
-  PQclear(connection->result);
-  connection->result = NULL;
+  postgres_discard(connection);
   connection->sending = NULL;
   connection->expected_count = 0;
   struct flight *flight;
@@ -74,6 +77,23 @@ void postgres_connection_lose(struct connection *connection, const evd_error *er
   fail_flights(connection, &copy);
 }
 
+/* Closing. TLS takes a millisecond to end, and so does freeing what has come of a large answer: the
+ * worker does it. */
+
+static struct connection *of_job(struct job *job) {
+  return (struct connection *)((char *)job - offsetof(struct connection, closing));
+}
+
+static void run_closing(struct job *job) {
+  PQfinish(of_job(job)->pg);
+}
+
+static void end_closing(struct job *job) {
+  struct connection *connection = of_job(job);
+  pool_connection_closed(&connection->link);
+  free(connection);
+}
+
 void postgres_connection_close(struct pool_connection *link) {
   struct connection *connection = (struct connection *)link;
   stop_watchers(connection);
@@ -81,12 +101,14 @@ void postgres_connection_close(struct pool_connection *link) {
   if (connection->dial != NULL) {
     dial_cancel(connection->dial);
   }
-  PQclear(connection->result);
-  PQfinish(connection->pg);
   prepared_clear(&connection->prepared);
   free(connection->expected);
-  pool_connection_closed(link);
-  free(connection);
+  connection->closing = (struct job){.run = run_closing, .done = end_closing};
+  if (connection->pg != NULL) {
+    worker_submit(connection->source->worker, &connection->closing);
+  } else {
+    end_closing(&connection->closing);
+  }
 }
 
 void postgres_connection_go_on(struct connection *connection) {
@@ -101,6 +123,22 @@ static void lose_by_failure(struct connection *connection) {
   postgres_connection_lose(connection, &error);
 }
 
+/*
+ * Reads what the socket has. A record of TLS that is larger than libpq's free room stays in part within
+ * the TLS library, where no event tells of it: as long as the socket had something, it is read again in
+ * the next iteration.
+ */
+static void read_socket(struct connection *connection) {
+  int waiting = 0;
+  connection->read_again =
+      PQsslInUse(connection->pg) &&
+      (ioctl(PQsocket(connection->pg), FIONREAD, &waiting) != 0 || waiting > 0);
+  if (PQconsumeInput(connection->pg) == 0) {
+    connection->broken = true;
+  }
+  connection->progress_at = clock_seconds();
+}
+
 static void on_more(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct connection *connection = timer->data;
@@ -111,6 +149,9 @@ static void on_more(struct ev_loop *loop, ev_timer *timer, int events) {
   }
   answer_refused(connection);
   postgres_send_more(connection);
+  if (connection->read_again && connection->decoding.result == NULL && !connection->broken) {
+    read_socket(connection);
+  }
   postgres_receive_more(connection);
 }
 
@@ -118,10 +159,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events) {
   (void)loop;
   (void)events;
   struct connection *connection = io->data;
-  if (PQconsumeInput(connection->pg) == 0) {
-    connection->broken = true;
-  }
-  connection->progress_at = clock_seconds();
+  read_socket(connection);
   postgres_receive_more(connection); /* what came before it broke */
 }
 
@@ -135,13 +173,25 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
   }
 }
 
+/* For how long the server may be silent, in seconds; 0 is for ever. What makes the table may have to
+ * wait for locks, as an operation may; what only looks at it waits for nothing. */
+static double silence_limit(const struct connection *connection) {
+  const struct postgres *postgres = connection->postgres;
+  bool is_opening = connection->link.state == POOL_CONNECTING;
+  if (is_opening && postgres->schema_mode != EVD_SCHEMA_CREATE) {
+    return dial_timeout(&connection->source->url);
+  }
+  return postgres->timeout_ms > 0 ? (double)postgres->timeout_ms / 1000 + WATCH_GRACE : 0;
+}
+
 /* A server that says nothing for longer than any statement may take is gone, though its host still
  * answers for it. */
 static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct connection *connection = timer->data;
-  double limit = (double)connection->postgres->timeout_ms / 1000 + WATCH_GRACE;
-  if (connection->flights == NULL) {
+  bool waits = connection->flights != NULL || connection->link.state == POOL_CONNECTING;
+  double limit = silence_limit(connection);
+  if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
   } else if (clock_seconds() - connection->progress_at > limit) {
     evd_error error;
@@ -149,6 +199,11 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
               limit);
     postgres_connection_lose(connection, &error);
   }
+}
+
+void postgres_connection_watch(struct connection *connection) {
+  connection->progress_at = clock_seconds();
+  quiet_timer_start(connection->postgres->loop, &connection->watch, WATCH_INTERVAL);
 }
 
 static void init_watchers(struct connection *connection) {
@@ -194,7 +249,9 @@ static void dialled(PGconn *pg, const evd_error *error, void *data) {
   bool first = connection->postgres->state == POSTGRES_OPENING;
   if (!enter_pipeline(connection) || (first && !postgres_schema_send(connection))) {
     lose_by_failure(connection);
-  } else if (!first) {
+  } else if (first) {
+    postgres_connection_watch(connection);
+  } else {
     pool_connection_ready(&connection->link);
   }
 }
@@ -207,8 +264,8 @@ struct connection *postgres_connection_new(struct source *source) {
   connection->postgres = source->postgres;
   connection->source = source;
   init_watchers(connection);
-  connection->dial = dial_start(source->postgres->loop, source->worker, &source->url,
-                                source->session, dialled, connection);
+  connection->dial = dial_start(source->postgres->loop, source->worker, &source->spares,
+                                &source->url, source->session, dialled, connection);
   if (connection->dial == NULL) {
     free(connection);
     return NULL;

@@ -9,7 +9,8 @@
 #include "model/execution.h"
 #include "model/records.h"
 
-enum { ROWS_AT_A_TIME = 32 };
+/* The most rows that are decoded in one go, and the bytes after which it ends. */
+enum { ROWS_AT_A_TIME = 32, BYTES_AT_A_TIME = 128 * 1024 };
 
 static evd_code out_of_memory(evd_error *error) {
   return error_set(error, EVD_ENOMEM, "", "memory ran out");
@@ -30,56 +31,80 @@ static int64_t read_int32(const char *bytes) {
 /* Values. */
 
 /* A text that is kept as it is: copied into the records. */
-static bool read_text(struct records *records, evd_execution *execution, evd_column column,
-                      enum postgres_format format, const char *bytes, size_t length) {
-  if (column_is_enum(column)) {
-    return column_set_text(execution, column, bytes); /* libpq ends it by zero */
-  }
+static evd_code read_text(struct records *records, evd_execution *execution, evd_column column,
+                          enum postgres_format format, const char *bytes, size_t length) {
   if (format == POSTGRES_JSONB) { /* after the format's version */
     if (length == 0) {
-      return false;
+      return EVD_EDATABASE;
     }
     bytes++;
     length--;
   }
   const char *text = records_text(records, bytes, length);
-  return text != NULL && column_set_text(execution, column, text);
+  if (text == NULL) {
+    return EVD_ENOMEM;
+  }
+  return column_set_text(execution, column, text) ? EVD_OK : EVD_EDATABASE;
 }
 
-static bool read_value(struct records *records, evd_execution *execution, evd_column column,
-                       enum postgres_format format, const char *bytes, int length) {
+/* A number, a truth or an enumeration. False when the column cannot be that. */
+static bool read_small(evd_execution *execution, evd_column column, enum postgres_format format,
+                       const char *bytes, int length) {
   switch (format) {
-  case POSTGRES_TEXT:
-  case POSTGRES_JSONB: return read_text(records, execution, column, format, bytes, (size_t)length);
   case POSTGRES_INT4:
     return length == 4 && column_set_integer(execution, column, read_int32(bytes));
   case POSTGRES_INT8:
     return length == 8 && column_set_integer(execution, column, read_int64(bytes));
   case POSTGRES_BOOL: return length == 1 && column_set_integer(execution, column, bytes[0]);
+  default: return column_set_text(execution, column, bytes); /* libpq ends it by zero */
   }
-  return false;
+}
+
+/* Whether a column's values are copied as they are. */
+static bool is_text(const struct postgres_table *table, evd_column column) {
+  return table->types[column]->format <= POSTGRES_JSONB && !column_is_enum(column);
+}
+
+static evd_code read_value(const struct postgres_table *table, struct records *records,
+                           evd_execution *execution, evd_column column, const char *bytes,
+                           int length) {
+  enum postgres_format format = table->types[column]->format;
+  if (is_text(table, column)) {
+    return read_text(records, execution, column, format, bytes, (size_t)length);
+  }
+  return read_small(execution, column, format, bytes, length) ? EVD_OK : EVD_EDATABASE;
+}
+
+static const char *id_of(const PGresult *result, int row) {
+  return PQgetvalue(result, row, evd_column_execution_id);
 }
 
 /* One row, as a new last record. */
 static evd_code read_row(const struct postgres_table *table, struct records *records,
                          const PGresult *result, int row, evd_error *error) {
-  evd_execution *execution = records_add(records);
-  if (execution == NULL) {
-    return out_of_memory(error);
-  }
+  evd_execution execution;
+  execution_clear(&execution);
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     const char *bytes = PQgetvalue(result, row, column);
     int length = PQgetlength(result, row, column);
     if (length == 0 && PQgetisnull(result, row, column)) {
       continue; /* a new record's columns are NULL */
     }
-    if (!read_value(records, execution, (evd_column)column, table->types[column]->format, bytes,
-                    length)) {
-      return error_set(error, EVD_EDATABASE, columns[column].name,
-                       "the database has a value in column %s that it cannot have",
-                       columns[column].name);
+    evd_code code = read_value(table, records, &execution, (evd_column)column, bytes, length);
+    if (code == EVD_ENOMEM) {
+      return out_of_memory(error);
+    }
+    if (code != EVD_OK) {
+      return error_set(error, code, columns[column].name,
+                       "the database has a value in column %s of execution %s that it cannot have",
+                       columns[column].name, id_of(result, row));
     }
   }
+  evd_execution *added = records_add(records);
+  if (added == NULL) {
+    return out_of_memory(error);
+  }
+  *added = execution;
   return EVD_OK;
 }
 
@@ -87,7 +112,7 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
 static size_t row_text_size(const struct postgres_table *table, const PGresult *result, int row) {
   size_t size = 0;
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (table->types[column]->format <= POSTGRES_JSONB && !column_is_enum((evd_column)column)) {
+    if (is_text(table, (evd_column)column)) {
       size += (size_t)PQgetlength(result, row, column) + 1;
     }
   }
@@ -147,7 +172,8 @@ static void read_touched_row(const struct step *step, const PGresult *result, in
 
 /* Claims. */
 
-/* Begins the answer of a claim. */
+/* Begins the answer of a claim, with room for as much as the first row has in each, but for no more
+ * than there is: that row may be an exception. */
 static evd_code begin_claim(const struct postgres_table *table, struct request *request,
                             const PGresult *result, evd_error *error) {
   int rows = PQntuples(result);
@@ -155,8 +181,8 @@ static evd_code begin_claim(const struct postgres_table *table, struct request *
     return EVD_OK;
   }
   size_t bytes = (size_t)rows * row_text_size(table, result, 0);
-  request->rows = records_new((size_t)rows, bytes);
-  request->count = rows;
+  size_t most = PQresultMemorySize(result);
+  request->rows = records_new((size_t)rows, bytes < most ? bytes : most);
   return request->rows != NULL ? EVD_OK : out_of_memory(error);
 }
 
@@ -179,57 +205,96 @@ static int64_t order_of(const PGresult *result, int row) {
   return read_int64(PQgetvalue(result, row, EVD_COLUMN_COUNT));
 }
 
-/* Brings the answer of a claim into its order. The database mostly returns it so, but need not. */
-static evd_code end_claim(const struct request *request, const PGresult *result, evd_error *error) {
-  int rows = PQntuples(result);
-  int row = 1;
-  while (row < rows && order_of(result, row - 1) <= order_of(result, row)) {
-    row++;
+/* The next row of a claim. */
+static evd_code read_claimed_row(const struct postgres_table *table, struct request *request,
+                                 struct decoding *decoding, evd_error *error) {
+  const PGresult *result = decoding->result;
+  int row = decoding->row;
+  evd_error why;
+  evd_code code = read_row(table, request->rows, result, row, &why);
+  if (row > 0 && order_of(result, row - 1) > order_of(result, row)) {
+    decoding->is_unsorted = true;
   }
-  if (row >= rows) {
-    return EVD_OK;
+  if (code == EVD_OK) {
+    request->count++;
+  } else if (code == EVD_EDATABASE) {
+    decoding->why = decoding->left_out++ == 0 ? why : decoding->why;
+  } else {
+    *error = why;
+    return code;
   }
-  struct place *places = malloc((size_t)rows * sizeof(*places));
-  size_t *order = malloc((size_t)rows * sizeof(*order));
-  if (places != NULL && order != NULL) {
-    for (row = 0; row < rows; row++) {
-      places[row] = (struct place){order_of(result, row), (size_t)row};
+  return EVD_OK;
+}
+
+/* Finds each record's place; rows that were left out have none. */
+static void find_places(const struct request *request, const PGresult *result,
+                        struct place *places) {
+  const evd_execution *executions = records_rows(request->rows);
+  size_t count = records_count(request->rows);
+  size_t found = 0;
+  for (int row = 0; found < count; row++) {
+    if (strcmp(executions[found].execution_id, id_of(result, row)) == 0) {
+      places[found] = (struct place){order_of(result, row), found};
+      found++;
     }
-    qsort(places, (size_t)rows, sizeof(*places), compare_places);
-    for (row = 0; row < rows; row++) {
-      order[row] = places[row].index;
+  }
+}
+
+/* Brings the answer of a claim into its order. The database mostly returns it so, but need not. */
+static evd_code sort_claim(const struct request *request, const PGresult *result,
+                           evd_error *error) {
+  size_t count = records_count(request->rows);
+  struct place *places = calloc(count, sizeof(*places));
+  size_t *order = calloc(count, sizeof(*order));
+  bool ok = places != NULL && order != NULL;
+  if (ok) {
+    find_places(request, result, places);
+    qsort(places, count, sizeof(*places), compare_places);
+    for (size_t i = 0; i < count; i++) {
+      order[i] = places[i].index;
     }
     records_reorder(request->rows, order);
   }
-  bool ok = places != NULL && order != NULL;
   free(places);
   free(order);
   return ok ? EVD_OK : out_of_memory(error);
 }
 
+/* The next row of any result. */
+static evd_code read_next_row(const struct postgres_table *table, const struct step *step,
+                              struct decoding *decoding, evd_error *error) {
+  const PGresult *result = decoding->result;
+  int row = decoding->row;
+  switch ((evd_operation)step->key.operation) {
+  case EVD_OPERATION_GET:
+  case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
+    return read_got_row(table, step, result, row, error);
+  case EVD_OPERATION_UPDATE:
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
+  case EVD_OPERATION_DELETE: read_touched_row(step, result, row); return EVD_OK;
+  case EVD_OPERATION_CLOSE_FINISHED:
+    step->requests[0]->count = read_int64(PQgetvalue(result, row, 0));
+    return EVD_OK;
+  default: return read_claimed_row(table, step->requests[0], decoding, error);
+  }
+}
+
 /* The next rows of any result. */
 static evd_code read_rows(const struct postgres_table *table, const struct step *step,
-                          const PGresult *result, int *row, evd_error *error) {
-  int rows = PQntuples(result);
-  int end = rows - *row < ROWS_AT_A_TIME ? rows : *row + ROWS_AT_A_TIME;
-  evd_code code = EVD_OK;
-  for (; *row < end && code == EVD_OK; (*row)++) {
-    switch ((evd_operation)step->key.operation) {
-    case EVD_OPERATION_GET:
-    case EVD_OPERATION_GET_BY_PARENT:
-    case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
-      code = read_got_row(table, step, result, *row, error);
-      break;
-    case EVD_OPERATION_UPDATE:
-    case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
-    case EVD_OPERATION_DELETE: read_touched_row(step, result, *row); break;
-    case EVD_OPERATION_CLOSE_FINISHED:
-      step->requests[0]->count = read_int64(PQgetvalue(result, *row, 0));
-      break;
-    default: code = read_row(table, step->requests[0]->rows, result, *row, error);
+                          struct decoding *decoding, evd_error *error) {
+  bool has_text = PQnfields(decoding->result) >= EVD_COLUMN_COUNT;
+  size_t bytes = 0;
+  for (int i = 0; i < ROWS_AT_A_TIME && bytes < BYTES_AT_A_TIME && !postgres_is_decoded(decoding);
+       i++) {
+    evd_code code = read_next_row(table, step, decoding, error);
+    if (code != EVD_OK) {
+      return code;
     }
+    bytes += has_text ? row_text_size(table, decoding->result, decoding->row) : 0;
+    decoding->row++;
   }
-  return code;
+  return EVD_OK;
 }
 
 static bool is_claim(evd_operation operation) {
@@ -254,8 +319,9 @@ static int column_count(evd_operation operation) {
 }
 
 evd_code postgres_decode(const struct postgres_table *table, const struct step *step,
-                         const PGresult *result, int *row, evd_error *error) {
+                         struct decoding *decoding, evd_error *error) {
   evd_operation operation = (evd_operation)step->key.operation;
+  PGresult *result = decoding->result;
   int fields = PQnfields(result);
   if (fields != column_count(operation)) {
     return error_set(error, EVD_EDATABASE, "", "the database answered with %d columns, not %d",
@@ -263,20 +329,24 @@ evd_code postgres_decode(const struct postgres_table *table, const struct step *
   }
   if (fields == 0) {
     if (operation != EVD_OPERATION_INSERT) {
-      step->requests[0]->count = strtoll(PQcmdTuples((PGresult *)result), NULL, 10);
+      step->requests[0]->count = strtoll(PQcmdTuples(result), NULL, 10);
     }
     return EVD_OK;
   }
 
   evd_code code = EVD_OK;
-  if (is_claim(operation) && *row == 0) {
+  if (is_claim(operation) && decoding->row == 0) {
     code = begin_claim(table, step->requests[0], result, error);
   }
   if (code == EVD_OK) {
-    code = read_rows(table, step, result, row, error);
+    code = read_rows(table, step, decoding, error);
   }
-  if (code == EVD_OK && is_claim(operation) && *row == PQntuples(result)) {
-    code = end_claim(step->requests[0], result, error);
+  if (code == EVD_OK && decoding->is_unsorted && postgres_is_decoded(decoding)) {
+    code = sort_claim(step->requests[0], result, error);
   }
   return code;
+}
+
+bool postgres_is_decoded(const struct decoding *decoding) {
+  return decoding->row >= PQntuples(decoding->result);
 }

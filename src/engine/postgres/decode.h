@@ -2,6 +2,8 @@
 #ifndef POSTGRES_DECODE_H
 #define POSTGRES_DECODE_H
 
+#include <stdbool.h>
+
 #include <libpq-fe.h>
 
 #include <evdurable/error.h>
@@ -9,11 +11,25 @@
 #include "engine/postgres/flight.h"
 #include "sql/postgres.h"
 
+/* How far a result is decoded. It begins as zero, with the result. */
+struct decoding {
+  PGresult *result; /* a success; NULL when there is none */
+  int row;          /* the next of its rows */
+  bool is_unsorted; /* of a claim: the rows so far are not in its order */
+  int left_out;     /* of a claim: rows that cannot be decoded */
+  evd_error why;    /* of the first of those; its message names the execution */
+};
+
 /*
- * Decodes rows from *row on, some at a time, so that the loop is not held up; moves *row on. Is
- * called again until *row is the number of rows (at least once). The result must be a success.
+ * Decodes the next rows, some at a time, so that the loop is not held up. Is called again until
+ * postgres_is_decoded() (at least once).
+ *
+ * A row with a value that cannot be is an error; but a claim, which has happened already, leaves it
+ * out, so that the others are not lost with it.
  */
 evd_code postgres_decode(const struct postgres_table *table, const struct step *step,
-                         const PGresult *result, int *row, evd_error *error);
+                         struct decoding *decoding, evd_error *error);
+
+bool postgres_is_decoded(const struct decoding *decoding);
 
 #endif

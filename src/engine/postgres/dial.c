@@ -1,5 +1,6 @@
 #include "engine/postgres/dial.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,19 +8,33 @@
 #include <ev.h>
 
 #include "async/worker.h"
+#include "engine/clock.h"
 #include "engine/postgres/parameters.h"
 #include "engine/postgres/targets.h"
 #include "engine/quiet.h"
+#include "engine/spares.h"
 #include "model/error.h"
 
 enum { DEFAULT_TIMEOUT = 10 };
 
+/* The resolution of a name, on a thread of its own: one that is stuck is left behind when its time is
+ * over, and nobody waits for it. */
+struct resolution {
+  struct job job; /* first */
+  struct dial *dial;
+  struct worker *worker;
+  struct targets targets; /* the name, then its addresses; with the rest, the worker's meanwhile */
+  struct buffer complaint;
+  bool out_of_memory;
+};
+
 /* Owns itself: it is freed when it has called back or was cancelled, and no job is under way. While
- * one is, all but `callback`, `data` and the timer is the worker's. */
+ * STEPPING, all but `callback`, `data` and the timer is the worker's. */
 struct dial {
   struct job job;
   struct ev_loop *loop;
   struct worker *worker;
+  struct spares *spares;
   dial_callback callback; /* NULL once it was called, or cancelled */
   void *data;
   enum { DIAL_RESOLVING, DIAL_STEPPING, DIAL_WAITING } state;
@@ -30,7 +45,12 @@ struct dial {
   bool prefers_standby;
   bool second_pass; /* no standby was found: any will do */
   bool out_of_memory;
-  struct buffer complaints; /* why no target would do, so far */
+  bool is_late;                  /* the attempt's time is over, while STEPPING */
+  bool balances;                 /* in any order */
+  unsigned short random[3];      /* erand48()'s */
+  struct resolution *resolution; /* while RESOLVING */
+  char name[256];                /* that is resolved, for messages */
+  struct buffer complaints;      /* why no target would do, so far */
 
   PGconn *pg; /* of this attempt */
   PostgresPollingStatusType polled;
@@ -39,7 +59,22 @@ struct dial {
   ev_timer timer;
 };
 
+static void resolution_free(struct resolution *resolution) {
+  targets_free(&resolution->targets);
+  buffer_free(&resolution->complaint);
+  free(resolution);
+}
+
+/* Leaves a resolution that has not ended to itself, if there is one. */
+static void drop_resolution(struct dial *dial) {
+  if (dial->resolution != NULL) {
+    worker_free(dial->resolution->worker);
+    dial->resolution = NULL;
+  }
+}
+
 static void dial_free(struct dial *dial) {
+  drop_resolution(dial);
   PQfinish(dial->pg);
   parameters_free(&dial->parameters);
   targets_free(&dial->targets);
@@ -53,7 +88,16 @@ static void ignore_notice(void *data, const char *message) {
   (void)message;
 }
 
-/* On the worker's thread. */
+/* On a worker's thread. */
+
+static void run_resolution(struct job *job) {
+  struct resolution *resolution = (struct resolution *)job;
+  resolution->out_of_memory = !targets_resolve(&resolution->targets, &resolution->complaint);
+}
+
+static void abandon_resolution(struct job *job) {
+  resolution_free((struct resolution *)job);
+}
 
 static void begin_attempt(struct dial *dial) {
   const struct target *target = &dial->targets.list[dial->target];
@@ -78,9 +122,7 @@ static void begin_attempt(struct dial *dial) {
 
 static void run_job(struct job *job) {
   struct dial *dial = (struct dial *)job;
-  if (dial->state == DIAL_RESOLVING) {
-    dial->out_of_memory = !targets_resolve(&dial->targets, &dial->complaints);
-  } else if (dial->pg == NULL) {
+  if (dial->pg == NULL) {
     begin_attempt(dial);
   } else {
     dial->polled = PQconnectPoll(dial->pg);
@@ -119,28 +161,78 @@ static void complain(struct dial *dial, const char *message) {
                 message);
 }
 
-/* Starts with the target that is next; without one, fails. */
-static void try_target(struct dial *dial) {
-  if (dial->target == dial->targets.count && dial->prefers_standby && !dial->second_pass) {
-    dial->second_pass = true;
-    dial->target = 0;
-    buffer_reset(&dial->complaints);
+static void resolved(struct job *job);
+
+/* Has the name of the next target resolved. False when there is no memory or thread for it. */
+static bool resolve(struct dial *dial) {
+  struct resolution *resolution = calloc(1, sizeof(*resolution));
+  if (resolution == NULL) {
+    return false;
   }
-  if (dial->out_of_memory) {
-    fail(dial, EVD_ENOMEM, "memory ran out");
-    dial_free(dial);
-    return;
+  resolution->job =
+      (struct job){.run = run_resolution, .done = resolved, .abandoned = abandon_resolution};
+  resolution->dial = dial;
+  resolution->worker = spares_take(dial->spares, dial->loop, NULL);
+  snprintf(dial->name, sizeof(dial->name), "%s", dial->targets.list[dial->target].host);
+  if (resolution->worker == NULL ||
+      !targets_take(&dial->targets, dial->target, &resolution->targets)) {
+    worker_free(resolution->worker);
+    resolution_free(resolution);
+    return false;
   }
-  if (dial->target == dial->targets.count) {
-    fail(dial, EVD_EUNAVAILABLE,
-         dial->complaints.length > 0 ? dial->complaints.text : "there is no address");
-    dial_free(dial);
-    return;
-  }
+  dial->state = DIAL_RESOLVING;
+  dial->resolution = resolution;
+  worker_submit(resolution->worker, &resolution->job);
+  return true;
+}
+
+/* Begins with the next target. False when that cannot be. */
+static bool begin_target(struct dial *dial) {
   if (dial->timeout > 0) {
     quiet_timer_start(dial->loop, &dial->timer, dial->timeout);
   }
+  if (targets_is_name(&dial->targets, dial->target)) {
+    return resolve(dial);
+  }
   submit_step(dial);
+  return true;
+}
+
+/* Goes on with the next target; without one, fails. */
+static void try_target(struct dial *dial) {
+  bool is_over = dial->target == dial->targets.count;
+  if (is_over && dial->prefers_standby && !dial->second_pass && dial->targets.count > 0) {
+    dial->second_pass = true;
+    dial->target = 0;
+    is_over = false;
+    buffer_reset(&dial->complaints);
+  }
+  if (is_over && !dial->out_of_memory) {
+    fail(dial, EVD_EUNAVAILABLE,
+         dial->complaints.length > 0 ? dial->complaints.text : "there is no address");
+    dial_free(dial);
+  } else if (dial->out_of_memory || !begin_target(dial)) {
+    fail(dial, EVD_ENOMEM, "memory ran out");
+    dial_free(dial);
+  }
+}
+
+/* A name is resolved: its addresses take its place. */
+static void resolved(struct job *job) {
+  struct resolution *resolution = (struct resolution *)job;
+  struct dial *dial = resolution->dial;
+  if (resolution->complaint.length > 0) {
+    complain(dial, resolution->complaint.text);
+  }
+  if (dial->balances) {
+    targets_shuffle(&resolution->targets, dial->random);
+  }
+  dial->out_of_memory = resolution->out_of_memory ||
+                        !targets_insert(&dial->targets, dial->target, &resolution->targets);
+  spares_leave(dial->spares, resolution->worker);
+  dial->resolution = NULL;
+  resolution_free(resolution);
+  try_target(dial);
 }
 
 /* Gives up on this target, for the next. */
@@ -148,7 +240,29 @@ static void try_next(struct dial *dial) {
   quiet_io_stop(dial->loop, &dial->io);
   PQfinish(dial->pg);
   dial->pg = NULL;
+  dial->is_late = false;
   dial->target++;
+  try_target(dial);
+}
+
+/* The target's time is over. */
+static void give_up_target(struct dial *dial) {
+  const struct target *target = &dial->targets.list[dial->target];
+  char message[192];
+  snprintf(message, sizeof(message), "%s%s%s (port %s) does not answer within %g s",
+           target->host != NULL ? target->host : "the server", target->address != NULL ? " " : "",
+           target->address != NULL ? target->address : "", PQport(dial->pg), dial->timeout);
+  complain(dial, message);
+  try_next(dial);
+}
+
+/* The name's time is over; it is in the list no more. */
+static void give_up_name(struct dial *dial) {
+  char message[sizeof(dial->name) + 64];
+  snprintf(message, sizeof(message), "host name \"%s\": resolving it takes longer than %g s",
+           dial->name, dial->timeout);
+  complain(dial, message);
+  drop_resolution(dial);
   try_target(dial);
 }
 
@@ -175,7 +289,13 @@ static void after_step(struct dial *dial) {
     return;
   }
   case PGRES_POLLING_READING:
-  case PGRES_POLLING_WRITING: wait_for_socket(dial); return;
+  case PGRES_POLLING_WRITING:
+    if (dial->is_late) {
+      give_up_target(dial);
+    } else {
+      wait_for_socket(dial);
+    }
+    return;
   case PGRES_POLLING_FAILED:
   case PGRES_POLLING_ACTIVE: break;
   }
@@ -187,12 +307,6 @@ static void job_done(struct job *job) {
   struct dial *dial = (struct dial *)job;
   if (dial->callback == NULL) {
     dial_free(dial);
-  } else if (dial->state == DIAL_RESOLVING) {
-    const char *balance = parameters_get(&dial->parameters, "load_balance_hosts");
-    if (balance != NULL && strcmp(balance, "random") == 0) {
-      targets_shuffle(&dial->targets);
-    }
-    try_target(dial);
   } else {
     after_step(dial);
   }
@@ -204,43 +318,45 @@ static void socket_ready(struct ev_loop *loop, ev_io *io, int events) {
   submit_step(io->data);
 }
 
-/* The attempt takes too long. While a job is under way, which can only be a name's resolution or a
- * computation, nothing can be tried next. */
+/* The attempt takes too long. A step is a computation, which ends soon. */
 static void timed_out(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct dial *dial = timer->data;
   quiet_timer_stop(loop, timer);
-  if (dial->state != DIAL_WAITING) {
-    fail(dial, EVD_EUNAVAILABLE, "resolving the host's name takes too long");
-    return;
+  switch (dial->state) {
+  case DIAL_RESOLVING: give_up_name(dial); break;
+  case DIAL_STEPPING: dial->is_late = true; break;
+  case DIAL_WAITING: give_up_target(dial); break;
   }
-  const struct target *target = &dial->targets.list[dial->target];
-  char message[192];
-  snprintf(message, sizeof(message), "%s%s%s (port %s) does not answer within %g s",
-           target->host != NULL ? target->host : "the server", target->address != NULL ? " " : "",
-           target->address != NULL ? target->address : "", PQport(dial->pg), dial->timeout);
-  complain(dial, message);
-  try_next(dial);
+}
+
+double dial_timeout(const struct postgres_url *url) {
+  const char *timeout = postgres_url_value(url, "connect_timeout");
+  double seconds = timeout != NULL ? strtod(timeout, NULL) : DEFAULT_TIMEOUT;
+  return seconds > 0 ? seconds : 0;
 }
 
 /* Reads what the dial itself follows of the URL's parameters. */
 static bool read_parameters(struct dial *dial, const struct postgres_url *url) {
-  const char *timeout = postgres_url_value(url, "connect_timeout");
-  dial->timeout = timeout != NULL ? strtod(timeout, NULL) : DEFAULT_TIMEOUT;
+  dial->timeout = dial_timeout(url);
   const char *wanted = postgres_url_value(url, "target_session_attrs");
   dial->prefers_standby = wanted != NULL && strcmp(wanted, "prefer-standby") == 0;
+  const char *balance = postgres_url_value(url, "load_balance_hosts");
+  dial->balances = balance != NULL && strcmp(balance, "random") == 0;
   return targets_init(&dial->targets, postgres_url_value(url, "host"),
                       postgres_url_value(url, "hostaddr"), postgres_url_value(url, "port"));
 }
 
-struct dial *dial_start(struct ev_loop *loop, struct worker *worker, const struct postgres_url *url,
-                        const char *session, dial_callback callback, void *data) {
+struct dial *dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
+                        const struct postgres_url *url, const char *session, dial_callback callback,
+                        void *data) {
   struct dial *dial = calloc(1, sizeof(*dial));
   if (dial == NULL) {
     return NULL;
   }
   dial->loop = loop;
   dial->worker = worker;
+  dial->spares = spares;
   dial->callback = callback;
   dial->data = data;
   dial->job.run = run_job;
@@ -253,11 +369,16 @@ struct dial *dial_start(struct ev_loop *loop, struct worker *worker, const struc
     dial_free(dial);
     return NULL;
   }
-  dial->state = DIAL_RESOLVING;
-  if (dial->timeout > 0) {
-    quiet_timer_start(loop, &dial->timer, dial->timeout);
+  uint64_t seed = (uint64_t)(clock_seconds() * 1e9) ^ (uint64_t)(uintptr_t)dial;
+  memcpy(dial->random, &seed, sizeof(dial->random));
+  if (dial->balances) {
+    targets_shuffle(&dial->targets, dial->random);
   }
-  worker_submit(worker, &dial->job);
+  if (!begin_target(dial)) {
+    quiet_timer_stop(loop, &dial->timer);
+    dial_free(dial);
+    return NULL;
+  }
   return dial;
 }
 
@@ -265,7 +386,7 @@ void dial_cancel(struct dial *dial) {
   quiet_io_stop(dial->loop, &dial->io);
   quiet_timer_stop(dial->loop, &dial->timer);
   dial->callback = NULL;
-  if (dial->state == DIAL_WAITING) {
+  if (dial->state != DIAL_STEPPING) {
     dial_free(dial);
   }
 }

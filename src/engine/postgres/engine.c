@@ -6,6 +6,7 @@
 #include "engine/clock.h"
 #include "engine/postgres/postgres.h"
 #include "model/error.h"
+#include "sql/postgres.h"
 
 /* How long the replica is passed over after a failure, in seconds. */
 #define SHUN_TIME 1.0
@@ -66,17 +67,17 @@ static void source_closed(void *owner) {
 
 /* Opening. */
 
-/* The settings of a session. Behind a pooler (prepare=off) a session is not ours to set. Each
- * execution of a prepared statement is planned by itself: a plan that is kept may be one that was
- * right when the table was small. */
+/* The settings of a session. Behind a pooler (prepare=off) a session is not ours to set. */
 static char *session_settings(const struct postgres_url *url, int64_t timeout_ms) {
   struct buffer settings = {0};
   if (url->prepare) {
     int64_t timeout = url->statement_timeout_ms >= 0 ? url->statement_timeout_ms
                       : timeout_ms > 0               ? timeout_ms
                                                      : 0;
-    buffer_append(&settings, "-c plan_cache_mode=force_custom_plan -c jit=off");
-    buffer_printf(&settings, " -c statement_timeout=%lld -c lock_timeout=%lld", (long long)timeout,
+    for (const char *const *setting = postgres_planner_settings; *setting != NULL; setting++) {
+      buffer_printf(&settings, "-c %s ", *setting);
+    }
+    buffer_printf(&settings, "-c statement_timeout=%lld -c lock_timeout=%lld", (long long)timeout,
                   (long long)url->lock_timeout_ms);
     const char *isolation = url->isolation != NULL ? url->isolation : "read committed";
     buffer_append(&settings, " -c default_transaction_isolation=");
@@ -125,13 +126,15 @@ static evd_code init_source(struct source *source, struct postgres *postgres, co
   if (source->worker == NULL) {
     return error != NULL ? error->code : EVD_ENOMEM;
   }
-  source->pool = source->session != NULL ? make_pool(source) : NULL;
+  bool ok = source->session != NULL && spares_init(&source->spares, (size_t)source->url.pool_max);
+  source->pool = ok ? make_pool(source) : NULL;
   return source->pool != NULL ? EVD_OK : error_set(error, EVD_ENOMEM, "", "memory ran out");
 }
 
 static void free_source(struct source *source) {
   pool_free(source->pool);
   worker_free(source->worker);
+  spares_free(&source->spares);
   free(source->session);
   postgres_url_free(&source->url);
 }

@@ -18,11 +18,12 @@ static const struct meaning {
     {"23505", EVD_EDUPLICATE, false, FAILURE_NO_REMEDY},
     {"23502", EVD_EINVAL, false, FAILURE_NO_REMEDY}, /* a NULL where none may be */
     {"23", EVD_ECONSTRAINT, false, FAILURE_NO_REMEDY},
-    {"22", EVD_EINVAL, false, FAILURE_NO_REMEDY},      /* a value: JSON, encoding, length, range */
-    {"54000", EVD_EINVAL, false, FAILURE_NO_REMEDY},   /* a value too large */
-    {"40", EVD_ECONFLICT, true, FAILURE_NO_REMEDY},    /* deadlock, serialization */
-    {"55P03", EVD_ECONFLICT, true, FAILURE_NO_REMEDY}, /* lock time-out */
-    {"57014", EVD_ETIMEDOUT, true, FAILURE_NO_REMEDY}, /* statement time-out */
+    {"22", EVD_EINVAL, false, FAILURE_NO_REMEDY},    /* a value: JSON, encoding, length, range */
+    {"54000", EVD_EINVAL, false, FAILURE_NO_REMEDY}, /* a value too large */
+    {"40003", EVD_EUNAVAILABLE, true, FAILURE_NO_REMEDY}, /* whether it completed is not known */
+    {"40", EVD_ECONFLICT, true, FAILURE_NO_REMEDY},       /* deadlock, serialization */
+    {"55P03", EVD_ECONFLICT, true, FAILURE_NO_REMEDY},    /* lock time-out */
+    {"57014", EVD_ETIMEDOUT, true, FAILURE_NO_REMEDY},    /* statement time-out */
     {"25006", EVD_EUNAVAILABLE, true, FAILURE_RECONNECT}, /* a standby: fail-over has happened */
     {"57P", EVD_EUNAVAILABLE, true, FAILURE_RECONNECT},   /* shutting down, crashed, starting up */
     {"08", EVD_EUNAVAILABLE, true, FAILURE_RECONNECT},
@@ -105,6 +106,23 @@ enum failure_remedy failure_read(const PGresult *result, const struct statement_
   error_set_native(error, state);
   read_field(result, key, error);
   return meaning->remedy;
+}
+
+/* Whether the session ended with this error. A pooler that speaks for its server gives the severity
+ * only where old servers have it, in the server's language; its own is English. */
+static bool is_fatal(const PGresult *result) {
+  const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == NULL) {
+    severity = or_empty(PQresultErrorField(result, PG_DIAG_SEVERITY));
+  }
+  return strcmp(severity, "ERROR") != 0;
+}
+
+bool failure_is_unclear(const PGresult *result, bool at_commit) {
+  const char *state = or_empty(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+  bool is_servers = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) != NULL;
+  return strncmp(state, "08", 2) == 0 || strcmp(state, "40003") == 0 ||
+         (is_fatal(result) && (at_commit || !is_servers));
 }
 
 void failure_of_connection(const PGconn *pg, const char *where, evd_error *error) {

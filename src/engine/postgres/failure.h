@@ -17,10 +17,14 @@ enum failure_remedy {
   FAILURE_RECONNECT     /* the server takes no writes any more, or is going away */
 };
 
-/* Fills in the error of a result that is a failure. What failed was not applied: the server says
- * so. `key` is that of the statement, NULL when it is none. */
+/* Fills in the error of a result that is a failure, as of what was not applied. `key` is that of the
+ * statement, NULL when it is none. */
 enum failure_remedy failure_read(const PGresult *result, const struct statement_key *key,
                                  evd_error *error);
+
+/* Whether a transaction that was sent whole, and failed so, may have been committed all the same: its
+ * commit was interrupted; or a pooler that lost the server says so in the server's place. */
+bool failure_is_unclear(const PGresult *result, bool at_commit);
 
 /* The error of a connection that broke: why, as libpq says. */
 void failure_of_connection(const PGconn *pg, const char *where, evd_error *error);

@@ -120,6 +120,35 @@ static bool plan_insert(struct flight *flight) {
   return gather_rows(flight);
 }
 
+/* The bytes of text that a request sets and inserts. */
+static size_t request_size(const struct request *request) {
+  size_t size = 0;
+  uint64_t set = request->changes != NULL ? request->changes->set : 0;
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    struct value value = {.kind = VALUE_NULL};
+    if ((set & COLUMN_BIT(column)) != 0) {
+      value = column_get(&request->changes->values, (evd_column)column);
+    }
+    size += value.kind == VALUE_TEXT ? strlen(value.text) : 0;
+  }
+  for (size_t i = 0; i < request->execution_count; i++) {
+    size += execution_text_size(&request->executions[i]);
+  }
+  return size;
+}
+
+/* How many of the requests share a statement: with the same key, and of so many bytes together. */
+static size_t requests_of_step(const struct entry *entries, size_t count) {
+  size_t bytes = request_size(entries[0].request);
+  size_t taken = 1;
+  while (taken < count && taken < STEP_MAX && bytes < STEP_BYTES &&
+         memcmp(&entries[taken].key, &entries[0].key, sizeof(entries[0].key)) == 0) {
+    bytes += request_size(entries[taken].request);
+    taken++;
+  }
+  return taken;
+}
+
 /* Statements for runs of requests with the same key. */
 static bool plan_requests(struct flight *flight, const struct entry *entries) {
   size_t rows = 0;
@@ -130,16 +159,13 @@ static bool plan_requests(struct flight *flight, const struct entry *entries) {
       return false;
     }
     step->key = entries[i].key;
-    size_t first_row = rows;
     step->requests = flight->requests + i;
-    do {
-      rows += flight->requests[i]->execution_count;
-      i++;
-      step->count++;
-    } while (set_based && i < flight->batch->count && step->count < STEP_MAX &&
-             memcmp(&entries[i].key, &step->key, sizeof(step->key)) == 0);
-    step->rows = flight->rows != NULL ? flight->rows + first_row : NULL;
-    step->row_count = rows - first_row;
+    step->count = set_based ? requests_of_step(entries + i, flight->batch->count - i) : 1;
+    step->rows = flight->rows != NULL ? flight->rows + rows : NULL;
+    for (size_t end = i + step->count; i < end; i++) {
+      step->row_count += flight->requests[i]->execution_count;
+    }
+    rows += step->row_count;
   }
   return true;
 }
@@ -195,6 +221,11 @@ const struct step *flight_next_step(struct flight *flight) {
     return NULL;
   }
   return &flight->steps[flight->sent++];
+}
+
+void flight_give_up(struct flight *flight) {
+  flight->rows_planned = flight->row_count;
+  flight->step_count = flight->sent;
 }
 
 void flight_forget_answers(struct flight *flight) {

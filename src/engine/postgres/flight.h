@@ -54,6 +54,9 @@ bool flight_has_step(const struct flight *flight);
  * one by one: it may have many rows. NULL when memory is out. */
 const struct step *flight_next_step(struct flight *flight);
 
+/* The step that was last to be sent is not, nor is any other. */
+void flight_give_up(struct flight *flight);
+
 /* Takes back all answers of its requests. */
 void flight_forget_answers(struct flight *flight);
 

@@ -61,12 +61,14 @@ const char *parameters_get(const struct parameters *parameters, const char *keyw
   return i < parameters->count ? parameters->values[i] : NULL;
 }
 
-/* Adds our settings to the URL's options. */
-static bool add_session(struct parameters *parameters, const char *session) {
+/* Adds our settings to the options of the URL or, where it has none, of the environment, which libpq
+ * looks at no more when it is given ours. */
+static bool add_session(struct parameters *parameters, const struct postgres_url *url,
+                        const char *session) {
   if (session[0] == '\0') {
     return true;
   }
-  const char *given = parameters_get(parameters, "options");
+  const char *given = postgres_url_value(url, "options");
   struct buffer options = {0};
   buffer_printf(&options, "%s %s", session, given != NULL ? given : "");
   bool ok = !options.failed && parameters_set(parameters, "options", options.text);
@@ -87,7 +89,7 @@ bool parameters_init(struct parameters *parameters, const struct postgres_url *u
     }
   }
   return ok && parameters_set(parameters, "client_encoding", "UTF8") &&
-         add_session(parameters, session);
+         add_session(parameters, url, session);
 }
 
 void parameters_free(struct parameters *parameters) {

@@ -27,17 +27,18 @@
 #include <ev.h>
 #include <libpq-fe.h>
 
+#include "async/worker.h"
 #include "engine/engine.h"
 #include "engine/pool.h"
+#include "engine/postgres/decode.h"
 #include "engine/postgres/dial.h"
 #include "engine/postgres/encode.h"
 #include "engine/postgres/flight.h"
 #include "engine/postgres/prepared.h"
 #include "engine/postgres/url.h"
+#include "engine/spares.h"
 #include "sql/buffer.h"
 #include "sql/postgres.h"
-
-struct worker;
 
 /* A server or a set of servers that batches go to, and the connections to it. */
 struct source {
@@ -45,6 +46,7 @@ struct source {
   struct postgres_url url;
   char *session; /* settings for each connection */
   struct worker *worker;
+  struct spares spares; /* workers that resolve names */
   struct pool *pool;    /* NULL: there is no such source, or it is closed */
   double shunned_until; /* the replica: no reads before, after a failure */
 };
@@ -57,7 +59,6 @@ struct postgres {
   struct postgres_table table;
   unsigned table_version; /* grows when the types in the table change */
   evd_schema_mode schema_mode;
-  bool test_mode;
   int64_t timeout_ms;
   struct source primary;
   struct source replica; /* for reads */
@@ -72,7 +73,8 @@ struct expected {
   enum expected_kind {
     EXPECT_STATEMENT,  /* of the flight at the head */
     EXPECT_PREPARE,    /* the prepared statement with this number */
-    EXPECT_DEALLOCATE, /* nothing of interest */
+    EXPECT_DEALLOCATE, /* the one with this number given back */
+    EXPECT_ROLLBACK,   /* a failure, on purpose */
     EXPECT_SYNC,       /* the end of the flight at the head */
     EXPECT_SCHEMA,     /* a statement that makes the schema */
     EXPECT_COLUMNS,    /* the table's columns */
@@ -94,11 +96,12 @@ struct connection {
   PGconn *pg;        /* once dialled */
   char where[128];   /* "host:port" */
 
-  ev_io readable;     /* always while there is a pg */
+  ev_io readable;     /* while there is a pg, and no rows wait to be decoded */
   ev_io writable;     /* while libpq holds what the socket does not take */
   ev_timer more;      /* goes on with work in the next iteration of the loop */
-  ev_timer watch;     /* looks whether the server still answers, while flights are under way */
+  ev_timer watch;     /* looks whether the server still answers, while it has to */
   double progress_at; /* when it last answered, or was first asked */
+  bool read_again;    /* TLS may hold what no event tells of */
   bool broken;        /* sending failed: to be seen to from the loop */
 
   struct batch *refused;     /* memory was out: to be answered from the loop; a list */
@@ -110,8 +113,8 @@ struct connection {
   unsigned table_version; /* that the prepared statements are for */
   evd_error schema_error; /* while seeing to the schema */
 
-  PGresult *result; /* that is being decoded */
-  int row;          /* the next of its rows */
+  struct decoding decoding; /* of the answer to the flight at the head */
+  struct job closing;       /* the worker's, at the end */
 };
 
 /* How long one call from the loop may send or decode, in seconds, before others have their turn. */
@@ -128,6 +131,9 @@ void postgres_connection_close(struct pool_connection *link);
 
 /* The connection has broken: ends its flights and tells the pool. */
 void postgres_connection_lose(struct connection *connection, const evd_error *error);
+
+/* From now on the server is to answer, within its time. */
+void postgres_connection_watch(struct connection *connection);
 
 /* Goes on in the next iteration of the loop. */
 void postgres_connection_go_on(struct connection *connection);
@@ -151,6 +157,10 @@ bool postgres_send_expect(struct connection *connection, enum expected_kind kind
 /* Deals with what the server has answered, as far as the turn allows; and then, if the connection
  * is broken, with that. */
 void postgres_receive_more(struct connection *connection);
+
+/* Frees the result that is being decoded, if there is one. That of thousands of rows is thousands of
+ * pieces of memory, so the worker does it. */
+void postgres_discard(struct connection *connection);
 
 /* schema.c */
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,9 +6,9 @@
 
 #include "async/worker.h"
 #include "engine/clock.h"
-#include "engine/postgres/decode.h"
 #include "engine/postgres/failure.h"
 #include "engine/postgres/postgres.h"
+#include "engine/quiet.h"
 #include "model/error.h"
 
 static struct expected *next_expected(struct connection *connection) {
@@ -24,24 +25,31 @@ static bool is_success(const PGresult *result) {
   return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
-/* Whether the server ended the session with this error. */
-static bool is_fatal(const PGresult *result) {
-  const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  return severity != NULL && strcmp(severity, "ERROR") != 0;
+/* Notes the first failure of a flight. */
+static void fail_flight(struct flight *flight, const evd_error *error) {
+  if (flight->batch->error.code == EVD_OK) {
+    flight->batch->error = *error;
+  }
 }
 
-/* Notes the first failure of a flight, and does what the connection has to do about it. */
+/* Deals with a failure of the flight at the head: notes it, and does what the connection has to do
+ * about it. */
 static void note_failure(struct connection *connection, const PGresult *result, bool at_commit) {
   struct flight *flight = connection->flights;
   const struct statement_key *key = at_commit ? NULL : &flight->steps[flight->answered].key;
   evd_error error;
+  if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED) { /* by a failure that is noted already */
+    error_set(&error, EVD_ECONFLICT, "", "the server has rolled the transaction back");
+    error.retryable = true;
+    fail_flight(flight, &error);
+    return;
+  }
   enum failure_remedy remedy = failure_read(result, key, &error);
-  if (at_commit && is_fatal(result) && !operation_is_read(flight->batch->operation)) {
+  bool is_write = !operation_is_read(flight->batch->operation);
+  if (is_write && flight->synced && failure_is_unclear(result, at_commit)) {
     error.outcome = EVD_OUTCOME_UNKNOWN;
   }
-  if (flight->batch->error.code == EVD_OK) {
-    flight->batch->error = error;
-  }
+  fail_flight(flight, &error);
   if (remedy == FAILURE_PREPARE_ANEW) {
     prepared_clear(&connection->prepared);
   } else if (remedy == FAILURE_RECONNECT && connection->source == &connection->postgres->primary) {
@@ -70,13 +78,10 @@ static void statement_answered(struct connection *connection, PGresult *result) 
   pop_expected(connection);
   record_query(connection->postgres, flight, step);
   if (is_success(result)) {
-    connection->result = result;
-    connection->row = 0;
+    connection->decoding = (struct decoding){.result = result};
     return;
   }
-  if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
-    note_failure(connection, result, false);
-  }
+  note_failure(connection, result, false);
   flight->answered++;
   PQclear(result);
 }
@@ -103,10 +108,10 @@ static void abandon_discarded(struct job *job) {
   free(discarded);
 }
 
-/* Frees a result. That of thousands of rows is thousands of pieces of memory, so the worker does
- * it. */
-static void discard(struct connection *connection, PGresult *result) {
+void postgres_discard(struct connection *connection) {
   enum { LARGE = 512 * 1024 };
+  PGresult *result = connection->decoding.result;
+  connection->decoding.result = NULL;
   struct discarded *discarded =
       PQresultMemorySize(result) > LARGE ? malloc(sizeof(*discarded)) : NULL;
   if (discarded == NULL) {
@@ -119,27 +124,37 @@ static void discard(struct connection *connection, PGresult *result) {
   worker_submit(connection->source->worker, &discarded->job);
 }
 
+/* Tells people of rows that were left out of an answer. */
+static void tell_left_out(const struct postgres *postgres, const struct decoding *decoding) {
+  char message[sizeof(decoding->why.message) + 64];
+  snprintf(message, sizeof(message), "a claim left %d of %d rows out: %s", decoding->left_out,
+           PQntuples(decoding->result), decoding->why.message);
+  postgres->callbacks.log(postgres->callbacks.owner, EVD_LOG_ERROR, message);
+}
+
 /* Decodes some rows of the result. What cannot be decoded fails the batch, which the server may
  * commit all the same. */
 static void decode_some(struct connection *connection) {
   struct postgres *postgres = connection->postgres;
+  struct decoding *decoding = &connection->decoding;
   struct flight *flight = connection->flights;
   const struct step *step = &flight->steps[flight->answered];
   struct batch *batch = flight->batch;
   evd_code code = EVD_OK;
-  if (PQnfields(connection->result) >= EVD_COLUMN_COUNT) {
-    code = postgres_schema_adopt(postgres, connection->result, &batch->error);
+  if (PQnfields(decoding->result) >= EVD_COLUMN_COUNT) {
+    code = postgres_schema_adopt(postgres, decoding->result, &batch->error);
   }
   if (code == EVD_OK) {
-    code = postgres_decode(&postgres->table, step, connection->result, &connection->row,
-                           &batch->error);
+    code = postgres_decode(&postgres->table, step, decoding, &batch->error);
   }
   if (code != EVD_OK && !operation_is_read(batch->operation)) {
     batch->error.outcome = EVD_OUTCOME_UNKNOWN;
   }
-  if (code != EVD_OK || connection->row >= PQntuples(connection->result)) {
-    discard(connection, connection->result);
-    connection->result = NULL;
+  if (code != EVD_OK || postgres_is_decoded(decoding)) {
+    if (decoding->left_out > 0) {
+      tell_left_out(postgres, decoding);
+    }
+    postgres_discard(connection);
     flight->answered++;
   }
 }
@@ -177,7 +192,14 @@ static void prepare_answered(struct connection *connection, unsigned number,
     return;
   }
   prepared_remove(&connection->prepared, number);
-  if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
+  note_failure(connection, result, false);
+}
+
+/* A statement that could not be given back is not there, or the transaction was over before. It stays
+ * forgotten in either case: its name is not used again. */
+static void deallocate_answered(struct connection *connection, const PGresult *result) {
+  pop_expected(connection);
+  if (!is_success(result)) {
     note_failure(connection, result, false);
   }
 }
@@ -226,7 +248,8 @@ static void answered(struct connection *connection, PGresult *result) {
   switch (kind) {
   case EXPECT_STATEMENT: statement_answered(connection, result); return;
   case EXPECT_PREPARE: prepare_answered(connection, expected->number, result); break;
-  case EXPECT_DEALLOCATE: pop_expected(connection); break;
+  case EXPECT_DEALLOCATE: deallocate_answered(connection, result); break;
+  case EXPECT_ROLLBACK: pop_expected(connection); break;
   case EXPECT_SYNC: sync_answered(connection, result); break;
   case EXPECT_SCHEMA:
   case EXPECT_COLUMNS:
@@ -252,7 +275,7 @@ static PGresult *next_result(struct connection *connection) {
 
 /* Deals with one thing that has come; false when there is none. */
 static bool receive_one(struct connection *connection) {
-  if (connection->result != NULL) {
+  if (connection->decoding.result != NULL) {
     decode_some(connection);
     return true;
   }
@@ -263,15 +286,34 @@ static bool receive_one(struct connection *connection) {
   return result != NULL;
 }
 
+/* What follows a result stays in the socket until its rows are decoded: libpq would take all of the
+ * next result apart in one go. */
+static void read_unless_decoding(struct connection *connection) {
+  struct ev_loop *loop = connection->postgres->loop;
+  if (connection->decoding.result == NULL) {
+    quiet_io_start(loop, &connection->readable);
+    if (connection->read_again) {
+      postgres_connection_go_on(connection);
+    }
+  } else {
+    quiet_io_stop(loop, &connection->readable);
+    connection->progress_at = clock_seconds();
+  }
+}
+
 void postgres_receive_more(struct connection *connection) {
   double end = clock_seconds() + CONNECTION_TURN;
-  while (connection->link.state != POOL_CLOSING && receive_one(connection)) {
-    if (clock_seconds() > end) {
-      postgres_connection_go_on(connection);
-      return;
-    }
+  bool more = true;
+  while (connection->link.state != POOL_CLOSING && more && clock_seconds() < end) {
+    more = receive_one(connection);
   }
-  if (connection->link.state != POOL_CLOSING && connection->broken) {
+  if (connection->link.state == POOL_CLOSING) {
+    return;
+  }
+  read_unless_decoding(connection);
+  if (more) {
+    postgres_connection_go_on(connection);
+  } else if (connection->broken) {
     evd_error error;
     failure_of_connection(connection->pg, connection->where, &error);
     postgres_connection_lose(connection, &error);

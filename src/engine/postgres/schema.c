@@ -13,13 +13,15 @@ enum { OLDEST_SERVER = 140000 };
 static const char lock_sql[] =
     "select pg_advisory_xact_lock(hashtext('evdurable'), hashtext($1::text))";
 
-/* One row for each column, with what may keep us from using it. A domain counts as its base. */
+/* One row for each column, with what may keep us from using it. A domain counts as its base. An index of
+ * those rows only where the column is not null makes it unique, too, but is no key. */
 static const char columns_sql[] =
     "select a.attname, coalesce(nullif(y.typbasetype, 0), a.atttypid)::integer, "
     "a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '', "
     "exists (select from pg_catalog.pg_index as i where i.indrelid = a.attrelid and i.indisunique "
-    "and i.indisvalid and i.indpred is null and i.indexprs is null and i.indnkeyatts = 1 "
-    "and i.indkey[0] = a.attnum), y.typname "
+    "and i.indisvalid and i.indexprs is null and i.indnkeyatts = 1 and i.indkey[0] = a.attnum "
+    "and (i.indpred is null or (not a.attnotnull and pg_catalog.pg_get_expr(i.indpred, i.indrelid) "
+    "= pg_catalog.format('(%I IS NOT NULL)', a.attname)))), y.typname "
     "from pg_catalog.pg_attribute as a join pg_catalog.pg_type as y on y.oid = a.atttypid "
     "where a.attrelid = pg_catalog.to_regclass($1::text) and a.attnum > 0 and not a.attisdropped";
 
@@ -77,6 +79,12 @@ static uint32_t field_oid(const PGresult *result, int row, int field) {
   return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
+/* Whether a column must be unique, but is not. */
+static bool lacks_index(evd_column column, const PGresult *result, int row) {
+  bool must_be = column == evd_column_execution_id || column == evd_column_sleeping_task_unique_id;
+  return must_be && !field_bool(result, row, FIELD_UNIQUE);
+}
+
 /* One column of the table: its type goes into `table`, its bit into *present. */
 static evd_code read_column(struct postgres_table *table, const PGresult *result, int row,
                             uint64_t *present, evd_error *error) {
@@ -90,33 +98,36 @@ static evd_code read_column(struct postgres_table *table, const PGresult *result
                            name, table->name.name)
                : EVD_OK;
   }
-  table->types[column] = postgres_type_for(column, field_oid(result, row, FIELD_TYPE));
-  if (table->types[column] == NULL) {
+  const struct postgres_type *type = postgres_type_for(column, field_oid(result, row, FIELD_TYPE));
+  if (type == NULL) {
     return error_set(error, EVD_ESCHEMA, name, "column %s of table %s cannot be of type %s", name,
                      table->name.name, PQgetvalue(result, row, FIELD_TYPE_NAME));
   }
-  if (column == evd_column_execution_id && !field_bool(result, row, FIELD_UNIQUE)) {
-    return error_set(error, EVD_ESCHEMA, name,
-                     "column execution_id of table %s is neither its key nor unique",
-                     table->name.name);
-  }
+  table->types[column] = type;
   *present |= COLUMN_BIT(column);
+  if (lacks_index(column, result, row)) {
+    return error_set(error, EVD_ESCHEMA, name,
+                     "column %s of table %s is not unique; make it so by `evdurable migrate up`",
+                     name, table->name.name);
+  }
   return EVD_OK;
 }
 
 evd_code postgres_schema_read(struct postgres *postgres, const PGresult *result, evd_error *error) {
   const struct table_name *name = &postgres->table.name;
+  bool checks = postgres->schema_mode != EVD_SCHEMA_SKIP;
   int rows = PQntuples(result);
-  if (rows == 0) {
+  if (rows == 0 && checks) {
     return schema_error_no_table(name, error);
   }
   struct postgres_table table = postgres->table;
   uint64_t present = 0;
   evd_code code = EVD_OK;
   for (int row = 0; row < rows && code == EVD_OK; row++) {
-    code = read_column(&table, result, row, &present, error);
+    code = read_column(&table, result, row, &present, checks ? error : NULL);
+    code = checks ? code : EVD_OK;
   }
-  if (code == EVD_OK) {
+  if (code == EVD_OK && checks) {
     code = schema_check_columns(name, present, error);
   }
   if (code == EVD_OK) {

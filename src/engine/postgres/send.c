@@ -8,6 +8,12 @@
 #include "engine/quiet.h"
 #include "model/error.h"
 
+/* A message larger than this leaves libpq's buffer at once, as far as the socket takes it. */
+enum { SENT_AT_ONCE = 8192 };
+
+/* The server ends a session that sends it a larger message; of it, so much is not values. */
+enum { MESSAGE_MAX = 0x3fffffff - 64 * 1024 };
+
 /* What a connection can take no more, it says from the loop. */
 static void break_later(struct connection *connection) {
   connection->broken = true;
@@ -80,11 +86,9 @@ static unsigned find_prepared(struct connection *connection, const struct statem
   return number != 0 ? number : prepare(connection, key);
 }
 
-static bool send_step(struct connection *connection, const struct step *step) {
-  struct encoder *encoder = &connection->postgres->encoder;
-  if (!postgres_encode(encoder, &connection->postgres->table, step)) {
-    return false;
-  }
+/* Sends a statement whose parameters are encoded. */
+static bool send_encoded(struct connection *connection, const struct step *step) {
+  const struct encoder *encoder = &connection->postgres->encoder;
   bool sent;
   if (connection->source->url.prepare) {
     unsigned number = find_prepared(connection, &step->key);
@@ -98,14 +102,41 @@ static bool send_step(struct connection *connection, const struct step *step) {
         sql != NULL && PQsendQueryParams(connection->pg, sql, encoder->count, NULL, encoder->values,
                                          encoder->lengths, encoder->formats, 1) == 1;
   }
+  if (encoder->bytes.length > SENT_AT_ONCE) {
+    postgres_connection_go_on(connection); /* as after a flush */
+  }
   return sent && postgres_send_expect(connection, EXPECT_STATEMENT, 0);
+}
+
+/* Gives a flight up that cannot be sent whole. What was sent is rolled back by a statement that fails;
+ * no other flight is hurt. */
+static bool give_up(struct connection *connection, struct flight *flight) {
+  flight_give_up(flight);
+  return PQsendQueryParams(connection->pg, "select 1/0", 0, NULL, NULL, NULL, NULL, 1) == 1 &&
+         postgres_send_expect(connection, EXPECT_ROLLBACK, 0);
+}
+
+static bool send_step(struct connection *connection, struct flight *flight,
+                      const struct step *step) {
+  struct encoder *encoder = &connection->postgres->encoder;
+  evd_error *error = &flight->batch->error;
+  if (!postgres_encode(encoder, &connection->postgres->table, step)) {
+    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return give_up(connection, flight);
+  }
+  if (encoder->bytes.length > MESSAGE_MAX) {
+    error_set(error, EVD_EINVAL, "", "a statement of %zu bytes is more than PostgreSQL takes, 1 GB",
+              encoder->bytes.length);
+    return give_up(connection, flight);
+  }
+  return send_encoded(connection, step);
 }
 
 /* Sends the next thing of a flight: a statement, or after the last, the sync. */
 static bool send_next(struct connection *connection, struct flight *flight) {
   if (flight_has_step(flight)) {
     const struct step *step = flight_next_step(flight);
-    return step != NULL && send_step(connection, step);
+    return step != NULL && send_step(connection, flight, step);
   }
   flight->synced = true;
   flight->sent_at = clock_seconds();
@@ -113,17 +144,22 @@ static bool send_next(struct connection *connection, struct flight *flight) {
   return PQpipelineSync(connection->pg) == 1 && postgres_send_expect(connection, EXPECT_SYNC, 0);
 }
 
+/* Where the socket is full, libpq reads, so that the server can go on; and what it has read makes no
+ * socket readable. So it is looked at in the next iteration. */
 void postgres_send_flush(struct connection *connection) {
   struct ev_loop *loop = connection->postgres->loop;
   switch (PQflush(connection->pg)) {
   case 0: quiet_io_stop(loop, &connection->writable); break;
-  case 1: quiet_io_start(loop, &connection->writable); break;
+  case 1:
+    quiet_io_start(loop, &connection->writable);
+    postgres_connection_go_on(connection);
+    break;
   default: break_later(connection);
   }
 }
 
 void postgres_send_more(struct connection *connection) {
-  double end = 0;
+  double end = connection->sending != NULL ? clock_seconds() + CONNECTION_TURN : 0;
   while (connection->sending != NULL && !connection->broken) {
     if (ev_is_active(&connection->writable)) {
       return; /* the socket takes no more; on_writable goes on */
@@ -137,10 +173,7 @@ void postgres_send_more(struct connection *connection) {
     if (is_last || flight_has_step(flight)) {
       postgres_send_flush(connection);
     }
-    double now = clock_seconds();
-    if (end == 0) {
-      end = now + CONNECTION_TURN;
-    } else if (now > end && connection->sending != NULL) {
+    if (connection->sending != NULL && clock_seconds() > end) {
       postgres_connection_go_on(connection);
       return;
     }
@@ -156,14 +189,11 @@ void postgres_connection_send(struct pool_connection *link, struct batch *batch)
     return;
   }
   if (connection->flights == NULL) {
-    connection->progress_at = clock_seconds();
-    if (connection->postgres->timeout_ms > 0) {
-      quiet_timer_start(connection->postgres->loop, &connection->watch, 1);
-    }
+    postgres_connection_watch(connection);
   }
   DL_APPEND(connection->flights, flight);
-  if (connection->sending == NULL) {
+  if (connection->sending == NULL) { /* else it has its turn after those before it */
     connection->sending = flight;
+    postgres_send_more(connection);
   }
-  postgres_send_more(connection);
 }

@@ -1,5 +1,6 @@
 #include "engine/postgres/targets.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +74,45 @@ bool targets_init(struct targets *targets, const char *hosts, const char *addres
   return ok;
 }
 
-/* Whether a target has a name to resolve. */
-static bool is_name(const struct target *target) {
+/* Whether a host is an address already. */
+static bool is_address(const char *host) {
+  struct in6_addr address;
+  return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+bool targets_is_name(const struct targets *targets, size_t i) {
+  const struct target *target = &targets->list[i];
   return target->host != NULL && target->address == NULL && target->host[0] != '/' &&
-         target->host[0] != '@' && strchr(target->host, ',') == NULL;
+         target->host[0] != '@' && strchr(target->host, ',') == NULL && !is_address(target->host);
+}
+
+bool targets_take(struct targets *targets, size_t i, struct targets *taken) {
+  struct target *list = malloc(sizeof(*list));
+  if (list == NULL) {
+    return false;
+  }
+  *list = targets->list[i];
+  taken->list = list;
+  taken->count = 1;
+  targets->count--;
+  memmove(&targets->list[i], &targets->list[i + 1], (targets->count - i) * sizeof(*list));
+  return true;
+}
+
+bool targets_insert(struct targets *targets, size_t i, struct targets *list) {
+  size_t count = targets->count + list->count;
+  struct target *all = realloc(targets->list, (count > 0 ? count : 1) * sizeof(*all));
+  if (all == NULL) {
+    return false;
+  }
+  memmove(&all[i + list->count], &all[i], (targets->count - i) * sizeof(*all));
+  for (size_t j = 0; j < list->count; j++) {
+    all[i + j] = list->list[j];
+  }
+  *targets = (struct targets){all, count};
+  free(list->list);
+  *list = (struct targets){0};
+  return true;
 }
 
 /* Adds a target for each address of a name. */
@@ -107,17 +143,18 @@ bool targets_resolve(struct targets *targets, struct buffer *complaints) {
   bool ok = true;
   for (size_t i = 0; i < targets->count && ok; i++) {
     const struct target *target = &targets->list[i];
-    ok = is_name(target) ? add_addresses(&resolved, target, complaints)
-                         : add_target(&resolved, target->host, target->address, target->port);
+    ok = targets_is_name(targets, i)
+             ? add_addresses(&resolved, target, complaints)
+             : add_target(&resolved, target->host, target->address, target->port);
   }
   targets_free(targets);
   *targets = resolved;
   return ok;
 }
 
-void targets_shuffle(struct targets *targets) {
+void targets_shuffle(struct targets *targets, unsigned short random[3]) {
   for (size_t i = targets->count; i > 1; i--) {
-    size_t j = (size_t)random() % i;
+    size_t j = (size_t)(erand48(random) * (double)i);
     struct target other = targets->list[j];
     targets->list[j] = targets->list[i - 1];
     targets->list[i - 1] = other;
