@@ -51,8 +51,9 @@ static int tear_down(void **state) {
 
 /* Until the engine takes a batch again. */
 static void wait_for_capacity(void) {
-  while (driver.engine->ops->capacity(driver.engine) == 0)
+  while (driver.engine->ops->capacity(driver.engine) == 0) {
     ev_run(driver.loop, EVRUN_ONCE);
+  }
 }
 
 static struct request updating(const char *id, const evd_changes *changes) {
@@ -62,8 +63,9 @@ static struct request updating(const char *id, const evd_changes *changes) {
 /* Inserts plain rows with these ids. */
 static void insert_ids(const char *const *ids, size_t count) {
   evd_execution *rows = keep_memory(count * sizeof *rows);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     rows[i] = sample_execution(ids[i]);
+  }
   driver_insert(&driver, rows, count);
 }
 
@@ -101,9 +103,10 @@ static void a_duplicate_undoes_the_whole_batch_and_is_named(void **state) {
   driver_insert(&driver, &first, 1);
   evd_execution rows[] = {sample_execution("a"), sample_execution("first"), sample_execution("b")};
   struct request requests[3];
-  for (size_t i = 0; i < 3; i++)
+  for (size_t i = 0; i < 3; i++) {
     requests[i] = (struct request){
         .operation = EVD_OPERATION_INSERT, .executions = &rows[i], .execution_count = 1};
+  }
   evd_error error = driver_run(&driver, requests, 3);
   assert_int_equal(error.code, EVD_EDUPLICATE);
   assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
@@ -189,6 +192,32 @@ static void a_deadlock_is_a_conflict_and_ends_the_transaction(void **state) {
   assert_int_equal(driver_get(&driver, "a")->retry_attempts, 7);
 }
 
+/* An error of a single statement, as a trigger gives it that stands in for the server. */
+static evd_error error_of_an_update(unsigned number) {
+  native_run(native, text("create or replace trigger refuses before update on task_executions"
+                          " for each row signal sqlstate '45000' set mysql_errno = %u;",
+                          number));
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = updating("a", &changes);
+  return driver_run(&driver, &request, 1);
+}
+
+static void an_error_of_committing_a_single_statement_leaves_it_unknown(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  if (!is_mariadb()) {
+    skip();
+  }
+  insert_id("a");
+  static const unsigned of_commit[] = {1026, 1180, 3100};
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(error_of_an_update(of_commit[i]).outcome, EVD_OUTCOME_UNKNOWN);
+  }
+  assert_int_equal(error_of_an_update(1213).outcome, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(error_of_an_update(1264).outcome, EVD_OUTCOME_NOT_APPLIED);
+}
+
 static void a_check_of_the_table_is_a_constraint_and_named(void **state) {
   (void)state;
   needs_mysql();
@@ -246,8 +275,9 @@ static void an_idle_connection_that_the_server_ends_is_replaced(void **state) {
   open_all();
   insert_id("a");
   kill_engine_session();
-  while (driver.engine->ops->trouble(driver.engine) == NULL)
+  while (driver.engine->ops->trouble(driver.engine) == NULL) {
     ev_run(driver.loop, EVRUN_ONCE);
+  }
   wait_for_capacity();
   assert_int_equal(status_of("a"), EVD_STATUS_READY);
   struct engine_stats stats = {0};
@@ -258,8 +288,9 @@ static void an_idle_connection_that_the_server_ends_is_replaced(void **state) {
 /* Kills the session of a batch that waits for a lock; the batch's error. */
 static evd_error kill_batch(struct request *requests, size_t count) {
   struct request *pointers[8];
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
     pointers[i] = &requests[i];
+  }
   struct batch batch = {.operation = requests[0].operation, .count = count, .requests = pointers};
   native_run(native, "begin; select * from task_executions for update;");
   driver_submit(&driver, &batch);
@@ -307,8 +338,9 @@ static char *large_json(size_t size) {
   char *json = keep_memory(size + 1);
   memset(json, 'x', size);
   json[0] = json[size - 1] = '"';
-  for (size_t i = 1; i + 3 < size; i += 97)
+  for (size_t i = 1; i + 3 < size; i += 97) {
     json[i] = json[i + 1] = i % 2 == 0 ? '\\' : '\'';
+  }
   return json;
 }
 
@@ -332,8 +364,9 @@ static void documents_of_a_megabyte_come_and_go(void **state) {
     updates[i] = updating(rows[i].execution_id, &changes[i]);
   }
   driver_run_ok(&driver, updates, ROWS);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     expect_row(driver_get(&driver, rows[i].execution_id), &rows[i]);
+  }
 }
 
 static void a_large_insert_is_all_or_nothing(void **state) {
@@ -362,8 +395,9 @@ static void what_no_packet_holds_is_bad_input_and_costs_no_connection(void **sta
   needs_mysql();
   open_all();
   int64_t limit = native_number(native, "select @@max_allowed_packet;");
-  if (limit > 32 * 1024 * 1024)
+  if (limit > 32 * 1024 * 1024) {
     skip();
+  }
   evd_execution row = sample_execution("a");
   row.input = large_json((size_t)limit);
   struct request request = {
@@ -371,6 +405,7 @@ static void what_no_packet_holds_is_bad_input_and_costs_no_connection(void **sta
   evd_error error = driver_run(&driver, &request, 1);
   assert_int_equal(error.code, EVD_EINVAL);
   assert_non_null(strstr(error.message, "max_allowed_packet"));
+  assert_string_equal(error.field, "input");
   insert_id("a");
   struct engine_stats stats = {0};
   driver.engine->ops->stats(driver.engine, &stats);
@@ -383,8 +418,9 @@ static void the_rows_of_a_large_result_take_several_turns_of_the_loop(void **sta
   open_all();
   enum { ROWS = 4000, TURNS = 10 };
   evd_execution *rows = keep_memory(ROWS * sizeof *rows);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     rows[i] = sample_child(text("te_%04d", i), "te_parent", i);
+  }
   struct request insertion = {
       .operation = EVD_OPERATION_INSERT, .executions = rows, .execution_count = ROWS};
   driver_run_ok(&driver, &insertion, 1);
@@ -394,8 +430,9 @@ static void the_rows_of_a_large_result_take_several_turns_of_the_loop(void **sta
   driver_run_ok(&driver, &get, 1);
   assert_true(ev_iteration(driver.loop) - before > TURNS);
   assert_int_equal(records_count(get.rows), ROWS);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     expect_row(&records_rows(get.rows)[i], &rows[i]);
+  }
   records_release(get.rows);
 }
 
@@ -441,9 +478,10 @@ static void each_operation_has_its_index(void **state) {
     assert_int_equal(inspect(&table).code, EVD_OK);
     assert_string_equal(table.id_index, framework ? "ix_task_executions_execution_id" : "PRIMARY");
     assert_true(table.unique_id_index[0] != '\0');
-    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
       expect(table.selection_index[operations[i]][0] != '\0', "%s has no index",
              evd_operation_name(operations[i]));
+    }
   }
 }
 
@@ -489,6 +527,87 @@ static void a_table_whose_ids_are_not_unique_is_unfit(void **state) {
   assert_string_equal(error.field, "execution_id");
 }
 
+static void a_table_whose_unique_ids_are_not_unique_is_unfit(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  struct mysql_table table;
+  assert_int_equal(inspect(&table).code, EVD_OK);
+  native_run(native, text("alter table task_executions drop index `%s`,"
+                          " add index plain (sleeping_task_unique_id);",
+                          table.unique_id_index));
+  evd_error error = inspect(&table);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  assert_string_equal(error.field, "sleeping_task_unique_id");
+  assert_non_null(strstr(error.message, "add a unique index"));
+  native_run(native, text("alter table task_executions add unique index hidden"
+                          " (sleeping_task_unique_id) %s;",
+                          is_mariadb() ? "ignored" : "invisible"));
+  assert_int_equal(inspect(&table).code, EVD_OK);
+  assert_string_equal(table.unique_id_index, "");
+}
+
+/* A claim of at most one row that is ready. */
+static struct request claiming(const evd_changes *changes) {
+  return (struct request){.operation = EVD_OPERATION_CLAIM_BY_START_AT,
+                          .changes = changes,
+                          .status = EVD_STATUS_READY,
+                          .before = INT64_MAX,
+                          .limit = 1};
+}
+
+/* Claims, and gives back whether this was in the statements. */
+static bool claim_says(const char *sql) {
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = claiming(&changes);
+  struct request *pointer = &request;
+  struct batch batch = {.operation = request.operation, .count = 1, .requests = &pointer};
+  driver.record_queries = true;
+  driver_submit(&driver, &batch);
+  driver_wait(&driver, &batch);
+  driver.record_queries = false;
+  assert_int_equal(batch.error.code, EVD_OK);
+  records_release(request.rows);
+  bool said = false;
+  while (batch.queries != NULL) {
+    said = said || strstr(batch.queries->sql, sql) != NULL;
+    struct query_record *next = batch.queries->next;
+    free(batch.queries);
+    batch.queries = next;
+  }
+  return said;
+}
+
+static void an_index_that_goes_is_done_without_until_the_next_connection(void **state) {
+  (void)state;
+  needs_mysql();
+  open_all();
+  insert_ids((const char *[]){"a", "b", "c", "d", "e", "f", "g"}, 7);
+  const char *const changes_of_index[] = {
+      "rename index task_executions_ready to renamed",
+      text("alter index renamed %s", is_mariadb() ? "ignored" : "invisible")};
+  assert_true(claim_says("force index (`task_executions_ready`)"));
+  for (int i = 0; i < 2; i++) {
+    native_run(native, text("alter table task_executions %s;", changes_of_index[i]));
+    evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+    struct request request = claiming(&changes);
+    evd_error error = driver_run(&driver, &request, 1);
+    assert_int_equal(error.code, EVD_ECONFLICT);
+    assert_string_equal(error.native, "1176");
+    assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+    assert_true(error.retryable);
+    assert_false(claim_says("force index"));
+
+    kill_engine_session();
+    while (driver.engine->ops->trouble(driver.engine) == NULL) {
+      ev_run(driver.loop, EVRUN_ONCE);
+    }
+    wait_for_capacity();
+    assert_int_equal(claim_says("force index (`renamed`)"), i == 0);
+    assert_true(claim_says("force index (`PRIMARY`)"));
+  }
+}
+
 static void a_column_that_we_cannot_fill_in_makes_a_table_unfit(void **state) {
   (void)state;
   needs_mysql();
@@ -503,15 +622,57 @@ static void a_column_that_we_cannot_fill_in_makes_a_table_unfit(void **state) {
   assert_string_equal(error.field, "owner");
 }
 
+/* With a table whose ids compare so. */
+static void open_with_collation(const char *collation) {
+  open_all();
+  driver_close(&driver);
+  native_run(native, text("alter table task_executions convert to character set utf8mb4"
+                          " collate %s;",
+                          collation));
+  driver_open(&driver, mysql_url_with(url, "pool_max=1"), NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(driver.open_error.code, EVD_OK);
+}
+
+static void each_row_gets_its_own_value_where_the_table_compares_loosely(void **state) {
+  (void)state;
+  needs_mysql();
+  open_with_collation("utf8mb4_general_ci");
+  insert_id("abc");
+  evd_changes changes[2] = {0};
+  for (int i = 0; i < 2; i++) {
+    evd_set(&changes[i], retry_attempts, 7 + i);
+    evd_set(&changes[i], updated_at, 1);
+  }
+  struct request requests[] = {updating("Abc", &changes[0]), updating("abc", &changes[1])};
+  driver_run_ok(&driver, requests, 2);
+  assert_int_equal(requests[0].count, 0);
+  assert_int_equal(requests[1].count, 1);
+  assert_int_equal(driver_get(&driver, "abc")->retry_attempts, 8);
+}
+
+static void on_a_table_that_pads_an_id_with_spaces_is_another(void **state) {
+  (void)state;
+  needs_mysql();
+  open_with_collation("utf8mb4_bin");
+  insert_id("a ");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request requests[] = {updating("a", &changes), updating("b", &changes)};
+  for (size_t count = 1; count <= 2; count++) {
+    driver_run_ok(&driver, requests, count);
+    assert_int_equal(requests[0].count, 0);
+    assert_int_equal(status_of("a "), EVD_STATUS_READY);
+  }
+  const char *plan = native_text(
+      native, "explain format=json select * from task_executions force index (`PRIMARY`)"
+              " where execution_id in ('a', 'b') and cast(convert(execution_id using"
+              " utf8mb4) as binary) in (cast('a' as binary), cast('b' as binary));");
+  expect(strstr(plan, "range") != NULL, "%s", plan);
+}
+
 static void on_a_table_that_compares_loosely_only_the_very_id_counts(void **state) {
   (void)state;
   needs_mysql();
-  open_all();
-  driver_close(&driver);
-  native_run(native, "alter table task_executions convert to character set utf8mb4"
-                     " collate utf8mb4_general_ci;");
-  driver_open(&driver, mysql_url_with(url, "pool_max=1"), NULL, EVD_SCHEMA_CHECK);
-  assert_int_equal(driver.open_error.code, EVD_OK);
+  open_with_collation("utf8mb4_general_ci");
   insert_ids((const char *[]){"Abc", "d"}, 2);
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   static const char *const others[] = {"abc", "ABC", "Abc ", "D"};
@@ -536,8 +697,9 @@ static void batches_at_once_have_connections_of_their_own(void **state) {
   (void)state;
   needs_mysql();
   open_with("pool_min=3&pool_max=3");
-  while (driver.engine->ops->capacity(driver.engine) < 3)
+  while (driver.engine->ops->capacity(driver.engine) < 3) {
     ev_run(driver.loop, EVRUN_ONCE);
+  }
   insert_ids((const char *[]){"a", "b", "c"}, 3);
   native_run(native, "begin; select * from task_executions where execution_id = 'a' for update;"
                      "select * from task_executions where execution_id = 'b' for update;");
@@ -559,6 +721,43 @@ static void batches_at_once_have_connections_of_their_own(void **state) {
   driver_wait(&driver, &batches[1]);
   assert_int_equal(batches[0].error.code, EVD_OK);
   assert_int_equal(batches[1].error.code, EVD_OK);
+}
+
+/* How many threads this process has. */
+static int count_threads(void) {
+  char line[128];
+  long count = 0;
+  FILE *status = fopen("/proc/self/status", "r");
+  assert_non_null(status);
+  while (count == 0 && fgets(line, sizeof line, status) != NULL) {
+    if (strncmp(line, "Threads:", 8) == 0) {
+      count = strtol(line + 8, NULL, 10);
+    }
+  }
+  (void)fclose(status);
+  return (int)count;
+}
+
+/* To end a thread is to wait for it: those that connected at once all stay. */
+static void workers_stay_for_the_next_connections(void **state) {
+  (void)state;
+  needs_mysql();
+  int before = count_threads();
+  open_with("pool_min=3&pool_max=3");
+  for (int i = 0; i < 2; i++) {
+    while (driver.engine->ops->capacity(driver.engine) < 3) {
+      ev_run(driver.loop, EVRUN_ONCE);
+    }
+    int kept = count_threads() - before;
+    expect(kept >= 2 && kept <= 3, "%d threads", kept);
+    native_run(native,
+               text("%s;", native_text(native, "select group_concat('kill ', id separator ';')"
+                                               " from information_schema.processlist"
+                                               " where db = database()"
+                                               " and id <> connection_id();")));
+    usleep(50000);
+    ev_run(driver.loop, EVRUN_NOWAIT);
+  }
 }
 
 static void statements_are_recorded_for_the_log_without_their_values(void **state) {
@@ -599,8 +798,9 @@ static void closing_by_force_answers_what_is_under_way(void **state) {
   driver_wait(&driver, &batch);
   assert_int_equal(batch.error.code, EVD_ECLOSED);
   assert_int_equal(batch.error.outcome, EVD_OUTCOME_UNKNOWN);
-  while (!driver.closed)
+  while (!driver.closed) {
     ev_run(driver.loop, EVRUN_ONCE);
+  }
   ev_loop_destroy(driver.loop);
   native_run(native, "rollback;");
   native_close(native);
@@ -628,6 +828,7 @@ int main(void) {
       test(a_duplicate_child_undoes_the_update),
       test(a_lock_that_stays_is_a_conflict_that_leaves_no_lock),
       test(a_deadlock_is_a_conflict_and_ends_the_transaction),
+      test(an_error_of_committing_a_single_statement_leaves_it_unknown),
       test(a_check_of_the_table_is_a_constraint_and_named),
       test(json_that_the_server_does_not_take_is_named),
       test(what_a_record_cannot_hold_is_an_error_that_names_the_column),
@@ -643,9 +844,14 @@ int main(void) {
       test(a_table_without_indexes_is_served_without),
       test(an_index_that_the_server_is_told_to_ignore_is_not_forced),
       test(a_table_whose_ids_are_not_unique_is_unfit),
+      test(a_table_whose_unique_ids_are_not_unique_is_unfit),
+      test(an_index_that_goes_is_done_without_until_the_next_connection),
       test(a_column_that_we_cannot_fill_in_makes_a_table_unfit),
+      test(each_row_gets_its_own_value_where_the_table_compares_loosely),
+      test(on_a_table_that_pads_an_id_with_spaces_is_another),
       test(on_a_table_that_compares_loosely_only_the_very_id_counts),
       test(batches_at_once_have_connections_of_their_own),
+      test(workers_stay_for_the_next_connections),
       test(statements_are_recorded_for_the_log_without_their_values),
       test(closing_by_force_answers_what_is_under_way),
       test(a_wrong_password_is_said_once_with_the_place),

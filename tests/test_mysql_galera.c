@@ -27,16 +27,18 @@ static int start_cluster(void **state) {
   (void)state;
   watchdog(250);
   missing = mysql_is_there() ? galera_start(&galera) : "EVD_TEST_MYSQL_URL is not set";
-  if (missing != NULL)
+  if (missing != NULL) {
     print_message("GALERA IS NOT TESTED: %s\n", missing);
+  }
   loop = ev_loop_new(EVFLAG_AUTO);
   return loop != NULL ? 0 : -1;
 }
 
 static int end_cluster(void **state) {
   (void)state;
-  if (missing == NULL)
+  if (missing == NULL) {
     galera_end(&galera);
+  }
   release_kept();
   ev_loop_destroy(loop);
   return 0;
@@ -53,15 +55,17 @@ static void open_nodes(int count) {
 }
 
 static void close_nodes(int count) {
-  for (int i = 0; i < count; i++)
+  for (int i = 0; i < count; i++) {
     await_ok(evd_storage_close(nodes[i], -1));
+  }
 }
 
 /* Until the second node has so many rows of this parent: nodes follow each other with a delay. */
 static void await_children(const char *parent, size_t wanted) {
   size_t count = 0;
-  for (time_t end = time(NULL) + 30; time(NULL) < end && count != wanted;)
+  for (time_t end = time(NULL) + 30; time(NULL) < end && count != wanted;) {
     (void)await_rows(evd_get_by_parent(nodes[1], parent), &count);
+  }
   assert_int_equal(count, wanted);
 }
 
@@ -78,11 +82,13 @@ static void make_family(void) {
     evd_execution parent = sample_parent(parent_id(i), ROWS / PARENTS);
     await_ok(evd_insert(nodes[0], &parent, 1));
   }
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     children[i] = sample_child(text("te_%d_child_%d", family, i), parent_id(i % PARENTS), i);
+  }
   await_ok(evd_insert(nodes[0], children, ROWS));
-  for (int i = 0; i < PARENTS; i++)
+  for (int i = 0; i < PARENTS; i++) {
     await_children(parent_id(i), ROWS / PARENTS);
+  }
 }
 
 /* What is done on all nodes at once, for as long as it finds something. */
@@ -101,8 +107,9 @@ static void go_on(struct worker *worker);
  * lost before it did anything, is no defect. */
 static bool has_succeeded(const evd_future *future) {
   const evd_error *error = evd_future_error(future);
-  if (error->code == EVD_OK)
+  if (error->code == EVD_OK) {
     return true;
+  }
   expect(error->code == EVD_ECONFLICT || error->code == EVD_EUNAVAILABLE, "%s: %s",
          evd_code_name(error->code), error->message);
   return false;
@@ -132,8 +139,9 @@ static void on_claimed(evd_future *future, void *data) {
   struct worker *worker = data;
   const evd_execution *rows = NULL;
   size_t count = 0;
-  if (has_succeeded(future))
+  if (has_succeeded(future)) {
     assert_int_equal(evd_future_rows(future, &rows, &count), EVD_OK);
+  }
   worker->idle = count > 0 ? 0 : worker->idle + 1;
   if (count > 0) {
     finish(worker, rows, count);
@@ -145,8 +153,9 @@ static void on_claimed(evd_future *future, void *data) {
 static void on_closed(evd_future *future, void *data) {
   struct worker *worker = data;
   int64_t count = 0;
-  if (has_succeeded(future))
+  if (has_succeeded(future)) {
     assert_int_equal(evd_future_count(future, &count), EVD_OK);
+  }
   worker->rows += (int)count;
   worker->idle = count > 0 ? 0 : worker->idle + 1;
   go_on(worker);
@@ -178,21 +187,24 @@ static void work(struct worker *workers, int act, int *claimed) {
     workers[i].act = act;
     go_on(&workers[i]);
   }
-  while (!workers[0].done || !workers[1].done)
+  while (!workers[0].done || !workers[1].done) {
     ev_run(loop, EVRUN_ONCE);
+  }
 }
 
 static void nodes_that_claim_at_once_share_the_rows_and_count_right(void **state) {
   (void)state;
-  if (missing != NULL)
+  if (missing != NULL) {
     skip();
+  }
   open_nodes(NODES);
   make_family();
   int *claimed = keep_memory(ROWS * sizeof *claimed);
   struct worker workers[NODES];
   work(workers, CLAIMING, claimed);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     expect(claimed[i] == 1, "row %d was claimed %d times", i, claimed[i]);
+  }
   print_message("claimed: %d and %d\n", workers[0].rows, workers[1].rows);
   work(workers, CLOSING, NULL);
   print_message("closed: %d and %d\n", workers[0].rows, workers[1].rows);
@@ -206,23 +218,26 @@ static void nodes_that_claim_at_once_share_the_rows_and_count_right(void **state
 
 static void two_nodes_go_on_when_the_third_dies(void **state) {
   (void)state;
-  if (missing != NULL)
+  if (missing != NULL) {
     skip();
+  }
   open_nodes(NODES);
   make_family();
   int *claimed = keep_memory(ROWS * sizeof *claimed);
   struct worker workers[NODES];
   galera_kill(&galera, 2);
   work(workers, CLAIMING, claimed);
-  for (int i = 0; i < ROWS; i++)
+  for (int i = 0; i < ROWS; i++) {
     expect(claimed[i] == 1, "row %d was claimed %d times", i, claimed[i]);
+  }
   close_nodes(NODES);
 }
 
 static void a_node_without_quorum_is_no_connection(void **state) {
   (void)state;
-  if (missing != NULL)
+  if (missing != NULL) {
     skip();
+  }
   open_nodes(1);
   evd_execution row = sample_execution("te_quorum");
   await_ok(evd_insert(nodes[0], &row, 1));
@@ -232,8 +247,9 @@ static void a_node_without_quorum_is_no_connection(void **state) {
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   for (int tries = 0; tries < 10 && strcmp(error.native, "1047") != 0; tries++) {
     evd_future *future = keep_future(evd_update(nodes[0], "te_quorum", NULL, &changes));
-    if (evd_future_await(future) != EVD_OK)
+    if (evd_future_await(future) != EVD_OK) {
       error = *evd_future_error(future);
+    }
   }
   assert_int_equal(error.code, EVD_EUNAVAILABLE);
   assert_string_equal(error.native, "1047");

@@ -69,8 +69,9 @@ struct fixture {
 
 static int set_up(void **state) {
   struct fixture *fixture = calloc(1, sizeof *fixture);
-  if (fixture == NULL)
+  if (fixture == NULL) {
     return -1;
+  }
   strcpy(fixture->table.name.name, "t");
   strcpy(fixture->table.id_index, "PRIMARY");
   strcpy(fixture->table.unique_id_index, "t_unique");
@@ -114,8 +115,9 @@ static const char *next(struct fixture *fixture) {
 /* The server answers the next statements of the packet, all but results with this count. */
 static void answer(struct fixture *fixture, size_t statements, uint64_t affected) {
   evd_error error;
-  for (size_t i = 0; i < statements; i++)
+  for (size_t i = 0; i < statements; i++) {
     assert_int_equal(script_answered(&fixture->script, affected, &error), EVD_OK);
+  }
 }
 
 /* A row of the statement that is being answered. */
@@ -266,7 +268,7 @@ static void ids_are_compared_as_bytes_where_the_table_does_not(void **state) {
     const char *id;
     bool exact;
   } cases[] = {
-      {MYSQL_COMPARES_BYTES, "a ", false},  {MYSQL_COMPARES_PADDED, "a", false},
+      {MYSQL_COMPARES_BYTES, "a ", false},  {MYSQL_COMPARES_PADDED, "a", true},
       {MYSQL_COMPARES_PADDED, "a ", true},  {MYSQL_COMPARES_LOOSELY, "a", true},
       {MYSQL_COMPARES_LOOSELY, "a ", true},
   };
@@ -281,6 +283,42 @@ static void ids_are_compared_as_bytes_where_the_table_does_not(void **state) {
     script_end(&fixture->script);
     fixture->script.backslashes = true;
   }
+}
+
+static void values_go_to_the_very_ids_where_the_table_compares_loosely(void **state) {
+  struct fixture *fixture = *state;
+  evd_changes changes[2] = {0};
+  for (int i = 0; i < 2; i++) {
+    evd_set(&changes[i], retry_attempts, i);
+    fixture->requests[i] = (struct request){.id = i == 0 ? "Abc" : "abc", .changes = &changes[i]};
+  }
+  fixture->table.comparison = MYSQL_COMPARES_LOOSELY;
+  begin(fixture, EVD_OPERATION_UPDATE, 2);
+  assert_non_null(strstr(next(fixture),
+                         "set retry_attempts = case"
+                         " cast(convert(execution_id using utf8mb4) as binary)"
+                         " when cast('Abc' as binary) then 0 when cast('abc' as binary) then 1"
+                         " end where execution_id in ('Abc', 'abc')"));
+}
+
+static void an_index_may_have_any_name(void **state) {
+  struct fixture *fixture = *state;
+  evd_changes changes = {0};
+  evd_set(&changes, updated_at, 5);
+  fixture->requests[0] = (struct request){.id = "a", .changes = &changes};
+  strcpy(fixture->table.id_index, "`i`d`");
+  begin(fixture, EVD_OPERATION_UPDATE, 1);
+  assert_non_null(strstr(next(fixture), "update `t` force index (```i``d```) set"));
+}
+
+static void an_index_that_may_be_gone_is_not_forced(void **state) {
+  struct fixture *fixture = *state;
+  evd_changes changes = {0};
+  evd_set(&changes, updated_at, 5);
+  fixture->requests[0] = (struct request){.id = "a", .changes = &changes};
+  fixture->table.unforced = true;
+  begin(fixture, EVD_OPERATION_UPDATE, 1);
+  assert_non_null(strstr(next(fixture), "update `t` set"));
 }
 
 static void a_claim_is_two_packets_the_second_guarded(void **state) {
@@ -362,6 +400,42 @@ static void closing_counts_each_parents_children(void **state) {
   assert_int_equal(fixture->requests[0].count, 4);
 }
 
+static void many_rows_are_updated_by_several_short_packets(void **state) {
+  struct fixture *fixture = *state;
+  enum { ROWS = 5000, PARENTS = 100 };
+  evd_changes changes = {0};
+  evd_set(&changes, updated_at, 9);
+  fixture->requests[0] = (struct request){
+      .changes = &changes, .flag = true, .close_status = EVD_CLOSE_IDLE, .limit = ROWS};
+  begin(fixture, EVD_OPERATION_CLOSE_FINISHED, 1);
+  assert_non_null(next(fixture));
+  answer(fixture, 1, 0);
+  for (int i = 0; i < ROWS; i++) {
+    row(fixture, (const char *const[]){text("%060d", i), text("parent_%03d", (i * 7) % PARENTS)},
+        2);
+  }
+  answer(fixture, 1, 0);
+  int packets = 0;
+  int updates = 0;
+  int decremented = 0;
+  for (const char *sql; (sql = next(fixture)) != NULL; packets++) {
+    expect(strlen(sql) < 100000, "a packet of %zu bytes", strlen(sql));
+    for (const char *at = sql; (at = strstr(at, " when 'parent_")) != NULL; at++) {
+      assert_int_equal(strtol(at + 14, NULL, 10), decremented++);
+      assert_int_equal(strncmp(at + 17, "' then 50", 9), 0);
+    }
+    for (size_t i = 0; i < fixture->script.statement_count; i++) {
+      const struct script_statement *statement = &fixture->script.statements[i];
+      updates += statement->kind == SCRIPT_UPDATE_SELECTED ? (int)statement->count : 0;
+      answer(fixture, 1, statement->kind == SCRIPT_UPDATE_SELECTED ? statement->count : 0);
+    }
+  }
+  assert_int_equal(updates, ROWS);
+  assert_int_equal(decremented, PARENTS);
+  assert_true(packets >= 4);
+  assert_int_equal(fixture->requests[0].count, ROWS);
+}
+
 static void a_large_insert_is_a_transaction_of_several_packets(void **state) {
   struct fixture *fixture = *state;
   enum { ROWS = 8, SIZE = 400000 };
@@ -382,8 +456,9 @@ static void a_large_insert_is_a_transaction_of_several_packets(void **state) {
   for (const char *sql; (sql = next(fixture)) != NULL; packets++) {
     expect(strlen(sql) <= 1500000, "a packet of %zu bytes", strlen(sql));
     assert_int_equal(strncmp(sql, "begin;", 6) == 0, packets == 0);
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < ROWS; i++) {
       found += strstr(sql, text("'row_%d'", i)) != NULL;
+    }
     answer(fixture, fixture->script.statement_count, 0);
     last = sql;
   }
@@ -406,13 +481,24 @@ static void a_value_that_no_packet_holds_is_refused_before_it_is_sent(void **sta
   assert_int_equal(error.code, EVD_EINVAL);
   assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
   assert_non_null(strstr(error.message, "max_allowed_packet"));
+  assert_string_equal(error.field, "input");
+  script_end(&fixture->script);
+
+  evd_changes changes = sample_changes(EVD_STATUS_COMPLETED);
+  evd_set(&changes, output, input);
+  fixture->script.backslashes = true;
+  fixture->requests[0] = (struct request){.id = "a", .changes = &changes};
+  begin(fixture, EVD_OPERATION_UPDATE, 1);
+  assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+  assert_string_equal(error.field, "output");
 }
 
 static void the_log_shows_no_values(void **state) {
   struct fixture *fixture = *state;
   evd_execution rows[2] = {sample_full("secret_1"), sample_full("secret_2")};
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++) {
     fixture->requests[i] = (struct request){.executions = &rows[i], .execution_count = 1};
+  }
   fixture->batch.record_queries = true;
   begin(fixture, EVD_OPERATION_INSERT, 2);
   fixture->batch.record_queries = true;
@@ -490,20 +576,24 @@ static void conflicts_and_lost_connections_may_be_tried_again(void **state) {
   (void)state;
   static const unsigned retryable[] = {1205, 1213, 2006, 2013, 4031, 1047, 1927, 1053};
   static const unsigned final[] = {1062, 1406, 1146, 1142, 4025};
-  for (size_t i = 0; i < sizeof retryable / sizeof *retryable; i++)
+  for (size_t i = 0; i < sizeof retryable / sizeof *retryable; i++) {
     assert_true(error_of(retryable[i], "x").retryable);
-  for (size_t i = 0; i < sizeof final / sizeof *final; i++)
+  }
+  for (size_t i = 0; i < sizeof final / sizeof *final; i++) {
     assert_false(error_of(final[i], "x").retryable);
+  }
 }
 
 static void lost_connections_are_told_from_failed_statements(void **state) {
   (void)state;
   static const unsigned lost[] = {1047, 1053, 1290, 1836, 1927, 2006, 2013, 2026, 4031, 5014};
   static const unsigned whole[] = {1062, 1205, 1213, 1317, 1969, 3140, 4025};
-  for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+  for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
     assert_true(mysql_errors_is_lost(lost[i]));
-  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+  }
+  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
     assert_false(mysql_errors_is_lost(whole[i]));
+  }
 }
 
 static int release(void **state) {
@@ -525,9 +615,13 @@ int main(void) {
       with_script(an_update_that_finds_less_than_was_locked_is_an_error),
       with_script(on_galera_each_statement_is_a_packet_and_the_last_is_the_commit),
       with_script(ids_are_compared_as_bytes_where_the_table_does_not),
+      with_script(values_go_to_the_very_ids_where_the_table_compares_loosely),
+      with_script(an_index_may_have_any_name),
+      with_script(an_index_that_may_be_gone_is_not_forced),
       with_script(a_claim_is_two_packets_the_second_guarded),
       with_script(a_claim_of_nothing_ends_its_transaction),
       with_script(closing_counts_each_parents_children),
+      with_script(many_rows_are_updated_by_several_short_packets),
       with_script(a_large_insert_is_a_transaction_of_several_packets),
       with_script(a_value_that_no_packet_holds_is_refused_before_it_is_sent),
       with_script(the_log_shows_no_values),

@@ -176,8 +176,9 @@ static void a_url_that_does_not_parse_is_refused(void **state) {
       "mysql://h/d?socket=/a%00b",
       "mysql://h/d?socket=%",
   };
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     (void)complaint(bad[i]);
+  }
 }
 
 static void a_password_is_in_no_message(void **state) {
@@ -186,8 +187,9 @@ static void a_password_is_in_no_message(void **state) {
       "mysql://u:secret@h/d?foo=1", "mysql://u:secret@h:x/d", "mysql://u:secret@h",
       "mysql://u:secret@@h/d",      "mysql://u:sec ret@h/d",
   };
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     assert_null(strstr(complaint(bad[i]), "sec"));
+  }
 }
 
 static int tear_down(void **state) {

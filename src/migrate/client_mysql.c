@@ -39,17 +39,6 @@ static evd_code execute(struct sql_client *base, const char *sql, evd_error *err
   return status < 0 ? EVD_OK : fail(client, error);
 }
 
-/* The options of the URL, as the engine sets them. */
-static void set_options(MYSQL *mysql, const struct mysql_url *url) {
-  unsigned off = 0;
-  unsigned protocol = url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-  mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off);
-  mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_timeout);
-  mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
-  mysql_connect_set_security(mysql, url);
-}
-
 /* Connects; blocks until it is done. A statement that waits for another's lock on the table holds
  * up all that come after it: so it does not wait for long. */
 static evd_code dial(struct mysql_client *client, const struct mysql_url *url, evd_error *error) {
@@ -57,12 +46,9 @@ static evd_code dial(struct mysql_client *client, const struct mysql_url *url, e
   if (client->mysql == NULL) {
     return error_set(error, EVD_ENOMEM, "", "memory ran out");
   }
-  set_options(client->mysql, url);
-  if (mysql_real_connect(client->mysql, url->host, url->user, url->password, url->database,
-                         url->port, url->socket, CLIENT_MULTI_STATEMENTS) == NULL) {
-    evd_error cause;
-    fail(client, &cause);
-    error_set(error, EVD_EUNAVAILABLE, "url", "%s: %s", url->where, cause.message);
+  evd_error cause;
+  if (mysql_connect_dial(client->mysql, url, CLIENT_MULTI_STATEMENTS, &cause) != EVD_OK) {
+    error_set(error, cause.code, "url", "%s", cause.message);
     error_set_native(error, cause.native);
     return error->code;
   }
@@ -71,7 +57,7 @@ static evd_code dial(struct mysql_client *client, const struct mysql_url *url, e
   return execute(&client->client,
                  "set names utf8mb4 collate utf8mb4_bin;"
                  "set session transaction isolation level read committed;"
-                 "set session lock_wait_timeout = 30,"
+                 "set session autocommit = 1, completion_type = 0, lock_wait_timeout = 30,"
                  " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
                  error);
 }

@@ -7,28 +7,33 @@ static void put(struct mysql_writer *writer, const char *sql) {
   buffer_append(writer->buffer, sql);
 }
 
-/* Appends the table's name, and forces an index on it unless that is "". */
+/* Appends the table's name, and forces an index on it unless that is "" or may be gone. */
 static void put_table(struct mysql_writer *writer, const struct mysql_table *table,
                       const char *index) {
   sql_table(writer->buffer, DIALECT_MYSQL, &table->name);
-  if (index[0] != '\0') {
+  if (index[0] != '\0' && !table->unforced) {
     put(writer, " force index (");
     sql_identifier(writer->buffer, DIALECT_MYSQL, index);
     put(writer, ")");
   }
 }
 
-/* Whether the table's comparison of this id with others is not that of bytes. */
-static bool is_inexact(const struct mysql_table *table, const char *id) {
-  switch (table->comparison) {
-  case MYSQL_COMPARES_BYTES: return false;
-  case MYSQL_COMPARES_PADDED: {
-    size_t length = strlen(id);
-    return length > 0 && id[length - 1] == ' ';
-  }
-  case MYSQL_COMPARES_LOOSELY: return true;
-  }
-  return true;
+/* Whether the table's comparison of ids is not that of bytes: 'a' finds what is not 'a'. */
+static bool is_inexact(const struct mysql_table *table) {
+  return table->comparison != MYSQL_COMPARES_BYTES;
+}
+
+/* Appends a column, as bytes if `binary`. */
+static void put_column(struct mysql_writer *writer, evd_column column, bool binary) {
+  buffer_printf(writer->buffer, binary ? "cast(convert(%s using utf8mb4) as binary)" : "%s",
+                columns[column].name);
+}
+
+/* Appends an id, as bytes if `binary`. */
+static void put_id(struct mysql_writer *writer, const char *id, bool binary) {
+  put(writer, binary ? "cast(" : "");
+  mysql_literal_text(writer, id);
+  put(writer, binary ? " as binary)" : "");
 }
 
 /* Ids of a condition, from one place or another: the text of number i. */
@@ -58,9 +63,7 @@ static void put_id_list(struct mysql_writer *writer, const struct id_list *list,
   put(writer, "(");
   for (size_t i = 0; i < list->count; i++) {
     put(writer, i > 0 ? ", " : "");
-    put(writer, binary ? "cast(" : "");
-    mysql_literal_text(writer, list->get(list->from, i));
-    put(writer, binary ? " as binary)" : "");
+    put_id(writer, list->get(list->from, i), binary);
     if (writer->outline) {
       break;
     }
@@ -68,20 +71,17 @@ static void put_id_list(struct mysql_writer *writer, const struct id_list *list,
   put(writer, ")");
 }
 
-/* Appends "column in (...)", and where the table's comparison is too generous the exact one. */
+/* Appends "column in (...)", for the index, and where the table's comparison is too generous the
+ * exact one. */
 static void put_in(struct mysql_writer *writer, const struct mysql_table *table, evd_column column,
                    const struct id_list *list) {
-  put(writer, columns[column].name);
+  put_column(writer, column, false);
   put(writer, " in ");
   put_id_list(writer, list, false);
-
-  bool inexact = false;
-  for (size_t i = 0; !inexact && i < list->count; i++) {
-    inexact = is_inexact(table, list->get(list->from, i));
-  }
-  if (inexact) {
-    buffer_printf(writer->buffer, " and cast(convert(%s using utf8mb4) as binary) in ",
-                  columns[column].name);
+  if (is_inexact(table)) {
+    put(writer, " and ");
+    put_column(writer, column, true);
+    put(writer, " in ");
     put_id_list(writer, list, true);
   }
 }
@@ -203,18 +203,19 @@ static bool is_common(struct request *const *requests, size_t count, evd_column 
 }
 
 /* Appends what a column is set to: one value, or each row its own. */
-static void put_new_value(struct mysql_writer *writer, struct request *const *requests,
-                          size_t count, evd_column column) {
+static void put_new_value(struct mysql_writer *writer, const struct mysql_table *table,
+                          struct request *const *requests, size_t count, evd_column column) {
   if (is_common(requests, count, column)) {
     struct value value = column_get(&requests[0]->changes->values, column);
     mysql_literal_value(writer, &value);
     return;
   }
-  put(writer, "case execution_id");
+  put(writer, "case ");
+  put_column(writer, evd_column_execution_id, is_inexact(table));
   for (size_t i = 0; i < count; i++) {
     struct value value = column_get(&requests[i]->changes->values, column);
     put(writer, " when ");
-    mysql_literal_text(writer, requests[i]->id);
+    put_id(writer, requests[i]->id, is_inexact(table));
     put(writer, " then ");
     mysql_literal_value(writer, &value);
     if (writer->outline) {
@@ -226,8 +227,8 @@ static void put_new_value(struct mysql_writer *writer, struct request *const *re
 
 /* Appends "a = ..., b = null" for the changes of requests that set and unset the same columns, but
  * for those in `except`. */
-static void put_changes(struct mysql_writer *writer, struct request *const *requests, size_t count,
-                        uint64_t except) {
+static void put_changes(struct mysql_writer *writer, const struct mysql_table *table,
+                        struct request *const *requests, size_t count, uint64_t except) {
   uint64_t set = set_columns(requests[0]);
   uint64_t unset = requests[0]->changes->unset;
   const char *comma = "";
@@ -240,7 +241,7 @@ static void put_changes(struct mysql_writer *writer, struct request *const *requ
     if ((unset & COLUMN_BIT(column)) != 0) {
       put(writer, "null");
     } else {
-      put_new_value(writer, requests, count, (evd_column)column);
+      put_new_value(writer, table, requests, count, (evd_column)column);
     }
   }
 }
@@ -250,7 +251,7 @@ void mysql_sql_update(struct mysql_writer *writer, const struct mysql_table *tab
   put(writer, "update ");
   put_table(writer, table, table->id_index);
   put(writer, " set ");
-  put_changes(writer, requests, count, 0);
+  put_changes(writer, table, requests, count, 0);
   put(writer, " where ");
   struct id_list ids = {id_of_request, requests, count};
   put_in(writer, table, evd_column_execution_id, &ids);
@@ -297,11 +298,11 @@ static void put_selection(struct mysql_writer *writer, const struct mysql_table 
                           : evd_column_executor_id;
   bool by_id = request->operation == EVD_OPERATION_UPDATE_BY_PARENT ||
                request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION;
-  if (by_id && is_inexact(table, request->id)) {
-    buffer_printf(writer->buffer, " and cast(convert(%s using utf8mb4) as binary) = cast(",
-                  columns[column].name);
-    mysql_literal_text(writer, request->id);
-    put(writer, " as binary)");
+  if (by_id && is_inexact(table)) {
+    put(writer, " and ");
+    put_column(writer, column, true);
+    put(writer, " = ");
+    put_id(writer, request->id, true);
   }
 }
 
@@ -331,7 +332,7 @@ void mysql_sql_update_selected(struct mysql_writer *writer, const struct mysql_t
   put(writer, "update ");
   put_table(writer, table, table->id_index);
   put(writer, " set ");
-  put_changes(writer, one, 1, expires ? COLUMN_BIT(evd_column_expires_at) : 0);
+  put_changes(writer, table, one, 1, expires ? COLUMN_BIT(evd_column_expires_at) : 0);
   if (expires) {
     put(writer, ", expires_at = timeout_ms + ");
     mysql_literal_integer(writer, request->started_at);
@@ -348,10 +349,11 @@ void mysql_sql_decrement(struct mysql_writer *writer, const struct mysql_table *
                          int64_t updated_at) {
   put(writer, "update ");
   put_table(writer, table, table->id_index);
-  put(writer, " set active_children_count = active_children_count - case execution_id");
+  put(writer, " set active_children_count = active_children_count - case ");
+  put_column(writer, evd_column_execution_id, is_inexact(table));
   for (size_t i = 0; i < count; i++) {
     put(writer, " when ");
-    mysql_literal_text(writer, decrements[i].parent_id);
+    put_id(writer, decrements[i].parent_id, is_inexact(table));
     put(writer, " then ");
     mysql_literal_integer(writer, decrements[i].by);
     if (writer->outline) {
@@ -373,7 +375,7 @@ void mysql_sql_update_by_parent(struct mysql_writer *writer, const struct mysql_
   put(writer, "update ");
   put_table(writer, table, index);
   put(writer, " set ");
-  put_changes(writer, one, 1, 0);
+  put_changes(writer, table, one, 1, 0);
   put(writer, " where ");
   put_selection(writer, table, request);
 }

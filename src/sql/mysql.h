@@ -22,13 +22,14 @@ enum mysql_comparison {
   MYSQL_COMPARES_LOOSELY /* 'a' = 'A' too, as with the server's default collation */
 };
 
-/* A table as it was found when the storage was opened. */
+/* A table as it was found. */
 struct mysql_table {
   struct table_name name;
   enum mysql_comparison comparison;
   /* Indexes by name, "" where there is none that serves: the unique ones of the ids, and those that
    * give the rows of a selecting operation in its order. They are forced: where the planner prefers
-   * to sort, a claim locks all that it sorts. */
+   * to sort, a claim locks all that it sorts. When one of them turns out to be gone, none is forced. */
+  bool unforced;
   char id_index[MYSQL_NAME_SIZE];
   char unique_id_index[MYSQL_NAME_SIZE];
   char selection_index[EVD_OPERATION_COUNT][MYSQL_NAME_SIZE];

@@ -29,8 +29,9 @@ static char unescape(char c) {
  * not end. */
 static char *read_literal(const char *sql, bool backslashes, const char **end, size_t *length) {
   char *text = malloc(strlen(sql) + 1);
-  if (text == NULL || *sql++ != '\'')
+  if (text == NULL || *sql++ != '\'') {
     abort();
+  }
   for (*length = 0;; sql++) {
     if (*sql == '\0') {
       free(text);
@@ -54,24 +55,28 @@ static void check_literal(const char *text, bool backslashes) {
   struct mysql_writer writer = {&buffer, backslashes, false};
   mysql_literal_text(&writer, text);
   buffer_append(&buffer, ";drop");
-  if (buffer.failed)
+  if (buffer.failed) {
     abort();
+  }
   const char *end;
   size_t length;
   char *read = read_literal(buffer.text, backslashes, &end, &length);
   if (read == NULL || length != strlen(text) || memcmp(read, text, length) != 0 ||
-      strcmp(end, ";drop") != 0)
+      strcmp(end, ";drop") != 0) {
     abort();
+  }
   free(read);
   buffer_free(&buffer);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = malloc(size + 1);
-  if (text == NULL)
+  if (text == NULL) {
     abort();
-  if (size > 0)
+  }
+  if (size > 0) {
     memcpy(text, data, size);
+  }
   text[size] = '\0';
   check_literal(text, true);
   check_literal(text, false);
@@ -81,8 +86,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     evd_error error;
     mysql_errors_fill(numbers[i], text, &table, &error);
-    if (error.code == EVD_OK)
+    if (error.code == EVD_OK) {
       abort();
+    }
   }
   free(text);
   return 0;

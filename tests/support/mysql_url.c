@@ -7,8 +7,9 @@
 /* Cuts the text at the first of the mark, or the last; what follows it, or "". */
 static char *cut(char *at, char mark) {
   char *found = at ? strchr(at, mark) : NULL;
-  if (!found)
+  if (!found) {
     return NULL;
+  }
   *found = '\0';
   return found + 1;
 }
@@ -26,16 +27,18 @@ static char *decode(char *coded) {
       *to++ = *from;
     }
   }
-  if (to)
+  if (to) {
     *to = '\0';
+  }
   return coded;
 }
 
 /* The path of "socket=" among the options. */
 static char *socket_option(char *options) {
   char *found = options ? strstr(options, "socket=") : NULL;
-  if (!found)
+  if (!found) {
     return NULL;
+  }
   found += strlen("socket=");
   (void)cut(found, '&');
   return decode(found);
@@ -50,17 +53,19 @@ void mysql_parts_read(struct mysql_parts *parts, const char *url) {
   char *database = cut(authority, '/');
   char *host = strrchr(authority, '@');
   char *user = host ? authority : NULL;
-  if (host)
+  if (host) {
     *host++ = '\0';
-  else
+  } else {
     host = authority;
+  }
   char *password = cut(user, ':');
   char *port = cut(host, ':');
   parts->user = decode(user);
   parts->password = decode(password);
-  parts->host = *host ? decode(host) : NULL;
-  if (port)
-    parts->port = (unsigned)strtoul(port, NULL, 10);
-  parts->database = decode(database);
   parts->socket = socket_option(options);
+  parts->host = *host && !parts->socket ? decode(host) : NULL; /* else it would be TCP */
+  if (port) {
+    parts->port = (unsigned)strtoul(port, NULL, 10);
+  }
+  parts->database = decode(database);
 }

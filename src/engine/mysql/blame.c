@@ -93,3 +93,43 @@ void mysql_blame(unsigned number, const struct batch *batch, evd_error *error) {
     }
   }
 }
+
+/* The longest text so far, and whose it is. */
+struct longest {
+  size_t length;
+  evd_column column;
+};
+
+static void look_for_longer(struct longest *longest, const evd_execution *execution,
+                            uint64_t among) {
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    struct value value = column_get(execution, (evd_column)i);
+    if ((among & COLUMN_BIT(i)) == 0 || value.kind != VALUE_TEXT) {
+      continue;
+    }
+    size_t length = strlen(value.text);
+    if (length > longest->length) {
+      *longest = (struct longest){length, (evd_column)i};
+    }
+  }
+}
+
+void mysql_blame_longest(const struct batch *batch, evd_error *error) {
+  const struct request *request = batch->requests[0];
+  struct longest longest = {0, EVD_COLUMN_COUNT};
+  if (batch->count > 1) {
+    return; /* it is divided until one stands alone */
+  }
+  if (request->changes != NULL) {
+    look_for_longer(&longest, &request->changes->values,
+                    request->changes->set & ~request->changes->unset);
+  }
+  for (size_t i = 0; i < request->execution_count; i++) {
+    look_for_longer(&longest, &request->executions[i], UINT64_MAX);
+  }
+  if (longest.column != EVD_COLUMN_COUNT) {
+    const char *name = columns[longest.column].name;
+    evd_error unnamed = *error;
+    error_set(error, unnamed.code, name, "%s: %s", name, unnamed.message);
+  }
+}

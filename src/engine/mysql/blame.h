@@ -9,4 +9,7 @@
  * they are. */
 void mysql_blame(unsigned number, const struct batch *batch, evd_error *error);
 
+/* Names the longest text of a batch of one request, which no packet holds. */
+void mysql_blame_longest(const struct batch *batch, evd_error *error);
+
 #endif

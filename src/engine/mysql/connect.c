@@ -1,19 +1,31 @@
 #include "engine/mysql/connect.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include <ev.h>
 
 #include "async/worker.h"
+#include "engine/clock.h"
 #include "engine/mysql/errors.h"
 #include "engine/mysql/inspect.h"
+#include "engine/spares.h"
 #include "model/error.h"
 
 /* Added to an operation's time for the answer to come. */
 enum { ANSWER_SECONDS = 5 };
+
+/* The most that the server takes for it is a year: it is a limit as good as none. */
+enum { IDLE_SECONDS_MAX = 86400 * 300 };
+
+/* Stack of Connector/C's non-blocking calls: in one of them names are resolved and TLS begins. */
+enum { CALL_STACK_BYTES = 256 * 1024 };
 
 /* A connection being made. The loop's thread owns it, but while the job runs, and for good once it
  * is abandoned, the worker's. */
@@ -34,42 +46,53 @@ unsigned mysql_connect_read_timeout(const struct mysql_url *url, int64_t timeout
   return timeout_ms > 0 ? (unsigned)(timeout_ms / 1000) + 1 + ANSWER_SECONDS : 0;
 }
 
+unsigned mysql_connect_write_timeout(const struct mysql_url *url, int64_t timeout_ms) {
+  return url->write_timeout > 0 ? url->write_timeout : mysql_connect_read_timeout(url, timeout_ms);
+}
+
 /* The worker's thread. */
 
-/* Options of any connection. */
+/* The options of the engine's connections, beside those of mysql_connect_dial(). */
 static void set_options(MYSQL *mysql, const struct mysql_connect_config *config) {
   const struct mysql_url *url = config->url;
   unsigned read_timeout = mysql_connect_read_timeout(url, config->timeout_ms);
-  unsigned write_timeout = url->write_timeout > 0 ? url->write_timeout : read_timeout;
-  unsigned off = 0;
-  mysql_options(mysql, MYSQL_OPT_NONBLOCK, NULL);
-  mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off); /* no server may ask for our files */
-  mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_timeout);
+  unsigned write_timeout = mysql_connect_write_timeout(url, config->timeout_ms);
   if (read_timeout > 0) {
     mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_timeout);
   }
   if (write_timeout > 0) {
     mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &write_timeout);
   }
-  unsigned protocol = url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-  mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
 }
 
-void mysql_connect_set_security(MYSQL *mysql, const struct mysql_url *url) {
+/* A server that need not prove its name must not get the password as it is: only plugins that send
+ * something else may be used. */
+static void set_security(MYSQL *mysql, const struct mysql_url *url) {
   my_bool on = 1;
-  if (!url->ssl) {
+  if (!url->ssl_verify) {
     mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH,
                    "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password");
-    return;
   }
-  mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
-  mysql_options(mysql, MYSQL_OPT_SSL_CA, url->ssl_ca);
-  mysql_options(mysql, MYSQL_OPT_SSL_CERT, url->ssl_cert);
-  mysql_options(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
+  if (url->ssl) {
+    mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
+    mysql_options(mysql, MYSQL_OPT_SSL_CA, url->ssl_ca);
+    mysql_options(mysql, MYSQL_OPT_SSL_CERT, url->ssl_cert);
+    mysql_options(mysql, MYSQL_OPT_SSL_KEY, url->ssl_key);
+  }
   if (url->ssl_verify) {
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
   }
+}
+
+/* The options that the URL's parts make. */
+static void set_url_options(MYSQL *mysql, const struct mysql_url *url) {
+  unsigned off = 0;
+  unsigned protocol = url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+  mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+  mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off); /* no server may ask for our files */
+  mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_timeout);
+  mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
+  set_security(mysql, url);
 }
 
 /* The last error of the handle, as one of making a connection. */
@@ -80,6 +103,114 @@ static evd_code failed(MYSQL *mysql, const struct mysql_url *url, evd_error *err
   snprintf(native, sizeof(native), "%u", number);
   error_set_native(error, native);
   return error->code;
+}
+
+/* What a server's greeting, as far as it has come, says of TLS: after a header of 4 bytes there are
+ * the protocol's version, the server's with its zero, 13 bytes, and the capabilities. What is no
+ * greeting (an error, an end) is left to Connector/C, which sends nothing then. */
+enum greeting { GREETING_PART, GREETING_FINE, GREETING_WITHOUT_TLS };
+
+static enum greeting peek_greeting(int socket) {
+  enum { HEADER = 4, FIXED = 13, CAPABILITIES = 2, SERVER_ERROR = 0xff };
+  unsigned char bytes[512];
+  ssize_t length = recv(socket, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+  if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
+    return GREETING_PART;
+  }
+  if (length <= 0 || (length > HEADER && bytes[HEADER] == SERVER_ERROR)) {
+    return GREETING_FINE;
+  }
+  const unsigned char *end = bytes + length;
+  const unsigned char *zero =
+      length > HEADER + 1 ? memchr(bytes + HEADER + 1, 0, (size_t)length - HEADER - 1) : NULL;
+  if (zero == NULL || end - zero <= FIXED + CAPABILITIES) {
+    return length == sizeof(bytes) ? GREETING_WITHOUT_TLS : GREETING_PART;
+  }
+  unsigned capabilities = zero[1 + FIXED] | (unsigned)zero[2 + FIXED] << 8;
+  return (capabilities & CLIENT_SSL) != 0 ? GREETING_FINE : GREETING_WITHOUT_TLS;
+}
+
+/* Waits until the socket is ready; false at the deadline. */
+static bool await(int socket, short events, double deadline) {
+  struct pollfd poller = {.fd = socket, .events = events};
+  int count;
+  do {
+    double left = deadline - clock_seconds();
+    count = poll(&poller, 1, left > 0 ? (int)(left * 1e3) + 1 : 0);
+  } while (count < 0 && errno == EINTR);
+  return count > 0;
+}
+
+/* What the greeting says, once it is there. */
+static enum greeting await_greeting(int socket, double deadline) {
+  static const struct timespec pause = {.tv_nsec = 1000000};
+  enum greeting greeting = GREETING_PART;
+  while (greeting == GREETING_PART && await(socket, POLLIN, deadline)) {
+    greeting = peek_greeting(socket);
+    if (greeting == GREETING_PART) {
+      nanosleep(&pause, NULL); /* poll() does not wait for the rest */
+    }
+  }
+  return greeting;
+}
+
+static bool is_connected(int socket) {
+  struct sockaddr_storage peer;
+  socklen_t size = sizeof(peer);
+  return getpeername(socket, (struct sockaddr *)&peer, &size) == 0;
+}
+
+/*
+ * Connects as mysql_real_connect() does, but looks at the greeting before Connector/C answers it.
+ * Connector/C goes on without TLS where the server has none, and caching_sha2_password then sends
+ * the password as it is, because TLS was asked for. The non-blocking call stops before the greeting
+ * is read: a connection by TCP is never there at once.
+ */
+static bool connect_with_tls(MYSQL *mysql, const struct mysql_url *url, unsigned long flags,
+                             enum greeting *greeting) {
+  MYSQL *connected = NULL;
+  int waits_for = mysql_real_connect_start(&connected, mysql, url->host, url->user, url->password,
+                                           url->database, url->port, NULL, flags);
+  while (waits_for != 0) {
+    int socket = mysql_get_socket(mysql);
+    double deadline = clock_seconds() + url->connect_timeout;
+    bool ready = await(socket, (waits_for & MYSQL_WAIT_WRITE) != 0 ? POLLOUT : POLLIN, deadline);
+    if (ready && *greeting == GREETING_PART && is_connected(socket)) {
+      *greeting = await_greeting(socket, deadline);
+      ready = *greeting == GREETING_FINE;
+    }
+    if (!ready) {
+      shutdown(socket, SHUT_RDWR); /* nothing more can be sent */
+    }
+    waits_for = mysql_real_connect_cont(
+        &connected, mysql, ready ? waits_for & ~MYSQL_WAIT_TIMEOUT : MYSQL_WAIT_TIMEOUT);
+  }
+  return connected != NULL;
+}
+
+evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned long flags,
+                            evd_error *error) {
+  static const size_t stack = CALL_STACK_BYTES;
+  enum greeting greeting = GREETING_PART;
+  bool connected;
+  if (mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack) != 0) {
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  set_url_options(mysql, url);
+  if (url->ssl && !url->ssl_verify && url->socket == NULL) {
+    connected = connect_with_tls(mysql, url, flags, &greeting);
+  } else {
+    /* Connector/C uses the socket only where there is no host. */
+    connected =
+        mysql_real_connect(mysql, url->socket != NULL ? NULL : url->host, url->user, url->password,
+                           url->database, url->port, url->socket, flags) != NULL;
+  }
+  if (greeting == GREETING_WITHOUT_TLS ||
+      (connected && url->ssl && mysql_get_ssl_cipher(mysql) == NULL)) {
+    return error_set(error, EVD_EUNAVAILABLE, "", "%s: ssl is on, and the server offers no TLS",
+                     url->where);
+  }
+  return connected ? EVD_OK : failed(mysql, url, error);
 }
 
 /* Runs a statement of the set-up. */
@@ -111,9 +242,9 @@ static evd_code ask(MYSQL *mysql, const struct mysql_url *url, const char *sql, 
 static evd_code set_session(MYSQL *mysql, const struct mysql_connect_config *config,
                             evd_error *error) {
   const struct mysql_url *url = config->url;
-  char sql[160];
+  char sql[200];
   snprintf(sql, sizeof(sql),
-           "set session autocommit = 1, innodb_lock_wait_timeout = %u,"
+           "set session autocommit = 1, completion_type = 0, innodb_lock_wait_timeout = %u,"
            " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
            url->lock_wait_timeout);
   evd_code code = run(mysql, url, "set names utf8mb4 collate utf8mb4_bin", error);
@@ -141,6 +272,19 @@ static evd_code set_statement_timeout(MYSQL *mysql, const struct mysql_connect_c
     snprintf(sql, sizeof(sql), "set session max_execution_time = %lld",
              (long long)config->timeout_ms);
   }
+  return run(mysql, config->url, sql, error);
+}
+
+/* Has MariaDB end a transaction that we have left alone: when this host is lost, the server may not be
+ * told, and would keep the rows locked for as long as a connection may idle. MySQL knows no such limit. */
+static evd_code set_idle_timeout(MYSQL *mysql, const struct mysql_connect_config *config,
+                                 bool mariadb, evd_error *error) {
+  char sql[80];
+  unsigned answer = mysql_connect_read_timeout(config->url, config->timeout_ms);
+  if (!mariadb || answer == 0 || answer > IDLE_SECONDS_MAX) {
+    return EVD_OK;
+  }
+  snprintf(sql, sizeof(sql), "set session idle_transaction_timeout = %u", answer + ANSWER_SECONDS);
   return run(mysql, config->url, sql, error);
 }
 
@@ -175,12 +319,11 @@ static evd_code establish(MYSQL *mysql, struct mysql_connect *connect, evd_error
   const struct mysql_url *url = config->url;
   struct mysql_connected *connected = &connect->connected;
   set_options(mysql, config);
-  mysql_connect_set_security(mysql, url);
-  if (mysql_real_connect(mysql, url->host, url->user, url->password, url->database, url->port,
-                         url->socket, CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS) == NULL) {
-    return failed(mysql, url, error);
+  evd_code code =
+      mysql_connect_dial(mysql, url, CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS, error);
+  if (code == EVD_OK) {
+    code = set_session(mysql, config, error);
   }
-  evd_code code = set_session(mysql, config, error);
   if (code == EVD_OK) {
     code = check_server(mysql, connect, error);
   }
@@ -190,6 +333,9 @@ static evd_code establish(MYSQL *mysql, struct mysql_connect *connect, evd_error
   }
   if (code == EVD_OK) {
     code = set_statement_timeout(mysql, config, connected->mariadb, error);
+  }
+  if (code == EVD_OK) {
+    code = set_idle_timeout(mysql, config, connected->mariadb, error);
   }
   return code;
 }
@@ -235,7 +381,7 @@ static void abandon_job(struct job *job) {
 static void finish_job(struct job *job) {
   struct mysql_connect *connect = (struct mysql_connect *)job;
   ev_ref(connect->loop); /* what mysql_connect_begin() took back */
-  worker_free(connect->worker);
+  spares_leave(connect->config.spares, connect->worker);
   connect->done(&connect->connected, connect->data);
   mysql_url_release(connect->config.url);
   free(connect);
@@ -251,7 +397,7 @@ struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
     error_set(error, EVD_ENOMEM, "", "memory ran out");
     return NULL;
   }
-  connect->worker = worker_new(loop, error);
+  connect->worker = spares_take(config->spares, loop, error);
   if (connect->worker == NULL) {
     free(connect);
     return NULL;

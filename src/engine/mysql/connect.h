@@ -22,9 +22,11 @@
 
 struct ev_loop;
 struct mysql_connect;
+struct spares;
 
 /* How to connect. */
 struct mysql_connect_config {
+  struct spares *spares; /* of workers; the caller frees them in the end */
   struct mysql_url *url;
   int64_t timeout_ms; /* of an operation; -1 is none */
   bool inspect;       /* read the table, too */
@@ -55,10 +57,17 @@ struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
 /* The callback will not come. Does not wait. */
 void mysql_connect_abandon(struct mysql_connect *connect);
 
-/* Sets a URL's options of TLS. Without it, a server must not get the password as it is. */
-void mysql_connect_set_security(MYSQL *mysql, const struct mysql_url *url);
+/*
+ * Connects a handle as the URL says; blocks. With ssl on it is by TLS, or not at all, and a server
+ * that need not prove its name never gets the password as it is. EVD_EUNAVAILABLE, and the handle is
+ * then only good to be closed.
+ */
+evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned long flags,
+                            evd_error *error);
 
-/* How long an answer may take, in seconds, by the URL and the time of an operation; 0 is for ever. */
+/* How long an answer may take, or the server may take nothing of what is sent, in seconds, by the
+ * URL and the time of an operation; 0 is for ever. */
 unsigned mysql_connect_read_timeout(const struct mysql_url *url, int64_t timeout_ms);
+unsigned mysql_connect_write_timeout(const struct mysql_url *url, int64_t timeout_ms);
 
 #endif

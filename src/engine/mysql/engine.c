@@ -6,6 +6,9 @@
 #include "engine/mysql/session.h"
 #include "model/error.h"
 
+/* Connector/C's limit is for each address of a name: a second one is to be reached, too. */
+enum { ADDRESSES_TRIED = 2 };
+
 /* Seconds. */
 #define BACKOFF_MIN 0.05
 #define BACKOFF_MAX 5.
@@ -20,6 +23,7 @@ static const struct mysql_engine *own_const(const struct engine *engine) {
 
 static void free_engine(struct mysql_engine *engine) {
   pool_free(engine->pool);
+  spares_free(&engine->spares);
   mysql_url_release(engine->url);
   free(engine);
 }
@@ -72,7 +76,7 @@ static struct pool *make_pool(struct mysql_engine *engine) {
       .min = url->pool_min,
       .max = url->pool_max,
       .depth = 1,
-      .connect_timeout = url->connect_timeout,
+      .connect_timeout = ADDRESSES_TRIED * (double)url->connect_timeout,
       .idle_timeout = url->pool_idle_timeout,
       .max_age = url->pool_max_age,
       .backoff_min = BACKOFF_MIN,
@@ -110,6 +114,10 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
     return error->code;
   }
   engine->answer_timeout = mysql_connect_read_timeout(engine->url, config->timeout_ms);
+  engine->write_timeout = mysql_connect_write_timeout(engine->url, config->timeout_ms);
+  if (!spares_init(&engine->spares, engine->url->pool_max)) {
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
   engine->pool = make_pool(engine);
   return engine->pool != NULL ? EVD_OK : error_set(error, EVD_ENOMEM, "", "memory ran out");
 }

@@ -7,6 +7,7 @@
 #include <evdurable/schema.h>
 
 #include "engine/engine.h"
+#include "engine/spares.h"
 #include "engine/mysql/url.h"
 #include "engine/pool.h"
 #include "sql/mysql.h"
@@ -28,9 +29,13 @@ struct mysql_engine {
   evd_schema_mode schema;
   bool test_mode;
   int64_t timeout_ms;
-  ev_tstamp answer_timeout; /* the longest wait for the server; 0 is none */
-  struct mysql_table table; /* read by the first connection; the name is there from the start */
+  ev_tstamp answer_timeout; /* the longest wait for the server to say something; 0 is none */
+  ev_tstamp write_timeout;  /* and to take something */
+  struct mysql_table
+      table; /* read by the first connection, and again by the next when an index is gone;
+                               * the name is there from the start */
   struct pool *pool;
+  struct spares spares; /* workers */
 };
 
 /* The first connection has read the table: the engine is open. */

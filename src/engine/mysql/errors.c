@@ -10,6 +10,7 @@
  * server's are the same on MariaDB and MySQL unless it is said here. */
 enum {
   SERVER_TOO_MANY_CONNECTIONS = 1040,
+  SERVER_WRITE_FAILED = 1026,    /* of the binary log, say */
   SERVER_WSREP_NOT_READY = 1047, /* Galera without quorum; else an unknown command */
   SERVER_NULL = 1048,
   SERVER_SHUTDOWN = 1053,
@@ -17,6 +18,8 @@ enum {
   SERVER_DUPLICATE = 1062,
   SERVER_NO_TABLE = 1146,
   SERVER_PACKET_TOO_LARGE = 1153,
+  SERVER_NO_INDEX = 1176,
+  SERVER_COMMIT_FAILED = 1180,
   SERVER_LOCK_TIMEOUT = 1205,
   SERVER_DEADLOCK = 1213,
   SERVER_OUT_OF_RANGE = 1264,
@@ -31,6 +34,7 @@ enum {
   SERVER_CONNECTION_KILLED = 1927,
   SERVER_STATEMENT_TIMEOUT = 1969,       /* MariaDB */
   SERVER_MYSQL_STATEMENT_TIMEOUT = 3024, /* MySQL */
+  SERVER_HOOK_FAILED = 3100,             /* MySQL's group replication, around a commit */
   SERVER_NOT_CERTIFIED = 3101,           /* MySQL's group replication, at a commit */
   SERVER_BAD_JSON = 3140,
   SERVER_JSON_CHARSET = 3144,
@@ -70,11 +74,21 @@ bool mysql_errors_is_refusal(unsigned number) {
   }
 }
 
+bool mysql_errors_is_of_commit(unsigned number) {
+  return number == SERVER_WRITE_FAILED || number == SERVER_COMMIT_FAILED ||
+         number == SERVER_HOOK_FAILED;
+}
+
+bool mysql_errors_is_of_index(unsigned number) {
+  return number == SERVER_NO_INDEX;
+}
+
 /* Our code for a number. */
 static evd_code code_of(unsigned number) {
   switch (number) {
   case SERVER_DUPLICATE: return EVD_EDUPLICATE;
   case SERVER_CHECKREAD:
+  case SERVER_NO_INDEX: /* it will not be forced again */
   case SERVER_LOCK_TIMEOUT:
   case SERVER_DEADLOCK:
   case SERVER_TABLE_CHANGED:

@@ -24,4 +24,11 @@ bool mysql_errors_is_lost(unsigned number);
 /* Whether such an error, as the server's answer, says that it did not begin with the statement. */
 bool mysql_errors_is_refusal(unsigned number);
 
+/* Whether it says that an index which a statement forces is not there, or hidden. */
+bool mysql_errors_is_of_index(unsigned number);
+
+/* Whether such an error can come of committing, after the statement itself has been done: by then
+ * it may be applied, here or on another server. */
+bool mysql_errors_is_of_commit(unsigned number);
+
 #endif

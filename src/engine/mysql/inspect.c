@@ -15,6 +15,7 @@ enum { INDEX_COLUMNS_SEEN = 4, SERVER_NO_SUCH_TABLE = 1146, SERVER_NO_SUCH_DATAB
 struct index {
   char name[MYSQL_NAME_SIZE];
   bool unique;
+  bool usable;                            /* for whole values, by the optimizer */
   size_t count;                           /* of columns, more than are seen included */
   evd_column columns[INDEX_COLUMNS_SEEN]; /* EVD_COLUMN_COUNT: not one of ours */
 };
@@ -163,20 +164,32 @@ static bool serves(const struct index *index, const struct wish *wish) {
          (index->count > wish->equal_count && index->columns[wish->equal_count] == order);
 }
 
-/* Keeps an index for what it is good for; the first one stays. */
-static void keep_index(struct mysql_table *table, const struct index *index) {
-  if (index->unique && index->count == 1) {
-    char *kept = index->columns[0] == evd_column_execution_id              ? table->id_index
-                 : index->columns[0] == evd_column_sleeping_task_unique_id ? table->unique_id_index
-                                                                           : NULL;
-    if (kept != NULL && kept[0] == '\0') {
-      memcpy(kept, index->name, sizeof(index->name));
-    }
+/* Keeps an index's name; the first one stays. */
+static void keep_name(char *kept, const struct index *index) {
+  if (kept[0] == '\0') {
+    memcpy(kept, index->name, sizeof(index->name));
+  }
+}
+
+/* Keeps an index for what it is good for. Whether it makes a column unique does not depend on its
+ * being usable. */
+static void keep_index(struct mysql_table *table, const struct index *index, uint64_t *unique) {
+  evd_column alone = index->unique && index->count == 1 ? index->columns[0] : EVD_COLUMN_COUNT;
+  if (alone != EVD_COLUMN_COUNT) {
+    *unique |= COLUMN_BIT(alone);
+  }
+  if (!index->usable) {
+    return;
+  }
+  if (alone == evd_column_execution_id) {
+    keep_name(table->id_index, index);
+  }
+  if (alone == evd_column_sleeping_task_unique_id) {
+    keep_name(table->unique_id_index, index);
   }
   for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
-    char *kept = table->selection_index[wishes[i].operation];
-    if (kept[0] == '\0' && serves(index, &wishes[i])) {
-      memcpy(kept, index->name, sizeof(index->name));
+    if (serves(index, &wishes[i])) {
+      keep_name(table->selection_index[wishes[i].operation], index);
     }
   }
 }
@@ -193,10 +206,9 @@ enum {
   INDEX_HIDDEN = 13
 };
 
-/* Whether the optimizer may use an index that this row is about, and for whole values. */
+/* Whether the optimizer may use an index that this row is about, also for an order. */
 static bool is_usable(MYSQL_RES *result, MYSQL_ROW row) {
-  if (row[INDEX_PREFIX] != NULL || row[INDEX_TYPE] == NULL ||
-      strcmp(row[INDEX_TYPE], "BTREE") != 0) {
+  if (row[INDEX_TYPE] == NULL || strcmp(row[INDEX_TYPE], "BTREE") != 0) {
     return false;
   }
   if (mysql_num_fields(result) <= INDEX_HIDDEN || row[INDEX_HIDDEN] == NULL) {
@@ -207,13 +219,27 @@ static bool is_usable(MYSQL_RES *result, MYSQL_ROW row) {
   return strcmp(row[INDEX_HIDDEN], ignored ? "NO" : "YES") == 0;
 }
 
-/* Adds what one row of "show index" says to an index. */
-static void add_index_column(struct index *index, const char *column, bool usable) {
+/* Adds what one row of "show index" says to an index; a part of a column is none of ours. */
+static void add_index_column(struct index *index, MYSQL_ROW row) {
+  bool whole = row[INDEX_COLUMN] != NULL && row[INDEX_PREFIX] == NULL;
   if (index->count < INDEX_COLUMNS_SEEN) {
-    index->columns[index->count] =
-        usable && column != NULL ? column_from_name(column) : EVD_COLUMN_COUNT;
+    index->columns[index->count] = whole ? column_from_name(row[INDEX_COLUMN]) : EVD_COLUMN_COUNT;
   }
   index->count++;
+}
+
+/* Whether the ids that must be unique are. */
+static evd_code check_unique(const struct mysql_table *table, uint64_t unique, evd_error *error) {
+  static const evd_column ids[] = {evd_column_execution_id, evd_column_sleeping_task_unique_id};
+  for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+    const char *name = columns[ids[i]].name;
+    if ((unique & COLUMN_BIT(ids[i])) == 0) {
+      return error_set(error, EVD_ESCHEMA, name,
+                       "table %s: %s is not unique; add a unique index on it", table->name.name,
+                       name);
+    }
+  }
+  return EVD_OK;
 }
 
 /* Reads which indexes there are. */
@@ -225,24 +251,20 @@ static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
     return code;
   }
   struct index index = {0};
+  uint64_t unique = 0;
   MYSQL_ROW row;
   while ((row = mysql_fetch_row(result)) != NULL) {
     if (strcmp(row[INDEX_SEQUENCE], "1") == 0) {
-      keep_index(table, &index);
-      index = (struct index){.unique = strcmp(row[INDEX_NON_UNIQUE], "0") == 0};
+      keep_index(table, &index, &unique);
+      index = (struct index){.unique = strcmp(row[INDEX_NON_UNIQUE], "0") == 0,
+                             .usable = is_usable(result, row)};
       strncpy(index.name, row[INDEX_NAME], sizeof(index.name) - 1);
     }
-    add_index_column(&index, row[INDEX_COLUMN], is_usable(result, row));
+    add_index_column(&index, row);
   }
-  keep_index(table, &index);
+  keep_index(table, &index, &unique);
   mysql_free_result(result);
-
-  if (mode != EVD_SCHEMA_SKIP && table->id_index[0] == '\0') {
-    return error_set(error, EVD_ESCHEMA, "execution_id",
-                     "table %s: execution_id is not unique; add a unique index on it",
-                     table->name.name);
-  }
-  return EVD_OK;
+  return mode != EVD_SCHEMA_SKIP ? check_unique(table, unique, error) : EVD_OK;
 }
 
 evd_code mysql_inspect(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,

@@ -1,4 +1,4 @@
-/* The table: made if that is asked for, and read as it is, once when a storage is opened. Blocks:
+/* The table: made if that is asked for, and read as it is, when a storage is opened. Blocks:
  * on a worker's thread only. */
 #ifndef ENGINE_MYSQL_INSPECT_H
 #define ENGINE_MYSQL_INSPECT_H

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/mysql/blame.h"
 #include "model/error.h"
 
 enum {
-  ENOUGH_BYTES = 1024 * 1024,
+  ENOUGH_BYTES = 256 * 1024, /* made, encrypted and sent in one go */
   STATEMENTS_FIRST = 16,
   COMMIT_ROOM = 16 /* bytes, for ";commit" */
 };
@@ -220,9 +221,23 @@ static bool is_by_id(evd_operation operation) {
 
 /* Answers. */
 
+/* The statement that the present answer is to; NULL with the error when there is none left. */
+static const struct script_statement *answered_statement(const struct script *script,
+                                                         evd_error *error) {
+  if (script->answered == script->statement_count) {
+    error_set(error, EVD_EDATABASE, "", "the server sent more answers than statements");
+    return NULL;
+  }
+  return &script->statements[script->answered];
+}
+
 evd_code script_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                     evd_error *error) {
-  switch (script->statements[script->answered].kind) {
+  const struct script_statement *statement = answered_statement(script, error);
+  if (statement == NULL) {
+    return error->code;
+  }
+  switch (statement->kind) {
   case SCRIPT_GET: return script_get_row(script, row, lengths, error);
   case SCRIPT_LOCK: script_lock_row(script, row); return EVD_OK;
   case SCRIPT_SELECT: return script_select_row(script, row, lengths, error);
@@ -231,10 +246,11 @@ evd_code script_row(struct script *script, MYSQL_ROW row, const unsigned long *l
 }
 
 evd_code script_answered(struct script *script, uint64_t affected, evd_error *error) {
-  if (script->answered == script->statement_count) {
-    return error_set(error, EVD_EDATABASE, "", "the server sent more answers than statements");
+  const struct script_statement *statement = answered_statement(script, error);
+  if (statement == NULL) {
+    return error->code;
   }
-  const struct script_statement *statement = &script->statements[script->answered++];
+  script->answered++;
   switch (statement->kind) {
   case SCRIPT_COUNTED: script->batch->requests[statement->first]->count = (int64_t)affected; break;
   case SCRIPT_UPDATE:
@@ -253,6 +269,11 @@ bool script_is_committing(const struct script *script) {
          script->statements[script->answered].kind == SCRIPT_COMMIT;
 }
 
+bool script_has_commit(const struct script *script) {
+  return script->statement_count > 0 &&
+         script->statements[script->statement_count - 1].kind == SCRIPT_COMMIT;
+}
+
 /* Whether all locked rows were updated; if not, then something has broken the transaction. */
 static bool has_found_all(const struct script *script, evd_outcome outcome, evd_error *error) {
   if (script->found == script->expected) {
@@ -266,10 +287,11 @@ static bool has_found_all(const struct script *script, evd_outcome outcome, evd_
 
 /* After the last packet. */
 static enum script_state finish(struct script *script, evd_error *error) {
-  return has_found_all(script, EVD_OUTCOME_UNKNOWN, error) &&
-                 script_selection_done(script, error) == EVD_OK
-             ? SCRIPT_DONE
-             : SCRIPT_FAILED;
+  if (!has_found_all(script, EVD_OUTCOME_UNKNOWN, error)) {
+    return SCRIPT_FAILED;
+  }
+  script_selection_done(script);
+  return SCRIPT_DONE;
 }
 
 /* Whether a packet that was made can be sent. */
@@ -278,6 +300,7 @@ static bool is_fit(const struct script *script, evd_error *error) {
     error_set(error, EVD_EINVAL, "",
               "the statement would have %zu bytes, and the server takes %zu (max_allowed_packet)",
               script->sql.length, script->max_packet);
+    mysql_blame_longest(script->batch, error);
     return false;
   }
   return script->statements[0].kind != SCRIPT_COMMIT ||
@@ -323,9 +346,7 @@ void script_begin(struct script *script, struct batch *batch) {
 
 void script_end(struct script *script) {
   free(script->sorted);
-  records_release(script->selected);
-  free(script->selected_ids);
-  free(script->decrements);
+  script_selection_free(script);
   struct script next = {
       .table = script->table,
       .test_mode = script->test_mode,

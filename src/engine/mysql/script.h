@@ -89,8 +89,11 @@ struct script {
   size_t grouped_next;
   struct script_cursor cursor;
 
-  struct records *selected; /* by SCRIPT_SELECT */
-  const char **selected_ids;
+  struct records *selected;      /* by SCRIPT_SELECT; claimed rows as they are after the update */
+  evd_changes changes;           /* to the claimed rows; the texts are the rows' */
+  struct script_parent *parents; /* of the rows; see selection.c */
+  const char **selected_ids;     /* of those rows: `expected` many */
+  size_t selected_size;
   size_t selected_next;
   struct mysql_decrement *decrements;
   size_t decrement_count;
@@ -113,6 +116,9 @@ evd_code script_answered(struct script *script, uint64_t affected, evd_error *er
 
 /* Whether the statement that is being answered is a commit, or commits by itself. */
 bool script_is_committing(const struct script *script);
+
+/* Whether the packet ends with a commit, else with what commits by itself, if with anything. */
+bool script_has_commit(const struct script *script);
 
 /* Lets go of the batch. Rows that requests have got stay theirs. */
 void script_end(struct script *script);
@@ -142,7 +148,8 @@ void script_next_of_writes(struct script *script);
 void script_next_of_selection(struct script *script);
 evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                            evd_error *error);
-evd_code script_selection_done(struct script *script, evd_error *error);
+void script_selection_done(struct script *script);
+void script_selection_free(struct script *script);
 
 /* In lookup.c, for operations 2 to 5 and 13: sorts the requests (false when memory is out), gives a
  * row of a get to those it is for, and notes whether their filters admit a row that was locked. */

@@ -1,6 +1,12 @@
-/* Scripts of the operations that select rows and update exactly those. */
+/*
+ * Scripts of the operations that select rows and update exactly those. There may be very many: what is
+ * to be done with a row is done as it arrives, between turns of the loop.
+ */
 #include <stdlib.h>
 #include <string.h>
+
+#define HASH_NONFATAL_OOM 1 /* uthash would exit when memory is out */
+#include <uthash.h>
 
 #include "engine/mysql/decode.h"
 #include "engine/mysql/script.h"
@@ -11,20 +17,27 @@
 enum {
   ROWS_FIRST = 256,    /* that there is room for at first */
   ROW_TEXT = 512,      /* bytes of text for each of them */
-  UPDATE_MAX = 1000,   /* rows in one update */
+  UPDATE_MAX = 500,    /* rows in one update */
   DECREMENT_MAX = 128, /* parents in one update: each is searched among all */
+  IDS_ENOUGH = 65536,  /* bytes of a packet of ids, which is made in one go */
+};
+
+/* A parent of selected rows. */
+struct script_parent {
+  UT_hash_handle hh; /* by id */
+  struct mysql_decrement decrement;
 };
 
 static evd_code out_of_memory(evd_error *error) {
   return error_set(error, EVD_ENOMEM, "", "memory ran out");
 }
 
-/* Keeps the ids of a row. */
-static evd_code keep_ids(struct records *records, MYSQL_ROW row, const unsigned long *lengths,
-                         evd_error *error) {
+/* Keeps the ids of a row; NULL when memory is out. */
+static const evd_execution *keep_ids(struct records *records, MYSQL_ROW row,
+                                     const unsigned long *lengths) {
   evd_execution *execution = records_add(records);
   if (execution == NULL) {
-    return out_of_memory(error);
+    return NULL;
   }
   execution->execution_id =
       records_text(records, row[MYSQL_SELECTED_ID], lengths[MYSQL_SELECTED_ID]);
@@ -34,106 +47,7 @@ static evd_code keep_ids(struct records *records, MYSQL_ROW row, const unsigned 
   }
   bool kept = execution->execution_id != NULL &&
               (row[MYSQL_SELECTED_PARENT] == NULL || execution->parent_execution_id != NULL);
-  return kept ? EVD_OK : out_of_memory(error);
-}
-
-evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                           evd_error *error) {
-  const struct request *request = script->batch->requests[0];
-  if (script->selected == NULL) {
-    size_t rows = request->limit < ROWS_FIRST ? (size_t)request->limit : ROWS_FIRST;
-    script->selected = records_new(rows, rows * ROW_TEXT);
-    if (script->selected == NULL) {
-      return out_of_memory(error);
-    }
-  }
-  if (!mysql_sql_selects_all(request->operation)) {
-    return keep_ids(script->selected, row, lengths, error);
-  }
-  return mysql_decode_row(script->selected, row, lengths, error) != NULL ? EVD_OK : error->code;
-}
-
-static int compare_parents(const void *a, const void *b) {
-  const struct mysql_decrement *first = a;
-  const struct mysql_decrement *second = b;
-  return strcmp(first->parent_id, second->parent_id);
-}
-
-/* Counts the children of each parent among the rows; the parents in the order of their ids, so that
- * transactions which meet wait for each other in one order. */
-static bool count_parents(struct script *script, const evd_execution *rows, size_t count) {
-  struct mysql_decrement *decrements = calloc(count, sizeof(*decrements));
-  if (decrements == NULL) {
-    return false;
-  }
-  size_t children = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (rows[i].parent_execution_id != NULL) {
-      decrements[children++] = (struct mysql_decrement){rows[i].parent_execution_id, 1};
-    }
-  }
-  qsort(decrements, children, sizeof(*decrements), compare_parents);
-  size_t parents = 0;
-  for (size_t i = 0; i < children; i++) {
-    if (parents > 0 && compare_parents(&decrements[parents - 1], &decrements[i]) == 0) {
-      decrements[parents - 1].by++;
-    } else {
-      decrements[parents++] = decrements[i];
-    }
-  }
-  script->decrements = decrements;
-  script->decrement_count = parents;
-  return true;
-}
-
-/* Makes the lists of what is to be updated from the rows that were selected. */
-static bool list_selected(struct script *script) {
-  size_t count = records_count(script->selected);
-  script->expected = (int64_t)count;
-  if (count == 0) {
-    return true;
-  }
-  const evd_execution *rows = records_rows(script->selected);
-  script->selected_ids = malloc(count * sizeof(*script->selected_ids));
-  if (script->selected_ids == NULL) {
-    return false;
-  }
-  for (size_t i = 0; i < count; i++) {
-    script->selected_ids[i] = rows[i].execution_id;
-  }
-  return script->batch->operation != EVD_OPERATION_CLOSE_FINISHED ||
-         count_parents(script, rows, count);
-}
-
-/* Adds updates from *next on, of at most `most` each; true when all `count` are done. */
-static bool add_parts(struct script *script, enum script_kind kind, size_t *next, size_t count,
-                      size_t most) {
-  while (*next < count) {
-    size_t part = count - *next < most ? count - *next : most;
-    if (script_is_full(script) || !script_add(script, kind, *next, part)) {
-      return false;
-    }
-    *next += part;
-  }
-  return true;
-}
-
-void script_next_of_selection(struct script *script) {
-  if (script->packets == 0) {
-    script_add(script, SCRIPT_BEGIN, 0, 0);
-    script_add(script, SCRIPT_SELECT, 0, 0);
-    return;
-  }
-  if (script->packets == 1 && !list_selected(script)) {
-    script->sql.failed = true;
-    return;
-  }
-  if (add_parts(script, SCRIPT_UPDATE_SELECTED, &script->selected_next, (size_t)script->expected,
-                UPDATE_MAX) &&
-      add_parts(script, SCRIPT_DECREMENT, &script->decrement_next, script->decrement_count,
-                DECREMENT_MAX)) {
-    script_add(script, SCRIPT_COMMIT, 0, 0);
-  }
+  return kept ? execution : NULL;
 }
 
 /* A copy of the changes whose texts live as long as the records. */
@@ -153,38 +67,169 @@ static bool own_changes(struct records *records, const evd_changes *from, evd_ch
   return true;
 }
 
-/* Makes the rows what they are after the update. */
-static bool update_rows(const struct request *request, struct records *records) {
-  evd_changes changes;
-  if (!own_changes(records, request->changes, &changes)) {
+/* Room for the first row. */
+static bool begin_selected(struct script *script, const struct request *request) {
+  size_t rows = request->limit < ROWS_FIRST ? (size_t)request->limit : ROWS_FIRST;
+  script->selected = records_new(rows, rows * ROW_TEXT);
+  return script->selected != NULL &&
+         (!mysql_sql_selects_all(request->operation) ||
+          own_changes(script->selected, request->changes, &script->changes));
+}
+
+/* Keeps a claimed row as it is after the update. NULL with the error. */
+static const evd_execution *keep_claimed(struct script *script, MYSQL_ROW row,
+                                         const unsigned long *lengths, evd_error *error) {
+  const struct request *request = script->batch->requests[0];
+  evd_execution *execution = mysql_decode_row(script->selected, row, lengths, error);
+  if (execution == NULL) {
+    return NULL;
+  }
+  changes_apply(&script->changes, execution);
+  if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
+    execution->expires_at = request->started_at + execution->timeout_ms;
+  }
+  return execution;
+}
+
+/* Lists the id of a row that is to be updated. */
+static bool list_selected(struct script *script, const char *id) {
+  enum { SIZE_FIRST = 64 };
+  size_t count = (size_t)script->expected;
+  if (count == script->selected_size) {
+    size_t size = count > 0 ? count * 2 : SIZE_FIRST;
+    const char **ids = realloc(script->selected_ids, size * sizeof(*ids));
+    if (ids == NULL) {
+      return false;
+    }
+    script->selected_ids = ids;
+    script->selected_size = size;
+  }
+  script->selected_ids[count] = id;
+  script->expected++;
+  return true;
+}
+
+/* Counts a row of its parent, whose id lives as long as the rows. */
+static bool count_parent(struct script *script, const char *id) {
+  struct script_parent *parent;
+  HASH_FIND_STR(script->parents, id, parent);
+  if (parent != NULL) {
+    parent->decrement.by++;
+    return true;
+  }
+  parent = calloc(1, sizeof(*parent));
+  if (parent == NULL) {
     return false;
   }
-  evd_execution *rows = records_rows(records);
-  size_t count = records_count(records);
-  for (size_t i = 0; i < count; i++) {
-    changes_apply(&changes, &rows[i]);
-    if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-      rows[i].expires_at = request->started_at + rows[i].timeout_ms;
-    }
+  parent->decrement = (struct mysql_decrement){id, 1};
+  HASH_ADD_KEYPTR(hh, script->parents, id, strlen(id), parent);
+  if (parent->hh.tbl == NULL) { /* memory is out */
+    free(parent);
+    return false;
   }
   return true;
 }
 
-evd_code script_selection_done(struct script *script, evd_error *error) {
+evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                           evd_error *error) {
+  const struct request *request = script->batch->requests[0];
+  if (script->selected == NULL && !begin_selected(script, request)) {
+    return out_of_memory(error);
+  }
+  const evd_execution *kept;
+  if (mysql_sql_selects_all(request->operation)) {
+    kept = keep_claimed(script, row, lengths, error);
+    if (kept == NULL) {
+      return error->code;
+    }
+  } else {
+    kept = keep_ids(script->selected, row, lengths);
+  }
+  bool counts = kept != NULL && request->operation == EVD_OPERATION_CLOSE_FINISHED &&
+                kept->parent_execution_id != NULL;
+  bool ok = kept != NULL && list_selected(script, kept->execution_id) &&
+            (!counts || count_parent(script, kept->parent_execution_id));
+  return ok ? EVD_OK : out_of_memory(error);
+}
+
+static int compare_parents(const void *a, const void *b) {
+  const struct mysql_decrement *first = a;
+  const struct mysql_decrement *second = b;
+  return strcmp(first->parent_id, second->parent_id);
+}
+
+/* Lists the parents in the order of their ids, so that transactions which meet wait for each other in
+ * one order. */
+static bool list_parents(struct script *script) {
+  size_t count = HASH_COUNT(script->parents);
+  if (count == 0) {
+    return true;
+  }
+  script->decrements = malloc(count * sizeof(*script->decrements));
+  if (script->decrements == NULL) {
+    return false;
+  }
+  for (const struct script_parent *parent = script->parents; parent != NULL;
+       parent = parent->hh.next) {
+    script->decrements[script->decrement_count++] = parent->decrement;
+  }
+  qsort(script->decrements, count, sizeof(*script->decrements), compare_parents);
+  return true;
+}
+
+/* Adds updates from *next on, of at most `most` each; true when all `count` are done. */
+static bool add_parts(struct script *script, enum script_kind kind, size_t *next, size_t count,
+                      size_t most) {
+  while (*next < count) {
+    size_t part = count - *next < most ? count - *next : most;
+    bool full = script_is_full(script) || script->sql.length >= IDS_ENOUGH;
+    if (full || !script_add(script, kind, *next, part)) {
+      return false;
+    }
+    *next += part;
+  }
+  return true;
+}
+
+void script_next_of_selection(struct script *script) {
+  if (script->packets == 0) {
+    script_add(script, SCRIPT_BEGIN, 0, 0);
+    script_add(script, SCRIPT_SELECT, 0, 0);
+    return;
+  }
+  if (script->packets == 1 && !list_parents(script)) {
+    script->sql.failed = true;
+    return;
+  }
+  if (add_parts(script, SCRIPT_UPDATE_SELECTED, &script->selected_next, (size_t)script->expected,
+                UPDATE_MAX) &&
+      add_parts(script, SCRIPT_DECREMENT, &script->decrement_next, script->decrement_count,
+                DECREMENT_MAX)) {
+    script_add(script, SCRIPT_COMMIT, 0, 0);
+  }
+}
+
+void script_selection_done(struct script *script) {
   struct request *request = script->batch->requests[0];
   if (script->selected == NULL) {
-    return EVD_OK;
+    return;
   }
   request->count = (int64_t)records_count(script->selected);
-  if (!mysql_sql_selects_all(request->operation)) {
-    return EVD_OK;
+  if (mysql_sql_selects_all(request->operation)) {
+    request->rows = script->selected;
+    script->selected = NULL;
   }
-  if (!update_rows(request, script->selected)) {
-    out_of_memory(error);
-    error->outcome = EVD_OUTCOME_UNKNOWN; /* it has been applied */
-    return EVD_ENOMEM;
+}
+
+void script_selection_free(struct script *script) {
+  struct script_parent *parent = script->parents;
+  HASH_CLEAR(hh, script->parents);
+  while (parent != NULL) {
+    struct script_parent *next = parent->hh.next;
+    free(parent);
+    parent = next;
   }
-  request->rows = script->selected;
-  script->selected = NULL;
-  return EVD_OK;
+  records_release(script->selected);
+  free(script->selected_ids);
+  free(script->decrements);
 }

@@ -7,6 +7,7 @@
 
 #include "engine/clock.h"
 #include "engine/mysql/blame.h"
+#include "engine/mysql/disconnect.h"
 #include "engine/mysql/engine.h"
 #include "engine/mysql/errors.h"
 #include "engine/quiet.h"
@@ -57,7 +58,10 @@ static void wait_for(struct session *session, int waits_for) {
   session->waits_for = waits_for;
   set_io(session, events);
 
-  ev_tstamp timeout = session->engine->answer_timeout;
+  /* Over TLS, Connector/C asks for none. */
+  const struct mysql_engine *engine = session->engine;
+  ev_tstamp timeout =
+      session->state == SESSION_SENDING ? engine->write_timeout : engine->answer_timeout;
   if ((waits_for & MYSQL_WAIT_TIMEOUT) != 0) {
     timeout = mysql_get_timeout_value_ms(session->mysql) / 1e3;
   }
@@ -115,16 +119,37 @@ static void break_off(struct session *session) {
   stop_watchers(session);
 }
 
-/* Answers the batch, if there is one, with the error that ended the connection. */
-static void lose(struct session *session, const evd_error *error) {
+/* The connection has ended with an error: answers the batch, if there is one, as it says. */
+static void lose_and_answer(struct session *session, const evd_error *error,
+                            const evd_error *batch_error) {
   struct engine_callbacks *callbacks = &session->engine->callbacks;
   evd_error copy = *error; /* it may be the session's own */
-  struct batch *batch = session->script.batch != NULL ? take_batch(session, &copy) : NULL;
+  struct batch *batch = session->script.batch != NULL ? take_batch(session, batch_error) : NULL;
   break_off(session);
   pool_connection_lost(&session->pooled, &copy);
   if (batch != NULL) {
     callbacks->batch_done(callbacks->owner, batch);
   }
+}
+
+/* The same, when the error is the batch's, too. */
+static void lose(struct session *session, const evd_error *error) {
+  lose_and_answer(session, error, error);
+}
+
+/* Answers the batch when the transaction has ended. Where the server says that one is open all the
+ * same, what follows would not last: the connection is given up, and what was done without a commit
+ * of its own is undone. */
+static void settle(struct session *session, const evd_error *error) {
+  if ((session->mysql->server_status & SERVER_STATUS_IN_TRANS) == 0) {
+    answer(session, error);
+    return;
+  }
+  evd_error open;
+  error_set(&open, EVD_EUNAVAILABLE, "", "%s: a transaction is open that was not begun",
+            session->pooled.where);
+  bool undone = error == NULL && session->script.commits && !script_has_commit(&session->script);
+  lose_and_answer(session, &open, undone ? &open : error);
 }
 
 /* Whether a commit may have been made, when no answer will come any more. */
@@ -153,7 +178,9 @@ static evd_outcome outcome_failed(const struct session *session, unsigned number
   if (session->script.in_transaction) {
     return code == EVD_ECONFLICT ? EVD_OUTCOME_NOT_APPLIED : EVD_OUTCOME_UNKNOWN;
   }
-  return mysql_errors_is_lost(number) ? EVD_OUTCOME_UNKNOWN : EVD_OUTCOME_NOT_APPLIED;
+  return mysql_errors_is_lost(number) || mysql_errors_is_of_commit(number)
+             ? EVD_OUTCOME_UNKNOWN
+             : EVD_OUTCOME_NOT_APPLIED;
 }
 
 /* Calls. A function says whether there is another call to be begun at once. */
@@ -184,6 +211,9 @@ static bool call_failed(struct session *session) {
   mysql_blame(number, session->script.batch, &error);
   error.outcome = outcome_failed(session, number, error.code);
   bool lost = mysql_errors_is_lost(number) || session->rolling_back;
+  if (mysql_errors_is_of_index(number)) {
+    session->engine->table.unforced = true; /* until a new connection has read the table again */
+  }
   if (!session->failed) {
     session->error = error;
   }
@@ -200,7 +230,7 @@ static bool next_packet(struct session *session) {
   script->backslashes = (session->mysql->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0;
   switch (script_next(script, &session->error)) {
   case SCRIPT_SEND: return send_packet(session);
-  case SCRIPT_DONE: answer(session, NULL); return false;
+  case SCRIPT_DONE: settle(session, NULL); return false;
   case SCRIPT_FAILED: return give_up(session);
   }
   return false;
@@ -210,7 +240,7 @@ static bool next_packet(struct session *session) {
 static bool packet_answered(struct session *session) {
   struct script *script = &session->script;
   if (session->rolling_back) {
-    answer(session, &session->error);
+    settle(session, &session->error);
     return false;
   }
   if (script->batch->record_queries) {
@@ -379,8 +409,9 @@ static void time_out(struct session *session) {
     return;
   }
   evd_error error;
-  error_set(&error, EVD_EUNAVAILABLE, "", "%s: the server did not answer in %g s",
-            session->pooled.where, session->engine->answer_timeout);
+  error_set(&error, EVD_EUNAVAILABLE, "", "%s: the server %s in %g s", session->pooled.where,
+            session->state == SESSION_SENDING ? "took nothing" : "did not answer",
+            session->timer.repeat);
   error.outcome = outcome_unanswered(session);
   lose(session, session->failed ? &session->error : &error);
 }
@@ -425,6 +456,8 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
   set_io(session, EV_READ);
   if (session->engine->state == MYSQL_OPENING) {
     mysql_engine_opened(session->engine, &connected->table);
+  } else if (session->inspects) {
+    session->engine->table = connected->table;
   }
   pool_connection_ready(&session->pooled);
 }
@@ -436,11 +469,14 @@ struct pool_connection *session_connect(void *owner, evd_error *error) {
     error_set(error, EVD_ENOMEM, "", "memory ran out");
     return NULL;
   }
+  session->inspects = engine->state == MYSQL_OPENING || engine->table.unforced;
   struct mysql_connect_config config = {
+      .spares = &engine->spares,
       .url = engine->url,
       .timeout_ms = engine->timeout_ms,
-      .inspect = engine->state == MYSQL_OPENING,
-      .schema = engine->schema,
+      .inspect = session->inspects,
+      /* Later on, an unfit table is for the statements to find: it may be mended meanwhile. */
+      .schema = engine->state == MYSQL_OPENING ? engine->schema : EVD_SCHEMA_SKIP,
       .table = engine->table.name,
   };
   session->engine = engine;
@@ -511,16 +547,12 @@ void session_fail(struct pool_connection *connection, const evd_error *error) {
   }
 }
 
-/* Says good-bye to the server, which does not block; what would is cut short. */
-static void close_idle(MYSQL *mysql) {
-  int socket = mysql_get_socket(mysql);
-  int waits_for = mysql_close_start(mysql);
-  if (waits_for != 0) {
-    shutdown(socket, SHUT_RDWR);
-  }
-  while (waits_for != 0) {
-    waits_for = mysql_close_cont(mysql, waits_for);
-  }
+/* Ends session_close(). */
+static void on_disconnected(void *data) {
+  struct session *session = data;
+  pool_connection_closed(&session->pooled);
+  script_free(&session->script);
+  free(session);
 }
 
 void session_close(struct pool_connection *connection) {
@@ -528,18 +560,13 @@ void session_close(struct pool_connection *connection) {
   if (session->connect != NULL) {
     mysql_connect_abandon(session->connect);
   }
-  if (session->mysql != NULL) {
-    bool idle = session->state == SESSION_IDLE;
-    break_off(session);
-    drop_result(session);
-    if (idle) {
-      close_idle(session->mysql);
-    } else {
-      shutdown(mysql_get_socket(session->mysql), SHUT_RDWR);
-      mysql_close(session->mysql);
-    }
+  if (session->mysql == NULL) {
+    on_disconnected(session);
+    return;
   }
-  pool_connection_closed(connection);
-  script_free(&session->script);
-  free(session);
+  bool idle = session->state == SESSION_IDLE;
+  break_off(session);
+  drop_result(session);
+  mysql_disconnect(session->engine->loop, &session->engine->spares, session->mysql, idle,
+                   on_disconnected, session);
 }

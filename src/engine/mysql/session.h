@@ -34,6 +34,7 @@ struct session {
   struct pool_connection pooled; /* first: the pool's view */
   struct mysql_engine *engine;   /* not owned; outlives it */
   struct mysql_connect *connect; /* while it connects */
+  bool inspects;                 /* it reads the table, too */
   MYSQL *mysql;                  /* then */
 
   enum session_state {

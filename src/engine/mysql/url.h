@@ -37,7 +37,7 @@ struct mysql_url {
   bool ssl_verify; /* ssl_verify=on|off: whether the server must prove its name; on with ssl_ca */
 
   /* Seconds. */
-  unsigned connect_timeout;   /* connect_timeout: 10 */
+  unsigned connect_timeout;   /* connect_timeout: 10, for each address of the host */
   unsigned read_timeout;      /* read_timeout: 0, which is as long as the operation may take */
   unsigned write_timeout;     /* write_timeout: the same */
   unsigned lock_wait_timeout; /* lock_wait_timeout: 5 */
