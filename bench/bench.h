@@ -13,8 +13,8 @@
 
 /* What the caller asked for. */
 struct bench_options {
-  bool sqlite, postgres, mysql; /* the engines */
-  bool tasks, ops, memory;      /* the parts */
+  bool sqlite, postgres, mysql;     /* the engines */
+  bool tasks, connect, ops, memory; /* the parts */
   bool quick, json;
   const char *only_op; /* the one operation to measure; NULL is all */
   const char *url;     /* instead of the engine's usual place; NULL is that */
@@ -23,6 +23,10 @@ struct bench_options {
   size_t in_flight;
   size_t repetitions;
 };
+
+/* How often a part is repeated: 1 to REPETITIONS_MAX times. */
+#define REPETITIONS_MAX 100
+size_t bench_repetitions(const struct bench_options *options);
 
 /* Prints an error, made as by printf, to stderr, and returns false. */
 bool bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -70,6 +74,7 @@ void targets_clean(void);
 
 /* The parts. Each prints its results for one engine; false after an error has been printed. */
 bool bench_tasks(const char *engine, const struct bench_options *options);
+bool bench_connect(const char *engine, const struct bench_options *options);
 bool bench_ops(const char *engine, const struct bench_options *options);
 bool bench_memory(const char *engine, const struct bench_options *options);
 

@@ -24,8 +24,11 @@ struct floor_ops {
   /* Runs one statement without parameters or result. */
   bool (*execute)(struct floor *floor, const char *sql);
 
+  /* What is not measured: makes ready for `depth` batches in flight. NULL for nothing. */
+  bool (*prepare)(struct floor *floor, const struct op_work *work, size_t depth);
+
   /* Does one operation on all rows, `batch` at a time (`depth` batches in flight where the client
-   * can pipeline). *done is the number of rows inserted, found, matched or claimed. */
+   * can do that). *done is the number of rows inserted, found, matched or claimed. */
   bool (*run)(struct floor *floor, const struct op_work *work, size_t batch, size_t depth,
               size_t *done);
 

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/postgres/parameters.h"
+#include "engine/postgres/url.h"
 #include "floor.h"
 #include "model/columns.h"
 #include "sql/postgres.h"
 
-#define PARAMETERS_MAX 64
+#define VALUES_MAX 64 /* of a statement */
 
 struct floor {
   PGconn *connection;
@@ -22,7 +24,7 @@ struct call {
   struct statement_key key;
   struct buffer sql;
   int count; /* of parameters */
-  struct buffer values[PARAMETERS_MAX];
+  struct buffer values[VALUES_MAX];
 };
 
 static bool fail(struct floor *floor, const char *what) {
@@ -41,12 +43,31 @@ static void close_floor(struct floor *floor) {
   free(floor);
 }
 
+/* Connects by what the URL has for libpq. */
+static PGconn *connect_to(const char *text) {
+  struct postgres_url url;
+  struct parameters parameters;
+  evd_error error;
+  if (postgres_url_parse(text, &url, &error) != EVD_OK) {
+    bench_fail("floor: %s", error.message);
+    return NULL;
+  }
+  PGconn *connection = NULL;
+  if (parameters_init(&parameters, &url, "")) {
+    connection = PQconnectdbParams((const char *const *)parameters.keywords,
+                                   (const char *const *)parameters.values, 0);
+  }
+  parameters_free(&parameters);
+  postgres_url_free(&url);
+  return connection;
+}
+
 static struct floor *open_floor(const struct target *target) {
   struct floor *floor = calloc(1, sizeof *floor);
   if (floor == NULL) {
     return NULL;
   }
-  floor->connection = PQconnectdb(target->url);
+  floor->connection = connect_to(target->url);
   if (PQstatus(floor->connection) == CONNECTION_OK &&
       execute(floor, "set client_min_messages = warning")) {
     return floor;
@@ -160,7 +181,7 @@ static void encode_rows(struct call *call, size_t start, size_t end) {
 /* Makes the parameters of a claim: before, limit, what is set, started_at. */
 static void encode_claim(struct call *call) {
   const struct op_work *work = call->work;
-  for (size_t i = 0; i < PARAMETERS_MAX; i++) {
+  for (size_t i = 0; i < VALUES_MAX; i++) {
     buffer_reset(&call->values[i]);
   }
   call->count = 0;
@@ -220,8 +241,8 @@ static bool prepare(struct floor *floor, struct call *call) {
 
 /* Sends one batch, with a sync after it. */
 static bool send_batch(struct floor *floor, const struct call *call) {
-  const char *values[PARAMETERS_MAX];
-  int lengths[PARAMETERS_MAX], formats[PARAMETERS_MAX];
+  const char *values[VALUES_MAX];
+  int lengths[VALUES_MAX], formats[VALUES_MAX];
   for (int i = 0; i < call->count; i++) {
     values[i] = call->values[i].text;
     lengths[i] = (int)call->values[i].length;
@@ -303,7 +324,7 @@ static bool run(struct floor *floor, const struct op_work *work, size_t batch, s
   call->work = work;
   bool ok = prepare(floor, call) && PQenterPipelineMode(floor->connection) == 1 &&
             run_batches(floor, call, batch, depth, done);
-  for (size_t i = 0; i < PARAMETERS_MAX; i++) {
+  for (size_t i = 0; i < VALUES_MAX; i++) {
     buffer_free(&call->values[i]);
   }
   buffer_free(&call->sql);

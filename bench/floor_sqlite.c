@@ -32,7 +32,7 @@ static struct floor *open_floor(const struct target *target) {
                                            SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
                                        NULL) != SQLITE_OK) {
     bench_fail("floor: cannot open %s", path);
-  } else if (execute(floor, "pragma journal_mode = wal; pragma synchronous = full; "
+  } else if (execute(floor, "pragma journal_mode = wal; pragma synchronous = extra; "
                             "pragma cache_size = -16384; pragma wal_autocheckpoint = 4000; "
                             "pragma journal_size_limit = 67108864")) {
     return floor;

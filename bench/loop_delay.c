@@ -1,5 +1,6 @@
 /* The delay of a 1 ms timer, and the CPU time of a loop's turns. */
 #include <ev.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
@@ -98,25 +99,40 @@ static void turn_ends(struct ev_loop *loop, ev_prepare *sleepy, int events) {
   }
 }
 
-/* A timer that expires every millisecond from now on; -1 when there is none to be had. */
-static int start_timer(void) {
-  const struct itimerspec every = {{0, INTERVAL_NS}, {0, INTERVAL_NS}};
-  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (fd >= 0 && timerfd_settime(fd, 0, &every, NULL) < 0) {
-    close(fd);
-    return -1;
+/* Has the timer expire every so many nanoseconds from now on; 0 is never. */
+static bool set_timer(int fd, long interval_ns) {
+  const struct itimerspec every = {{0, interval_ns}, {0, interval_ns}};
+  return timerfd_settime(fd, 0, &every, NULL) == 0;
+}
+
+void loop_delay_go_on(struct loop_delay *delay) {
+  if (delay == NULL || !set_timer(delay->timer.fd, INTERVAL_NS)) {
+    return;
   }
-  return fd;
+  delay->due = bench_seconds() + INTERVAL_S;
+  delay->woken_at = 0;
+  ev_io_start(delay->loop, &delay->timer);
+  ev_check_start(delay->loop, &delay->woken);
+  ev_prepare_start(delay->loop, &delay->sleepy);
+}
+
+void loop_delay_pause(struct loop_delay *delay) {
+  if (delay == NULL) {
+    return;
+  }
+  set_timer(delay->timer.fd, 0);
+  ev_io_stop(delay->loop, &delay->timer);
+  ev_check_stop(delay->loop, &delay->woken);
+  ev_prepare_stop(delay->loop, &delay->sleepy);
 }
 
 struct loop_delay *loop_delay_start(struct ev_loop *loop) {
   struct loop_delay *delay = calloc(1, sizeof *delay);
-  int fd = delay == NULL ? -1 : start_timer();
+  int fd = delay == NULL ? -1 : timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (fd < 0) {
     free(delay);
     return NULL;
   }
-  delay->due = bench_seconds() + INTERVAL_S;
   delay->loop = loop;
   ev_io_init(&delay->timer, expired, fd, EV_READ);
   ev_check_init(&delay->woken, turn_begins);
@@ -124,9 +140,7 @@ struct loop_delay *loop_delay_start(struct ev_loop *loop) {
   ev_set_priority(&delay->woken, EV_MAXPRI);
   ev_set_priority(&delay->sleepy, EV_MINPRI);
   delay->timer.data = delay->woken.data = delay->sleepy.data = delay;
-  ev_io_start(loop, &delay->timer);
-  ev_check_start(loop, &delay->woken);
-  ev_prepare_start(loop, &delay->sleepy);
+  loop_delay_go_on(delay);
   return delay;
 }
 
@@ -135,9 +149,7 @@ void loop_delay_stop(struct loop_delay *delay, struct delays *late, struct delay
   if (delay == NULL) {
     return;
   }
-  ev_io_stop(delay->loop, &delay->timer);
-  ev_check_stop(delay->loop, &delay->woken);
-  ev_prepare_stop(delay->loop, &delay->sleepy);
+  loop_delay_pause(delay);
   close(delay->timer.fd);
   samples_end(&delay->late, late);
   samples_end(&delay->turns, turns);
@@ -159,4 +171,14 @@ struct delays loop_delay_idle(struct ev_loop *loop, double seconds) {
   ev_run(loop, 0);
   loop_delay_stop(delay, &late, &turns);
   return late;
+}
+
+bool loop_delay_set_realtime(bool on) {
+  const struct sched_param parameter = {.sched_priority = on ? 1 : 0};
+  return sched_setscheduler(0, (on ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK, &parameter) ==
+         0;
+}
+
+bool loop_delay_may_be_realtime(void) {
+  return loop_delay_set_realtime(true) && loop_delay_set_realtime(false);
 }

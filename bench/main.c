@@ -21,9 +21,9 @@ static const char usage[] =
     "  --help            this text\n"
     "\n"
     "To look closer:\n"
-    "  --only=PART       tasks, ops, one of them (insert, get, update, claim), or memory, which is\n"
-    "                    not run otherwise\n"
-    "  --tasks=N         tasks in all (10000; memory: operations, 1000000)\n"
+    "  --only=PART       tasks, connect (making connections over TLS), ops, one of them (insert, get,\n"
+    "                    update, claim), or memory, which is not run otherwise\n"
+    "  --tasks=N         tasks in all (30000; memory: operations, 1000000)\n"
     "  --rows=N          rows each operation is measured on (10000)\n"
     "  --in-flight=N     at any time (tasks: 300; ops: 256)\n"
     "  --repeat=N        repetitions, of which the median is shown (5)\n"
@@ -89,6 +89,7 @@ static bool read_engine(const char *text, struct bench_options *options) {
 
 static bool read_part(const char *text, struct bench_options *options) {
   options->tasks = strcmp(text, "tasks") == 0;
+  options->connect = strcmp(text, "connect") == 0;
   options->ops = strcmp(text, "ops") == 0;
   options->memory = strcmp(text, "memory") == 0;
   for (enum op op = 0; op < OP_COUNT; op++) {
@@ -97,8 +98,8 @@ static bool read_part(const char *text, struct bench_options *options) {
       options->only_op = text;
     }
   }
-  return options->tasks || options->ops || options->memory ||
-         bench_fail("--only: not tasks, ops, an op, or memory: %s", text);
+  return options->tasks || options->connect || options->ops || options->memory ||
+         bench_fail("--only: not tasks, connect, ops, an op, or memory: %s", text);
 }
 
 /* Reads one option; false after an error has been printed. */
@@ -162,6 +163,10 @@ static bool run(const struct bench_options *options) {
     report_tasks_head(options);
     ok = run_part(bench_tasks, options) && ok;
   }
+  if (options->connect && (options->postgres || options->mysql)) {
+    report_connect_head(options);
+    ok = run_part(bench_connect, options) && ok;
+  }
   if (options->ops) {
     report_ops_head(options);
     ok = run_part(bench_ops, options) && ok;
@@ -174,7 +179,7 @@ static bool run(const struct bench_options *options) {
 }
 
 int main(int argc, char **argv) {
-  struct bench_options options = {.sqlite = true, .tasks = true, .ops = true};
+  struct bench_options options = {.sqlite = true, .tasks = true, .connect = true, .ops = true};
   bool done = false;
   if (!read_options(argc, argv, &options, &done)) {
     fputs("Try evdurable-bench --help.\n", stderr);

@@ -9,8 +9,6 @@
 #include "ops.h"
 #include "report.h"
 
-#define REPETITIONS_MAX 100
-
 const char *op_name(enum op op) {
   static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim"};
   return names[op];
@@ -98,12 +96,9 @@ static bool measure(enum op op, const char *engine, const struct bench_options *
 
 bool bench_ops(const char *engine, const struct bench_options *options) {
   size_t count = options->quick ? 1000 : 10000;
-  size_t repetitions = options->quick ? 1 : 5;
+  size_t repetitions = bench_repetitions(options);
   if (options->row_count > 0) {
     count = options->row_count;
-  }
-  if (options->repetitions > 0 && options->repetitions <= REPETITIONS_MAX) {
-    repetitions = options->repetitions;
   }
   struct rows *rows = rows_new(count);
   if (rows == NULL) {

@@ -133,8 +133,9 @@ bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, st
     return false;
   }
   size_t depth = (in_flight + rows - 1) / rows;
+  bool ok = ops->prepare == NULL || ops->prepare(floor, work, depth);
   double start = bench_seconds(), cpu_start = bench_cpu_seconds();
-  bool ok = ops->run(floor, work, rows, depth, &done);
+  ok = ok && ops->run(floor, work, rows, depth, &done);
   double seconds = bench_seconds() - start, cpu_seconds = bench_cpu_seconds() - cpu_start;
   ops->close(floor);
   run->ops_per_s = (double)done / seconds;

@@ -19,15 +19,19 @@ static const char *with_commas(double number, char text[32]) {
   return text;
 }
 
+static const char delays_explained[] =
+    "Loop delay: how late a 1 ms timer on the same loop fires. Below it, what of that is ours, the\n"
+    "CPU time of the loop's turns; what the machine adds even when idle, the delay of a loop with\n"
+    "nothing else to do, just before; and the delay in a run of its own with the loop's thread in\n"
+    "real time (SCHED_RR), where it does not wait for a core that the database or others keep busy.\n";
+
 void report_tasks_head(const struct bench_options *options) {
   if (options->json) {
     return;
   }
-  puts(
-      "Tasks: each is inserted, claimed, run for 1 ms, completed, and closed with its parent's\n"
-      "counter taken down. Loop delay: how late a 1 ms timer on the same loop fires. Below it, what\n"
-      "of that is ours, the CPU time of the loop's turns; and what the machine adds, the delay of\n"
-      "a loop with nothing else to do, just before.\n");
+  puts("Tasks: each is inserted, claimed, run for 1 ms, completed, and closed with its parent's\n"
+       "counter taken down.");
+  puts(delays_explained);
   puts("engine     tasks  in flight    tasks/s  CPU us/task | loop delay, ms:  p50     p99   p99.9"
        "     max");
 }
@@ -41,26 +45,104 @@ static void print_json_delays(const char *name, const struct delays *delays) {
          delays->p99, delays->p999, delays->max);
 }
 
-void report_tasks(const struct bench_options *options, const struct tasks_result *result) {
+static const char *const mode_names[MODE_COUNT] = {"usual", "realtime"};
+
+static void print_json_all_delays(const struct delays *delay, const struct delays *turns,
+                                  const struct delays *idle) {
+  print_json_delays("loop_delay_ms", delay);
+  print_json_delays("loop_turn_cpu_ms", turns);
+  print_json_delays("idle_loop_delay_ms", idle);
+}
+
+/* The delays of the usual mode, after the head of their first line: with what the loop's turns and
+ * the machine add. */
+static void print_all_delays(const struct delays *delay, const struct delays *turns,
+                             const struct delays *idle) {
+  print_delays(delay);
+  printf("%-51s", "         its turns, CPU time");
+  print_delays(turns);
+  printf("%-51s", "         idle loop");
+  print_delays(idle);
+}
+
+static void say_realtime_is_not_permitted(void) {
+  puts("         in real time: not permitted (run as root, or with ulimit -r 1)");
+}
+
+static void print_json_tasks(const struct tasks_result *result) {
+  printf("{\"bench\":\"tasks\",\"engine\":\"%s\",\"mode\":\"%s\",\"tasks\":%zu,\"in_flight\":%zu,"
+         "\"tasks_per_s\":%.1f",
+         result->engine, mode_names[result->mode], result->tasks, result->in_flight,
+         result->tasks_per_s);
+  print_json_all_delays(&result->delay, &result->turns, &result->idle);
+  printf(",\"cpu_us_per_task\":%.2f}\n", result->cpu_us_per_task);
+}
+
+static void print_tasks(const struct tasks_result *result) {
   char tasks[32], rate[32];
+  if (result->mode == MODE_USUAL) {
+    printf("%-8s %7s %10zu %10s %12.1f", result->engine, with_commas((double)result->tasks, tasks),
+           result->in_flight, with_commas(result->tasks_per_s, rate), result->cpu_us_per_task);
+    print_all_delays(&result->delay, &result->turns, &result->idle);
+  } else {
+    printf("%-27s %10s %12.1f", "         in real time", with_commas(result->tasks_per_s, rate),
+           result->cpu_us_per_task);
+    print_delays(&result->delay);
+  }
+}
+
+void report_tasks(const struct bench_options *options,
+                  const struct tasks_result *const results[MODE_COUNT]) {
   bench_progress(NULL);
+  for (enum mode mode = 0; mode < MODE_COUNT; mode++) {
+    if (results[mode] != NULL) {
+      (options->json ? print_json_tasks : print_tasks)(results[mode]);
+    } else if (!options->json) {
+      say_realtime_is_not_permitted();
+    }
+  }
+}
+
+void report_connect_head(const struct bench_options *options) {
   if (options->json) {
-    printf("{\"bench\":\"tasks\",\"engine\":\"%s\",\"tasks\":%zu,\"in_flight\":%zu,"
-           "\"tasks_per_s\":%.1f",
-           result->engine, result->tasks, result->in_flight, result->tasks_per_s);
-    print_json_delays("loop_delay_ms", &result->delay);
-    print_json_delays("loop_turn_cpu_ms", &result->turns);
-    print_json_delays("idle_loop_delay_ms", &result->idle);
-    printf(",\"cpu_us_per_task\":%.2f}\n", result->cpu_us_per_task);
     return;
   }
-  printf("%-8s %7s %10zu %10s %12.1f", result->engine, with_commas((double)result->tasks, tasks),
-         result->in_flight, with_commas(result->tasks_per_s, rate), result->cpu_us_per_task);
-  print_delays(&result->delay);
-  printf("%-51s", "         its turns, CPU time");
-  print_delays(&result->turns);
-  printf("%-51s", "         idle loop");
-  print_delays(&result->idle);
+  printf("%sConnect: pools of 4 connections over TLS, opened one after the other.\n",
+         options->tasks ? "\n" : "");
+  puts(options->tasks ? "" : delays_explained);
+  puts("engine     connections  connections/s               | loop delay, ms:  p50     p99   p99.9"
+       "     max");
+}
+
+static void print_json_connect(const struct connect_result *result) {
+  printf("{\"bench\":\"connect\",\"engine\":\"%s\",\"mode\":\"%s\",\"connections\":%zu,"
+         "\"connections_per_s\":%.1f",
+         result->engine, mode_names[result->mode], result->connections, result->connections_per_s);
+  print_json_all_delays(&result->delay, &result->turns, &result->idle);
+  puts("}");
+}
+
+static void print_connect(const struct connect_result *result) {
+  if (result->mode == MODE_USUAL) {
+    printf("%-8s %13zu %14.0f %13s", result->engine, result->connections, result->connections_per_s,
+           "");
+    print_all_delays(&result->delay, &result->turns, &result->idle);
+  } else {
+    printf("%-22s %14.0f %13s", "         in real time", result->connections_per_s, "");
+    print_delays(&result->delay);
+  }
+}
+
+void report_connect(const struct bench_options *options,
+                    const struct connect_result *const results[MODE_COUNT]) {
+  bench_progress(NULL);
+  for (enum mode mode = 0; mode < MODE_COUNT; mode++) {
+    if (results[mode] != NULL) {
+      (options->json ? print_json_connect : print_connect)(results[mode]);
+    } else if (!options->json) {
+      say_realtime_is_not_permitted();
+    }
+  }
 }
 
 void report_ops_head(const struct bench_options *options) {

@@ -7,14 +7,26 @@
 #include "bench.h"
 #include "loop_delay.h"
 
+/* How the loop's thread is run: as any other, or in real time. */
+enum mode { MODE_USUAL, MODE_REALTIME, MODE_COUNT };
+
 struct tasks_result {
   const char *engine;
+  enum mode mode;
   size_t tasks, in_flight;
   double tasks_per_s;
   double cpu_us_per_task;
   struct delays delay;
   struct delays turns; /* the CPU time of the loop's turns */
   struct delays idle;  /* of a loop that has nothing else to do, just before */
+};
+
+struct connect_result {
+  const char *engine;
+  enum mode mode;
+  size_t connections;
+  double connections_per_s;
+  struct delays delay, turns, idle; /* as above */
 };
 
 struct ops_result {
@@ -42,7 +54,14 @@ struct memory_sample {
 };
 
 void report_tasks_head(const struct bench_options *options);
-void report_tasks(const struct bench_options *options, const struct tasks_result *result);
+
+/* The tasks of an engine in each mode; NULL for one that was not run. */
+void report_tasks(const struct bench_options *options,
+                  const struct tasks_result *const results[MODE_COUNT]);
+
+void report_connect_head(const struct bench_options *options);
+void report_connect(const struct bench_options *options,
+                    const struct connect_result *const results[MODE_COUNT]);
 void report_ops_head(const struct bench_options *options);
 void report_ops(const struct bench_options *options, const struct ops_result *result);
 void report_memory_head(const struct bench_options *options);

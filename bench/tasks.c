@@ -288,30 +288,41 @@ static bool verify(struct tasks *tasks) {
   return flow_run(&children) && flow_run(&parents);
 }
 
-/* Carries all tasks through on an open storage, and fills in the result. */
-static bool carry_through(struct tasks *tasks, struct tasks_result *result) {
-  result->idle = loop_delay_idle(EV_DEFAULT, 0.5);
-  struct loop_delay *delay = loop_delay_start(EV_DEFAULT);
-  double start = bench_seconds(), cpu_start = bench_cpu_seconds();
+/* Runs the loop until all tasks are closed, or one has failed. */
+static void run_loop(struct tasks *tasks) {
   advance(tasks);
   ev_run(EV_DEFAULT, 0);
-  double seconds = bench_seconds() - start, cpu_seconds = bench_cpu_seconds() - cpu_start;
-  loop_delay_stop(delay, &result->delay, &result->turns);
-  result->tasks_per_s = (double)tasks->total / seconds;
-  result->cpu_us_per_task = cpu_seconds * 1e6 / (double)tasks->total;
   for (size_t i = 0; i < tasks->total; i++) {
     ev_timer_stop(EV_DEFAULT, &tasks->tasks[i].timer);
   }
+}
+
+/* Carries all tasks through on an open storage, and fills in the result. */
+static bool carry_through(struct tasks *tasks, struct tasks_result *result) {
+  bool realtime = result->mode == MODE_REALTIME;
+  result->idle = loop_delay_idle(EV_DEFAULT, 0.5);
+  if (realtime) {
+    loop_delay_set_realtime(true);
+  }
+  struct loop_delay *delay = loop_delay_start(EV_DEFAULT);
+  double start = bench_seconds(), cpu_start = bench_cpu_seconds();
+  run_loop(tasks);
+  double seconds = bench_seconds() - start, cpu_seconds = bench_cpu_seconds() - cpu_start;
+  loop_delay_stop(delay, &result->delay, &result->turns);
+  if (realtime) {
+    loop_delay_set_realtime(false);
+  }
+  result->tasks_per_s = (double)tasks->total / seconds;
+  result->cpu_us_per_task = cpu_seconds * 1e6 / (double)tasks->total;
   return !tasks->failed && tasks->closed == tasks->total;
 }
 
 /* One run in a fresh table. */
-static bool run_once(const char *engine, const struct bench_options *options,
-                     struct tasks_result *result) {
+static bool run_once(const struct bench_options *options, struct tasks_result *result) {
   struct target target;
   evd_options storage_options = {0};
   struct tasks tasks = {.total = result->tasks, .in_flight = result->in_flight};
-  if (!target_init(&target, engine, options)) {
+  if (!target_init(&target, result->engine, options)) {
     return false;
   }
   tasks.storage = target_open(&target, &storage_options);
@@ -329,26 +340,61 @@ static int compare_results(const void *left, const void *right) {
   return (a->tasks_per_s > b->tasks_per_s) - (a->tasks_per_s < b->tasks_per_s);
 }
 
+/* What a run of a mode is to do. */
+static struct tasks_result plan(const char *engine, const struct bench_options *options,
+                                enum mode mode) {
+  return (struct tasks_result){
+      .engine = engine,
+      .mode = mode,
+      .tasks = options->task_count > 0 ? options->task_count
+               : options->quick        ? 1000
+                                       : 30000,
+      .in_flight = options->in_flight > 0 ? options->in_flight : 300,
+  };
+}
+
+/* The runs of each mode, by turns. */
+struct series {
+  struct tasks_result results[MODE_COUNT][REPETITIONS_MAX];
+  bool skipped[MODE_COUNT];
+};
+
+static bool run_all(const char *engine, const struct bench_options *options, size_t repetitions,
+                    struct series *series) {
+  for (size_t i = 0; i < repetitions; i++) {
+    bench_progress("%s: tasks, %zu of %zu", engine, i + 1, repetitions);
+    for (enum mode mode = 0; mode < MODE_COUNT; mode++) {
+      series->results[mode][i] = plan(engine, options, mode);
+      if (!series->skipped[mode] && !run_once(options, &series->results[mode][i])) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+/* Shows of each mode the run of the median speed, with its own delays. */
+static void report(const struct bench_options *options, size_t repetitions, struct series *series) {
+  const struct tasks_result *medians[MODE_COUNT] = {NULL};
+  for (enum mode mode = 0; mode < MODE_COUNT; mode++) {
+    struct tasks_result *results = series->results[mode];
+    qsort(results, repetitions, sizeof *results, compare_results);
+    medians[mode] = series->skipped[mode] ? NULL : &results[(repetitions - 1) / 2];
+  }
+  report_tasks(options, medians);
+}
+
 bool bench_tasks(const char *engine, const struct bench_options *options) {
-  size_t repetitions = options->repetitions > 0 ? options->repetitions : options->quick ? 1 : 5;
-  struct tasks_result *results = calloc(repetitions, sizeof *results);
-  if (results == NULL) {
+  size_t repetitions = bench_repetitions(options);
+  struct series *series = calloc(1, sizeof *series);
+  if (series == NULL) {
     return bench_fail("out of memory");
   }
-  bool ok = true;
-  for (size_t i = 0; i < repetitions && ok; i++) {
-    bench_progress("%s: tasks, %zu of %zu", engine, i + 1, repetitions);
-    results[i].engine = engine;
-    results[i].tasks = options->task_count > 0 ? options->task_count
-                       : options->quick        ? 1000
-                                               : 10000;
-    results[i].in_flight = options->in_flight > 0 ? options->in_flight : 300;
-    ok = run_once(engine, options, &results[i]);
+  series->skipped[MODE_REALTIME] = !loop_delay_may_be_realtime();
+  bool ok = run_all(engine, options, repetitions, series);
+  if (ok) {
+    report(options, repetitions, series);
   }
-  if (ok) { /* the run of the median speed, with its own delays */
-    qsort(results, repetitions, sizeof *results, compare_results);
-    report_tasks(options, &results[(repetitions - 1) / 2]);
-  }
-  free(results);
+  free(series);
   return ok;
 }

@@ -1,4 +1,4 @@
-/* Errors, progress, clocks, the median. */
+/* Repetitions, errors, progress, clocks, the median. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,13 @@
 #include <unistd.h>
 
 #include "bench.h"
+
+size_t bench_repetitions(const struct bench_options *options) {
+  if (options->repetitions == 0) {
+    return options->quick ? 1 : 5;
+  }
+  return options->repetitions < REPETITIONS_MAX ? options->repetitions : REPETITIONS_MAX;
+}
 
 bool bench_fail(const char *format, ...) {
   va_list arguments;
