@@ -14,6 +14,9 @@
 # and, with TLS, ca.pem, server.pem and server.key. Servers refuse to be run by root: for root, they are
 # run by EVD_TEST_USER (nobody), who must be able to reach DIR.
 #
+# They are the newest PostgreSQL and the MariaDB that are installed, unless EVD_POSTGRES_BIN, the
+# directory of its programs, or EVD_MARIADB_BASE, the directory that has bin and sbin, says otherwise.
+#
 # Each has a database "evd", owned by the user "evd", who may make other databases (in MariaDB, those
 # whose names begin with evd), and a superuser: postgres or root. All passwords are "evd".
 
@@ -56,6 +59,7 @@ start_mariadb() {
   make_server_dir mariadb "$dir" || return
   {
     echo '[mariadbd]'
+    [ "${EVD_MARIADB_BASE-}" ] && echo "basedir = $EVD_MARIADB_BASE"
     echo "datadir = $dir/data"
     echo "socket = $(socket_path "$dir" .sock)"
     echo 'bind_address = 127.0.0.1'
@@ -74,7 +78,8 @@ CREATE USER evd_tls@'%' IDENTIFIED BY 'evd' REQUIRE SSL;
 GRANT ALL ON `evd%`.* TO evd@'%', evd_tls@'%';
 ALTER USER root@'127.0.0.1' IDENTIFIED BY 'evd';
 END
-  as_server "$dir" mariadb-install-db --no-defaults --datadir="$dir/data" --skip-test-db \
+  as_server "$dir" "${EVD_MARIADB_BASE:-/usr}/bin/mariadb-install-db" --no-defaults \
+    ${EVD_MARIADB_BASE:+--basedir="$EVD_MARIADB_BASE"} --datadir="$dir/data" --skip-test-db \
     --auth-root-authentication-method=normal --extra-file="$dir/users.sql" \
     >>"$dir/log" 2>&1 || { server_failed "$dir" mariadb-install-db; return 1; }
   start_on_free_port "$dir"
@@ -86,24 +91,39 @@ stop_server() {
   local signal=TERM
   [ "$(server_kind "$1")" = postgres ] && signal=INT # fast: does not wait for clients
   kill -s "$signal" "$(server_pid "$1")"
-  await_end "$1" 300 || kill_server "$1"
+  await_end "$(server_pid "$1")" 300 || kill_server "$1"
 }
 
-# kill_server DIR: ends all of the server's processes at once, as a power failure would.
+# stop_servers_below DIR: stops every server whose directory is somewhere in there.
+stop_servers_below() {
+  local kind
+  while read -r kind; do
+    stop_server "${kind%/kind}"
+  done < <(find "$1" -name kind -type f 2>/dev/null)
+}
+
+# kill_server DIR: ends all of the server's processes at once, as a power failure would. The parent is
+# stopped before its children are counted, so that it makes no more: one that lived on would keep the
+# shared memory, and the server from starting again.
 kill_server() {
   server_runs "$1" || return 0
-  local pid children
+  local pid children child
   pid=$(server_pid "$1")
+  kill -STOP "$pid" 2>/dev/null
   children=$(awk -v parent="$pid" '/^Pid:/ { pid = $2 } /^PPid:/ && $2 == parent { print pid }' \
     /proc/[0-9]*/status 2>/dev/null)
   # shellcheck disable=SC2086 # a list
   kill -KILL "$pid" $children 2>/dev/null
-  await_end "$1" 50
+  for child in $pid $children; do
+    await_end "$child" 100
+  done
 }
 
 # restart_server DIR: starts a stopped or killed server again, on the port it had.
 restart_server() {
-  stop_server "$1" && run_server "$1"
+  stop_server "$1" && run_server "$1" && return
+  server_failed "$1" 'start again'
+  return 1
 }
 
 server_kind() { cat "$1/kind"; }
@@ -117,11 +137,10 @@ server_url() {
   echo "$scheme://${2:-evd}:evd@127.0.0.1:$(server_port "$1")/evd"
 }
 
-# server_runs DIR: whether the process is there, and is not a zombie nobody has reaped.
+# server_runs DIR: whether its process is there.
 server_runs() {
   local pid
-  pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] &&
-    grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$pid/status"
+  pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] && process_runs "$pid"
 }
 
 # What is below is for the functions above.
@@ -187,8 +206,11 @@ run_server() {
       # A killed server's locks hold as long as its process is there, be it as a zombie.
       rm -f "$dir/data/postmaster.pid" "$dir"/socket/.s.PGSQL.*.lock
       ;;
-    mariadb) set -- mariadbd --defaults-file="$dir/my.cnf" --port="$(server_port "$dir")" ;;
-    mysql) # of mysql9.sh
+    mariadb)
+      set -- "${EVD_MARIADB_BASE:-/usr}/sbin/mariadbd" --defaults-file="$dir/my.cnf" \
+        --port="$(server_port "$dir")"
+      ;;
+    mysql) # of archive.sh
       set -- "$BASH" "$dir/mysqld" --bind-address=127.0.0.1 --port="$(server_port "$dir")" --mysqlx=OFF
       ;;
   esac
@@ -218,11 +240,16 @@ server_greets() {
   esac
 }
 
-# await_end DIR TENTHS: waits for the server's end so many tenths of a second.
+# process_runs PID: whether it is there, and not a zombie that nobody has reaped.
+process_runs() {
+  grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"
+}
+
+# await_end PID TENTHS: waits for the process's end so many tenths of a second.
 await_end() {
   local tenths
   for ((tenths = 0; tenths < $2; tenths++)); do
-    server_runs "$1" || return 0
+    process_runs "$1" || return 0
     sleep 0.1
   done
   return 1
@@ -233,8 +260,9 @@ server_failed() {
   tail -n 20 "$1/log" >&2
 }
 
-# The newest PostgreSQL there is; Debian keeps its servers out of PATH.
+# Debian keeps PostgreSQL's servers out of PATH.
 postgres_bin() {
+  [ "${EVD_POSTGRES_BIN-}" ] && echo "$EVD_POSTGRES_BIN" && return
   printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1
 }
 

@@ -40,3 +40,10 @@ scratch() {
   trap 'rm -rf "$scratch"' EXIT
   trap 'exit 1' INT TERM HUP
 }
+
+# server_scratch: the same, for a server (see servers.sh) in $scratch/server, which is stopped then.
+server_scratch() {
+  scratch
+  chmod 711 "$scratch"
+  trap 'if [ -e "$scratch/server" ]; then stop_server "$scratch/server"; fi; rm -rf "$scratch"' EXIT
+}
