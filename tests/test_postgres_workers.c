@@ -113,15 +113,27 @@ static bool expire_rows(struct worker_state *worker) {
                  "expire");
 }
 
-static int work(const char *url) {
-  struct worker_state worker = {.loop = ev_loop_new(EVFLAG_AUTO)};
-  worker.finished = calloc(ROWS, sizeof *worker.finished);
-  evd_future *opening = evd_storage_open(worker.loop, url, &worker_options);
-  if (worker.finished == NULL || evd_future_await(opening) != EVD_OK ||
-      evd_future_storage(opening, &worker.storage) != EVD_OK) {
-    fail_worker(opening, "open");
+/* On a machine that is slow, the server may be killed before a worker has begun. */
+static void open_worker(struct worker_state *worker, const char *url) {
+  bool opened = false;
+  while (!opened) {
+    evd_future *opening = evd_storage_open(worker->loop, url, &worker_options);
+    opened =
+        await_worker(opening, "open") && evd_future_storage(opening, &worker->storage) == EVD_OK;
+    evd_future_release(opening);
+    if (!opened) {
+      ev_sleep(IDLE_MS / 1000.);
+    }
   }
-  evd_future_release(opening);
+}
+
+static int work(const char *url) {
+  struct worker_state worker = {.loop = ev_loop_new(EVFLAG_AUTO),
+                                .finished = calloc(ROWS, sizeof *worker.finished)};
+  if (worker.finished == NULL) {
+    return 1;
+  }
+  open_worker(&worker, url);
   for (int idle = 0; idle < IDLE_ROUNDS;) {
     bool worked = claim_and_finish(&worker);
     worked = close_rows(&worker) || worked;
@@ -172,6 +184,15 @@ static void count_finished(const struct process *process, int *times) {
   (void)fclose(output);
 }
 
+static void await_the_first_rows(const char *url) {
+  struct native *native = native_open(url);
+  while (native_number(native, "select count(*) from task_executions where status = 'completed'") ==
+         0) {
+    ev_sleep(0.01);
+  }
+  native_close(native);
+}
+
 static void processes_share_the_work_while_the_server_is_killed(void **state) {
   needs_postgres();
   struct postgres_server server = {0};
@@ -182,6 +203,7 @@ static void processes_share_the_work_while_the_server_is_killed(void **state) {
   for (int i = 0; i < PROCESSES; i++) {
     processes[i] = process_start((const char *const[]){"work", server.url, NULL});
   }
+  await_the_first_rows(server.url);
   struct native *native = NULL;
   for (int i = 0; i < KILLS; i++) {
     ev_sleep(0.25);
