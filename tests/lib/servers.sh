@@ -18,7 +18,8 @@
 # directory of its programs, or EVD_MARIADB_BASE, the directory that has bin and sbin, says otherwise.
 #
 # Each has a database "evd", owned by the user "evd", who may make other databases (in MariaDB, those
-# whose names begin with evd), and a superuser: postgres or root. All passwords are "evd".
+# whose names begin with evd; in PostgreSQL, may drop them while autovacuum is in there), and a superuser:
+# postgres or root. All passwords are "evd".
 
 PATH=$PATH:/usr/sbin # where mariadbd is, and not in every user's path
 
@@ -43,7 +44,7 @@ start_postgres() {
     done
   } >>"$dir/data/postgresql.conf"
   as_server "$dir" "$(postgres_bin)/postgres" --single -D "$dir/data" postgres >>"$dir/log" 2>&1 <<END
-CREATE ROLE evd LOGIN CREATEDB PASSWORD 'evd'
+CREATE ROLE evd LOGIN CREATEDB PASSWORD 'evd' IN ROLE pg_signal_backend
 CREATE DATABASE evd OWNER evd
 END
   start_on_free_port "$dir"
