@@ -508,6 +508,16 @@ static void rows_are_not_locked_for_long_by_a_host_that_is_lost(void **state) {
   proxy_stop(proxy);
 }
 
+/* Inserts a row of more bytes than the socket's buffers take, after the proxy has come to a stand. */
+static evd_future *insert_into_a_stall(struct proxy *proxy, evd_storage *storage, size_t size) {
+  proxy_stall(proxy, 1);
+  char *input = keep_memory(size + 1);
+  memset(input, '1', size);
+  evd_execution row = sample_execution("te_1");
+  row.input = input;
+  return keep_future(evd_insert(storage, &row, 1));
+}
+
 static void a_server_that_takes_nothing_is_given_up_after_the_write_timeout(void **state) {
   (void)state;
   needs_mysql();
@@ -518,12 +528,7 @@ static void a_server_that_takes_nothing_is_given_up_after_the_write_timeout(void
         open_empty(mysql_url_with(url, text("read_timeout=60&write_timeout=1&pool_max=1&ssl=%s",
                                             tls ? "on" : "off")),
                    (evd_options){0});
-    proxy_stall(proxy, 1);
-    char *input = keep_memory(8000001);
-    memset(input, '1', 8000000); /* more than the socket's buffers take */
-    evd_execution row = sample_execution("te_1");
-    row.input = input;
-    evd_future *future = keep_future(evd_insert(storage, &row, 1));
+    evd_future *future = insert_into_a_stall(proxy, storage, 8000000);
     run_for(2);
     proxy_stall(proxy, 0);
     assert_int_equal(evd_future_await(future), EVD_OK);
@@ -543,12 +548,7 @@ static void closing_by_force_waits_for_nobody(void **state) {
     const char *url = mysql_url_at(tls ? server.tls_user : server.url, proxy_port(proxy));
     evd_storage *storage =
         open_empty(mysql_url_with(url, tls ? "ssl=on" : "ssl=off"), (evd_options){0});
-    proxy_stall(proxy, 1);
-    char *input = keep_memory(3000001);
-    memset(input, '1', 3000000); /* more than the socket's buffers take */
-    evd_execution row = sample_execution("te_1");
-    row.input = input;
-    evd_future *future = keep_future(evd_insert(storage, &row, 1));
+    evd_future *future = insert_into_a_stall(proxy, storage, 3000000);
     run_for(0.1);
     double begin = seconds();
     await_ok(evd_storage_close(storage, 0));
