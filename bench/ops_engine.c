@@ -1,4 +1,6 @@
 /* The operations through the library. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "floor.h"
@@ -7,6 +9,9 @@
 
 /* Executions that one call inserts when a table is loaded. */
 #define LOAD_GROUP 100
+
+/* Rounds in which no more connections were opened, after which the engine is warm. */
+#define WARM_ROUNDS 20
 
 static evd_future *submit_insert(struct flow *flow, size_t index) {
   const struct op_work *work = flow->data;
@@ -92,18 +97,39 @@ static double mean_batch(const evd_storage *storage, enum op op) {
   return (double)counted->batched / (double)counted->batches;
 }
 
-/* Has all connections open and the worker started before anything is measured: gets by unique id,
- * of which there are none, are counted apart from what is measured. */
-static bool warm_up(evd_storage *storage, size_t in_flight) {
+/* Gets what is not there, as many rows at once as the work will; they are counted apart from it. */
+static bool get_nothing(evd_storage *storage, evd_future **futures, size_t in_flight) {
+  char id[32];
+  bool ok = true;
   for (size_t i = 0; i < in_flight; i++) {
-    evd_future *future = evd_get_by_sleeping_task_unique_id(storage, "nobody");
-    bool last = i + 1 == in_flight;
-    if (last && evd_future_await(future) != EVD_OK) {
-      return bench_fail_future("warming up", future);
-    }
-    evd_future_release(future);
+    (void)snprintf(id, sizeof id, "nobody %zu", i); /* equal reads would be one */
+    futures[i] = evd_get_by_sleeping_task_unique_id(storage, id);
   }
-  return true;
+  for (size_t i = 0; i < in_flight; i++) {
+    ok = ok &&
+         (evd_future_await(futures[i]) == EVD_OK || bench_fail_future("warming up", futures[i]));
+    evd_future_release(futures[i]);
+  }
+  return ok;
+}
+
+/* Has the engine open its connections before anything is measured, as the floor does: until it has
+ * opened no more for some rounds. */
+static bool warm_up(evd_storage *storage, size_t in_flight) {
+  evd_stats stats;
+  uint64_t connections = 0;
+  evd_future **futures = calloc(in_flight, sizeof(evd_future *));
+  bool ok = futures != NULL || bench_fail("out of memory");
+  for (int quiet = 0; ok && quiet < WARM_ROUNDS; quiet++) {
+    ok = get_nothing(storage, futures, in_flight);
+    evd_storage_stats(storage, &stats);
+    if (stats.connections > connections) {
+      connections = stats.connections;
+      quiet = 0;
+    }
+  }
+  free(futures);
+  return ok;
 }
 
 bool op_run_engine(const struct op_work *work, size_t in_flight, struct op_run *run) {
