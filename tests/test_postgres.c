@@ -482,48 +482,6 @@ static void one_large_row_does_not_make_a_claim_of_many_fail(void **state) {
   assert_int_equal(strlen(claimed[0].input), LARGE);
 }
 
-/* The last event of a storage. */
-static char logged[512];
-static int times_logged;
-
-static void note_event(const evd_log_event *event, void *data) {
-  (void)snprintf(logged, sizeof logged, "%d %s", (int)event->level, event->message);
-  times_logged++;
-}
-
-/* The table has no constraints, and somebody else writes to it. The database returns the rows in the
- * order in which they lie there, which is not that of the claim. */
-static void a_row_that_cannot_be_read_is_left_out_of_a_claim(void **state) {
-  needs_postgres();
-  enum { ROWS = 100, BAD = 7 };
-  open_with("", &(evd_options){.schema = EVD_SCHEMA_CREATE, .log = note_event});
-  for (int i = 0; i < ROWS; i++) {
-    evd_execution row = sample_execution(text("te_%d", i));
-    row.start_at += (i * 37) % ROWS;
-    await_ok(evd_insert(test.storage, &row, 1));
-  }
-  sql(text("alter table task_executions drop constraint task_executions_close_status_check;"
-           "update task_executions set close_status = 'ajar' where execution_id = 'te_%d'",
-           BAD));
-  times_logged = 0;
-  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  size_t count;
-  const evd_execution *rows =
-      await_rows(evd_claim_by_start_at(test.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
-                                       &changes, ROWS),
-                 &count);
-  assert_int_equal(count, ROWS - 1);
-  for (size_t i = 0; i < count; i++) {
-    assert_true(i == 0 || rows[i - 1].start_at < rows[i].start_at);
-    assert_int_not_equal(sample_number(rows[i].execution_id), BAD);
-  }
-  assert_int_equal(times_logged, 1);
-  assert_int_equal(logged[0] - '0', EVD_LOG_ERROR);
-  expect(strstr(logged, "close_status") != NULL && strstr(logged, "te_7") != NULL, "%s", logged);
-  evd_error error = await_error(evd_get(test.storage, "te_7", NULL), EVD_EDATABASE);
-  assert_string_equal(error.field, "close_status");
-}
-
 static void large_updates_are_several_statements(void **state) {
   enum { COUNT = 16, SIZE = 300000, STEPS = 4 };
   evd_changes changes = sample_changes(EVD_STATUS_COMPLETED);
@@ -593,7 +551,6 @@ int main(void) {
       postgres_test(an_answer_that_comes_while_the_socket_is_full_is_seen),
       cmocka_unit_test(large_updates_are_several_statements),
       postgres_test(one_large_row_does_not_make_a_claim_of_many_fail),
-      postgres_test(a_row_that_cannot_be_read_is_left_out_of_a_claim),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,7 @@ static void fail_late(struct loader *loader, struct parcel *parcel, double neede
 /* Makes a parcel what it was before it was sent. */
 static void reset(struct parcel *parcel) {
   parcel->batch.error = (evd_error){0};
+  parcel->batch.left_out = (struct left_out){0};
   for (size_t i = 0; i < parcel->batch.count; i++) {
     struct request *request = parcel->requests[i];
     records_release(request->rows);
@@ -184,9 +185,19 @@ static void report_queries(struct loader *loader, struct batch *batch) {
   }
 }
 
+/* Tells the log of rows that a claim left out of its answer. */
+static void report_left_out(struct loader *loader, const struct batch *batch) {
+  const struct left_out *left_out = &batch->left_out;
+  if (batch->error.code == EVD_OK && left_out->count > 0) {
+    log_message(loader->log, EVD_LOG_ERROR, "a claim left %zu of %zu rows out: %s", left_out->count,
+                left_out->count + records_count(batch->requests[0]->rows), left_out->why.message);
+  }
+}
+
 void loader_batch_done(struct loader *loader, struct batch *batch) {
   struct parcel *parcel = (struct parcel *)batch;
   report_queries(loader, batch);
+  report_left_out(loader, batch);
   loader->counters[batch->operation].stats.retries += batch->retries;
   batch->retries = 0;
   reactor_arm(loader->reactor); /* the engine has capacity again */

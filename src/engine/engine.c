@@ -59,6 +59,12 @@ void batch_record_query(struct batch *batch, const char *sql, double duration_ms
   LL_APPEND(batch->queries, record);
 }
 
+void left_out_add(struct left_out *left_out, const evd_error *why) {
+  if (left_out->count++ == 0) {
+    left_out->why = *why;
+  }
+}
+
 /* The engines that were built in, and NULL. */
 static const struct engine_ops *const engines[] = {
 #ifdef EVD_WITH_SQLITE

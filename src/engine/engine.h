@@ -32,6 +32,15 @@ struct ev_loop;
 struct engine;
 struct batch;
 
+/* Rows that a claim has updated, but whose values no execution can have: somebody else wrote them.
+ * They are in no answer, and expire. */
+struct left_out {
+  size_t count;
+  evd_error why; /* of the first of them; its message names the execution */
+};
+
+void left_out_add(struct left_out *left_out, const evd_error *why);
+
 /* A statement that a batch ran, kept for the log when somebody wants to see queries. */
 struct query_record {
   struct query_record *next;
@@ -51,6 +60,7 @@ struct batch {
 
   /* The answer. error.code EVD_OK: each request has its own. */
   evd_error error;
+  struct left_out left_out;     /* of a claim that succeeded; begins as zero */
   struct query_record *queries; /* in the order they were run; the loader frees them */
   uint64_t retries;             /* what the engine itself ran again (statistics) */
 };

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "model/columns.h"
+#include "model/error.h"
 
 /* The columns that changes set and do not unset. */
 static uint64_t columns_set(const evd_changes *changes) {
@@ -98,6 +99,12 @@ void changes_copy_into(evd_changes *to, const evd_changes *from, char **text) {
     copy_member(&to->values, &from->values, column);
     copy_text(&to->values, column, text);
   }
+}
+
+evd_code execution_unfit(evd_column column, const char *id, const char *value, evd_error *error) {
+  return error_set(error, EVD_EDATABASE, columns[column].name,
+                   "%s of execution %s is \"%.64s\" in the database, which it cannot be",
+                   columns[column].name, id, value);
 }
 
 void changes_apply(const evd_changes *changes, evd_execution *execution) {

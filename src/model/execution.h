@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include <evdurable/error.h>
 #include <evdurable/execution.h>
 #include <evdurable/update.h>
 
@@ -19,6 +20,10 @@ void execution_copy_into(evd_execution *to, const evd_execution *from, char **te
 /* The same for the changes: only the columns in `set` and not in `unset` are copied. */
 size_t changes_text_size(const evd_changes *changes);
 void changes_copy_into(evd_changes *to, const evd_changes *from, char **text);
+
+/* EVD_EDATABASE: in this column of the execution with this id, the database has a value (as text) that
+ * the column cannot have. */
+evd_code execution_unfit(evd_column column, const char *id, const char *value, evd_error *error);
 
 /* Makes a record what it is after the changes. Strings are shared with the changes, not copied. */
 void changes_apply(const evd_changes *changes, evd_execution *execution);

@@ -1,6 +1,7 @@
 /* Tables that the TypeScript framework made or must read, and the SQL that makes tables. */
 #include "suite/suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,81 @@ static void rows_that_we_write_are_as_the_framework_writes_them(void **state) {
   native_close(native);
 }
 
+/* The last event of a storage. */
+static char logged[512];
+static int times_logged;
+
+static void note_event(const evd_log_event *event, void *data) {
+  (void)data;
+  (void)snprintf(logged, sizeof logged, "%d %s", (int)event->level, event->message);
+  times_logged++;
+}
+
+/* A claim of all rows returns each but the bad one, in their order. */
+static void expect_all_but(evd_future *claim, int rows, int bad) {
+  size_t count;
+  times_logged = 0;
+  const evd_execution *claimed = await_rows(claim, &count);
+  assert_int_equal(count, rows - 1);
+  for (size_t i = 0; i < count; i++) {
+    assert_true(i == 0 || claimed[i - 1].start_at < claimed[i].start_at);
+    assert_int_not_equal(sample_number(claimed[i].execution_id), bad);
+    assert_int_equal(claimed[i].status, EVD_STATUS_RUNNING);
+    assert_int_equal(claimed[i].expires_at, SAMPLE_TIME + claimed[i].timeout_ms);
+    suite_expect(&claimed[i]);
+  }
+  assert_int_equal(times_logged, 1);
+  assert_int_equal(logged[0] - '0', EVD_LOG_ERROR);
+  expect(strstr(logged, text("close_status of execution te_%d is \"ajar\"", bad)) != NULL, "%s",
+         logged);
+}
+
+/* The framework's tables have no constraints, and others write to them. The row is claimed, so that
+ * it is not in the way of those behind it for ever. */
+static void a_row_that_cannot_be_read_is_left_out_of_a_claim(void **state) {
+  enum { ROWS = 100, BAD = 7 };
+  suite_reopen((evd_options){.log = note_event});
+  for (int i = 0; i < ROWS; i++) {
+    evd_execution row = sample_execution(text("te_%d", i));
+    row.start_at += (i * 37) % ROWS;
+    row.timeout_ms = 1000 + i;
+    suite_insert(&row);
+  }
+  struct native *native = native_open(suite.url);
+  native_run(native, text("update %s set close_status = 'ajar' where execution_id = 'te_%d';",
+                          suite.table, BAD));
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  expect_all_but(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2,
+                                       SAMPLE_TIME, &changes, ROWS),
+                 ROWS, BAD);
+  assert_int_equal(
+      native_number(native, text("select count(*) from %s where status = 'running' and "
+                                 "execution_id = 'te_%d' and expires_at = %lld",
+                                 suite.table, BAD, (long long)SAMPLE_TIME + 1000 + BAD)),
+      1);
+  native_close(native);
+  evd_error error = await_error(evd_get(suite.storage, text("te_%d", BAD), NULL), EVD_EDATABASE);
+  assert_string_equal(error.field, "close_status");
+  evd_future *claim = evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2,
+                                            SAMPLE_TIME, &changes, ROWS);
+  size_t count;
+  await_rows(claim, &count);
+  assert_int_equal(count, 0);
+}
+
+static void a_claim_of_nothing_but_what_cannot_be_read_is_empty(void **state) {
+  evd_execution row = sample_execution("te_1");
+  suite_insert(&row);
+  native_run_once(suite.url, text("update %s set close_status = 'ajar';", suite.table));
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  size_t count;
+  await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
+                                   &changes, 10),
+             &count);
+  assert_int_equal(count, 0);
+  assert_int_equal(suite_count("status = 'running'"), 1);
+}
+
 static void a_table_in_the_frameworks_shape_can_be_made(void **state) {
   const char *table = text("%s_shape", suite.table);
   evd_error error;
@@ -126,6 +202,8 @@ int framework_table_tests(void) {
   const struct CMUnitTest tests[] = {
       suite_test(rows_that_the_framework_wrote_are_read_and_updated),
       suite_test(rows_that_we_write_are_as_the_framework_writes_them),
+      suite_test(a_row_that_cannot_be_read_is_left_out_of_a_claim),
+      suite_test(a_claim_of_nothing_but_what_cannot_be_read_is_empty),
       suite_test(a_table_in_the_frameworks_shape_can_be_made),
       suite_test(the_schemas_sql_makes_what_opening_checks),
       suite_test(the_schemas_sql_is_refused_for_bad_names),

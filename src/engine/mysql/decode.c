@@ -5,6 +5,7 @@
 
 #include "model/columns.h"
 #include "model/error.h"
+#include "model/execution.h"
 
 /* Reads a decimal number; false when the text is none or too large. */
 static bool read_integer(const char *text, size_t length, int64_t *integer) {
@@ -44,29 +45,34 @@ static evd_code decode_column(struct records *records, evd_execution *execution,
              : EVD_EDATABASE;
 }
 
+static evd_execution *out_of_memory(evd_error *error) {
+  error_set(error, EVD_ENOMEM, "", "memory ran out");
+  return NULL;
+}
+
 evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
                                 const unsigned long *lengths, evd_error *error) {
-  evd_execution *execution = records_add(records);
-  if (execution == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
-    return NULL;
-  }
+  evd_execution execution;
+  execution_clear(&execution);
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     if (row[i] == NULL) {
       continue; /* a new record is all NULL */
     }
-    evd_code code = decode_column(records, execution, (evd_column)i, row[i], lengths[i]);
+    evd_code code = decode_column(records, &execution, (evd_column)i, row[i], lengths[i]);
     if (code == EVD_ENOMEM) {
-      error_set(error, EVD_ENOMEM, "", "memory ran out");
-      return NULL;
+      return out_of_memory(error);
     }
     if (code != EVD_OK) {
-      error_set(error, EVD_EDATABASE, columns[i].name, "%s: the table has the value \"%.64s\"",
-                columns[i].name, row[i]);
+      execution_unfit((evd_column)i, row[evd_column_execution_id], row[i], error);
       return NULL;
     }
   }
-  return execution;
+  evd_execution *added = records_add(records);
+  if (added == NULL) {
+    return out_of_memory(error);
+  }
+  *added = execution;
+  return added;
 }
 
 static bool admits(evd_maybe wanted, bool is) {

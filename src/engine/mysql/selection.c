@@ -76,21 +76,6 @@ static bool begin_selected(struct script *script, const struct request *request)
           own_changes(script->selected, request->changes, &script->changes));
 }
 
-/* Keeps a claimed row as it is after the update. NULL with the error. */
-static const evd_execution *keep_claimed(struct script *script, MYSQL_ROW row,
-                                         const unsigned long *lengths, evd_error *error) {
-  const struct request *request = script->batch->requests[0];
-  evd_execution *execution = mysql_decode_row(script->selected, row, lengths, error);
-  if (execution == NULL) {
-    return NULL;
-  }
-  changes_apply(&script->changes, execution);
-  if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-    execution->expires_at = request->started_at + execution->timeout_ms;
-  }
-  return execution;
-}
-
 /* Lists the id of a row that is to be updated. */
 static bool list_selected(struct script *script, const char *id) {
   enum { SIZE_FIRST = 64 };
@@ -107,6 +92,32 @@ static bool list_selected(struct script *script, const char *id) {
   script->selected_ids[count] = id;
   script->expected++;
   return true;
+}
+
+/* Keeps a claimed row as it is after the update. One with a value that cannot be is claimed as well,
+ * but left out of the answer: else it would be the first to be selected again, and in the way of the
+ * others for ever. */
+static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                               evd_error *error) {
+  const struct request *request = script->batch->requests[0];
+  const char *id;
+  evd_error why;
+  evd_execution *execution = mysql_decode_row(script->selected, row, lengths, &why);
+  if (execution != NULL) {
+    changes_apply(&script->changes, execution);
+    if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
+      execution->expires_at = request->started_at + execution->timeout_ms;
+    }
+    id = execution->execution_id;
+  } else if (why.code == EVD_EDATABASE) {
+    left_out_add(&script->batch->left_out, &why);
+    id = records_text(script->selected, row[evd_column_execution_id],
+                      lengths[evd_column_execution_id]);
+  } else {
+    *error = why;
+    return why.code;
+  }
+  return id != NULL && list_selected(script, id) ? EVD_OK : out_of_memory(error);
 }
 
 /* Counts a row of its parent, whose id lives as long as the rows. */
@@ -136,15 +147,10 @@ evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned 
   if (script->selected == NULL && !begin_selected(script, request)) {
     return out_of_memory(error);
   }
-  const evd_execution *kept;
   if (mysql_sql_selects_all(request->operation)) {
-    kept = keep_claimed(script, row, lengths, error);
-    if (kept == NULL) {
-      return error->code;
-    }
-  } else {
-    kept = keep_ids(script->selected, row, lengths);
+    return select_claimed(script, row, lengths, error);
   }
+  const evd_execution *kept = keep_ids(script->selected, row, lengths);
   bool counts = kept != NULL && request->operation == EVD_OPERATION_CLOSE_FINISHED &&
                 kept->parent_execution_id != NULL;
   bool ok = kept != NULL && list_selected(script, kept->execution_id) &&

@@ -95,9 +95,9 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
       return out_of_memory(error);
     }
     if (code != EVD_OK) {
-      return error_set(error, code, columns[column].name,
-                       "the database has a value in column %s of execution %s that it cannot have",
-                       columns[column].name, id_of(result, row));
+      bool is_readable = PQfformat(result, column) == 0 || column_is_enum((evd_column)column);
+      return execution_unfit((evd_column)column, id_of(result, row), is_readable ? bytes : "",
+                             error);
     }
   }
   evd_execution *added = records_add(records);
@@ -218,7 +218,7 @@ static evd_code read_claimed_row(const struct postgres_table *table, struct requ
   if (code == EVD_OK) {
     request->count++;
   } else if (code == EVD_EDATABASE) {
-    decoding->why = decoding->left_out++ == 0 ? why : decoding->why;
+    left_out_add(decoding->left_out, &why);
   } else {
     *error = why;
     return code;

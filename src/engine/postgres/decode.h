@@ -8,16 +8,16 @@
 
 #include <evdurable/error.h>
 
+#include "engine/engine.h"
 #include "engine/postgres/flight.h"
 #include "sql/postgres.h"
 
 /* How far a result is decoded. It begins as zero, with the result. */
 struct decoding {
-  PGresult *result; /* a success; NULL when there is none */
-  int row;          /* the next of its rows */
-  bool is_unsorted; /* of a claim: the rows so far are not in its order */
-  int left_out;     /* of a claim: rows that cannot be decoded */
-  evd_error why;    /* of the first of those; its message names the execution */
+  PGresult *result;          /* a success; NULL when there is none */
+  int row;                   /* the next of its rows */
+  bool is_unsorted;          /* of a claim: the rows so far are not in its order */
+  struct left_out *left_out; /* of the batch */
 };
 
 /*

@@ -78,7 +78,8 @@ static void statement_answered(struct connection *connection, PGresult *result) 
   pop_expected(connection);
   record_query(connection->postgres, flight, step);
   if (is_success(result)) {
-    connection->decoding = (struct decoding){.result = result};
+    connection->decoding =
+        (struct decoding){.result = result, .left_out = &flight->batch->left_out};
     return;
   }
   note_failure(connection, result, false);
@@ -124,14 +125,6 @@ void postgres_discard(struct connection *connection) {
   worker_submit(connection->source->worker, &discarded->job);
 }
 
-/* Tells people of rows that were left out of an answer. */
-static void tell_left_out(const struct postgres *postgres, const struct decoding *decoding) {
-  char message[sizeof(decoding->why.message) + 64];
-  snprintf(message, sizeof(message), "a claim left %d of %d rows out: %s", decoding->left_out,
-           PQntuples(decoding->result), decoding->why.message);
-  postgres->callbacks.log(postgres->callbacks.owner, EVD_LOG_ERROR, message);
-}
-
 /* Decodes some rows of the result. What cannot be decoded fails the batch, which the server may
  * commit all the same. */
 static void decode_some(struct connection *connection) {
@@ -151,9 +144,6 @@ static void decode_some(struct connection *connection) {
     batch->error.outcome = EVD_OUTCOME_UNKNOWN;
   }
   if (code != EVD_OK || postgres_is_decoded(decoding)) {
-    if (decoding->left_out > 0) {
-      tell_left_out(postgres, decoding);
-    }
     postgres_discard(connection);
     flight->answered++;
   }

@@ -91,7 +91,9 @@ static evd_code run_transaction(struct connection *connection, struct batch *bat
 /* Runs a batch; see batches.h. */
 void batch_run(struct connection *connection, struct batch *batch) {
   batch->error = (evd_error){0};
+  batch->left_out = (struct left_out){0};
   clear_answers(batch);
+  connection->left_out = &batch->left_out;
   connection->timing = batch->record_queries;
 
   evd_error error = {0};

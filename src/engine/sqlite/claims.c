@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/engine.h"
 #include "engine/sqlite/rows.h"
 #include "engine/sqlite/steps.h"
 #include "model/columns.h"
@@ -13,6 +14,7 @@
 /* A row that was selected. */
 struct selected {
   int64_t rowid;
+  int64_t timeout_ms; /* claim_by_start_at */
   size_t parent; /* close_finished: where its parent's id is in `parents`; NO_PARENT for none */
 };
 
@@ -61,22 +63,35 @@ static int bind_selection(struct statement *statement, const struct request *req
   return result == SQLITE_OK ? rows_bind_integer(statement, index, request->limit) : result;
 }
 
-/* Keeps the present row of a claim. */
-static evd_code keep_claimed(struct statement *statement, struct request *request,
-                             struct selection *selection, evd_error *error) {
+/* Keeps the present row of a claim. One with a value that cannot be is claimed as well, but left out
+ * of the answer: else it would be the first to be selected again, and in the way of the others for
+ * ever. */
+static evd_code keep_claimed(struct connection *connection, struct statement *statement,
+                             struct request *request, struct selection *selection,
+                             evd_error *error) {
   struct selected *selected = selection_add(selection);
   if (selected == NULL) {
     return no_memory(error);
   }
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
-  evd_execution *row = rows_add(statement, 1, (size_t)request->limit, &request->rows, error);
-  return row != NULL ? EVD_OK : error->code;
+  selected->timeout_ms = sqlite3_column_int64(statement->handle, 1 + evd_column_timeout_ms);
+  evd_error why;
+  if (rows_add(statement, 1, (size_t)request->limit, &request->rows, &why) != NULL) {
+    return EVD_OK;
+  }
+  if (why.code == EVD_EDATABASE) {
+    left_out_add(connection->left_out, &why);
+    return EVD_OK;
+  }
+  *error = why;
+  return why.code;
 }
 
 /* Keeps the present row of close_finished. */
-static evd_code keep_closed(struct statement *statement, struct request *request,
-                            struct selection *selection, evd_error *error) {
-  (void)request;
+static evd_code keep_closed(struct connection *connection, struct statement *statement,
+                            struct request *request, struct selection *selection,
+                            evd_error *error) {
+  (void)connection, (void)request;
   struct selected *selected = selection_add(selection);
   if (selected == NULL) {
     return no_memory(error);
@@ -94,8 +109,8 @@ static evd_code keep_closed(struct statement *statement, struct request *request
 /* Selects the rows and keeps each. */
 static evd_code select_rows(struct connection *connection, struct request *request,
                             struct selection *selection,
-                            evd_code (*keep)(struct statement *, struct request *,
-                                             struct selection *, evd_error *),
+                            evd_code (*keep)(struct connection *, struct statement *,
+                                             struct request *, struct selection *, evd_error *),
                             evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
   struct statement *statement = step_prepare(connection, &key, error);
@@ -105,7 +120,7 @@ static evd_code select_rows(struct connection *connection, struct request *reque
 
   int result = bind_selection(statement, request);
   while ((result = step_read(connection, statement, result)) == SQLITE_ROW) {
-    evd_code code = keep(statement, request, selection, error);
+    evd_code code = keep(connection, statement, request, selection, error);
     if (code != EVD_OK) {
       return code;
     }
@@ -126,7 +141,7 @@ static evd_code change_rows(struct connection *connection, struct request *reque
     return error->code;
   }
 
-  const evd_execution *rows = records_rows(request->rows);
+  const struct selected *rows = selection->rows;
   bool expires = request->operation == EVD_OPERATION_CLAIM_BY_START_AT;
   int next;
   int result = rows_bind_changes(statement, request->changes, &next);
@@ -136,7 +151,7 @@ static evd_code change_rows(struct connection *connection, struct request *reque
       result = rows_bind_integer(statement, index++, request->started_at + rows[i].timeout_ms);
     }
     if (result == SQLITE_OK) {
-      result = rows_bind_integer(statement, index, selection->rows[i].rowid);
+      result = rows_bind_integer(statement, index, rows[i].rowid);
     }
     evd_code code = step_write(connection, statement, result, NULL, error);
     if (code != EVD_OK) {
@@ -186,7 +201,7 @@ evd_code claim_rows(struct connection *connection, struct request *request, evd_
   if (code == EVD_OK && selection.count > 0) {
     code = change_rows(connection, request, &selection, error);
   }
-  if (code == EVD_OK && selection.count > 0) {
+  if (code == EVD_OK && request->rows != NULL) {
     code = apply_changes(request, error);
   }
   selection_free(&selection);

@@ -31,10 +31,11 @@ struct connection {
   sqlite3_stmt *begin_write;
   sqlite3_stmt *commit;
   struct statements statements;
-  bool timing;         /* statements note the time that they take */
-  int64_t patience_ms; /* how long to wait for another's lock: longer while it is opened */
-  double busy_since;   /* when the present wait for a lock began */
-  char warning[256];   /* what opening has to tell people; "" for nothing */
+  bool timing;               /* statements note the time that they take */
+  struct left_out *left_out; /* of the batch at work */
+  int64_t patience_ms;       /* how long to wait for another's lock: longer while it is opened */
+  double busy_since;         /* when the present wait for a lock began */
+  char warning[256];         /* what opening has to tell people; "" for nothing */
 };
 
 /* Opens the database and looks at the table (creates it, where the schema mode says so). On failure

@@ -2,6 +2,7 @@
 
 #include "model/columns.h"
 #include "model/error.h"
+#include "model/execution.h"
 
 /* Room to begin with: for a row's ids, options and a small input, and for some rows. A claim mostly
  * finds fewer than it may take. */
@@ -80,17 +81,21 @@ static bool read_column(sqlite3_stmt *handle, int index, evd_column column, stru
   return text != NULL && column_set_text(row, column, text);
 }
 
+static evd_execution *out_of_memory(evd_error *error) {
+  error_set(error, EVD_ENOMEM, "", "memory ran out");
+  return NULL;
+}
+
 /* Says why a column of a row could not be read. The row is named by its id where that is known. */
 static void set_read_error(sqlite3_stmt *handle, int first, evd_column column, evd_error *error) {
   if (sqlite3_errcode(sqlite3_db_handle(handle)) == SQLITE_NOMEM ||
       (column_is_text(column) && !column_is_enum(column))) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    out_of_memory(error);
     return;
   }
   const char *id = (const char *)sqlite3_column_text(handle, first + evd_column_execution_id);
-  error_set(error, EVD_ECONSTRAINT, columns[column].name,
-            "%s of the row with execution_id \"%.64s\" holds what no execution can",
-            columns[column].name, id != NULL ? id : "");
+  const char *value = (const char *)sqlite3_column_text(handle, first + (int)column);
+  execution_unfit(column, id != NULL ? id : "", value != NULL ? value : "", error);
 }
 
 /* Adds the present row to the records; see rows.h. */
@@ -100,17 +105,22 @@ evd_execution *rows_add(struct statement *statement, int first, size_t expected,
     expected = expected < ROWS_EXPECTED_MAX ? expected : ROWS_EXPECTED_MAX;
     *records = records_new(expected, expected * TEXT_EXPECTED);
   }
-  evd_execution *row = *records != NULL ? records_add(*records) : NULL;
-  if (row == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
-    return NULL;
+  if (*records == NULL) {
+    return out_of_memory(error);
   }
 
+  evd_execution row;
+  execution_clear(&row);
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (!read_column(statement->handle, first + column, (evd_column)column, *records, row)) {
+    if (!read_column(statement->handle, first + column, (evd_column)column, *records, &row)) {
       set_read_error(statement->handle, first, (evd_column)column, error);
       return NULL;
     }
   }
-  return row;
+  evd_execution *added = records_add(*records);
+  if (added == NULL) {
+    return out_of_memory(error);
+  }
+  *added = row;
+  return added;
 }

@@ -22,7 +22,7 @@ int rows_bind_changes(struct statement *statement, const evd_changes *changes, i
 
 /* Adds the statement's present row to *records, which is made if it is NULL, for about `expected`
  * rows. `first` is the statement's first column that is one of the execution's. NULL with the error
- * when memory is out or the row holds what no execution can. */
+ * when memory is out or the row has a value that cannot be (EVD_EDATABASE; nothing is added then). */
 evd_execution *rows_add(struct statement *statement, int first, size_t expected,
                         struct records **records, evd_error *error);
 
