@@ -119,7 +119,10 @@ static bool warm_up(evd_storage *storage, size_t in_flight) {
   evd_stats stats;
   uint64_t connections = 0;
   evd_future **futures = calloc(in_flight, sizeof(evd_future *));
-  bool ok = futures != NULL || bench_fail("out of memory");
+  if (futures == NULL) {
+    return bench_fail("out of memory");
+  }
+  bool ok = true;
   for (int quiet = 0; ok && quiet < WARM_ROUNDS; quiet++) {
     ok = get_nothing(storage, futures, in_flight);
     evd_storage_stats(storage, &stats);
