@@ -45,6 +45,19 @@ static void records_made_for_nothing_take_rows_and_text(void **state) {
   records_release(records);
 }
 
+static void a_row_that_is_taken_off_leaves_an_empty_one_for_the_next(void **state) {
+  struct records *records = records_new(2, 8);
+
+  (void)state;
+  records_add(records)->start_at = 1;
+  records_add(records)->start_at = 2;
+  records_remove_last(records);
+  assert_int_equal(records_count(records), 1);
+  assert_int_equal(records_add(records)->start_at, 0);
+  assert_int_equal(records_rows(records)[0].start_at, 1);
+  records_release(records);
+}
+
 /* The foreseen room is used to its last byte, and no further. */
 static void the_first_block_holds_what_was_foreseen(void **state) {
   struct records *records = records_new(2, 8);
@@ -157,6 +170,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(records_made_for_few_rows_take_many),
       cmocka_unit_test(records_made_for_nothing_take_rows_and_text),
+      cmocka_unit_test(a_row_that_is_taken_off_leaves_an_empty_one_for_the_next),
       cmocka_unit_test(the_first_block_holds_what_was_foreseen),
       cmocka_unit_test_teardown(texts_of_all_sizes_stay_whole, release),
       cmocka_unit_test(a_text_need_not_end_with_zero),

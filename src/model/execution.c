@@ -55,13 +55,17 @@ static void copy_member(evd_execution *to, const evd_execution *from, evd_column
   }
 }
 
-void execution_clear(evd_execution *execution) {
-  memset(execution, 0, sizeof *execution);
+/* Every record that is read begins as a copy of this, which is made when the library is loaded. */
+static evd_execution empty;
+
+static void __attribute__((constructor)) make_empty(void) {
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (columns[column].type == COLUMN_TIME) {
-      column_set_null(execution, (evd_column)column);
-    }
+    column_set_null(&empty, (evd_column)column);
   }
+}
+
+void execution_clear(evd_execution *execution) {
+  memcpy(execution, &empty, sizeof empty);
 }
 
 size_t execution_text_size(const evd_execution *execution) {

@@ -150,6 +150,10 @@ evd_execution *records_add(struct records *records) {
   return row;
 }
 
+void records_remove_last(struct records *records) {
+  records->count--;
+}
+
 /* Room for text of this size in a new chunk: one of its own if it is large, so that what is left of
  * the present room is not lost. */
 static char *new_chunk(struct records *records, size_t size) {

@@ -22,6 +22,9 @@ void records_release(struct records *records); /* NULL is fine */
 /* A new last row, cleared; valid until the next call. NULL when memory is out. */
 evd_execution *records_add(struct records *records);
 
+/* Takes the last row, of which there must be one, off again. */
+void records_remove_last(struct records *records);
+
 /* A copy of the text, ended by zero, that lives as long as the records. NULL when memory is out. */
 const char *records_text(struct records *records, const char *text, size_t length);
 

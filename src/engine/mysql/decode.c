@@ -9,21 +9,22 @@
 
 /* Reads a decimal number; false when the text is none or too large. */
 static bool read_integer(const char *text, size_t length, int64_t *integer) {
+  enum { DIGITS_MAX = 19 }; /* of the largest; a number of so many does not overflow 64 bits */
   bool negative = length > 0 && text[0] == '-';
   size_t i = negative ? 1 : 0;
-  if (i == length) {
+  if (i == length || length - i > DIGITS_MAX) {
     return false;
   }
   uint64_t value = 0;
   for (; i < length; i++) {
     unsigned digit = (unsigned)(unsigned char)text[i] - '0';
-    if (digit > 9 || value > ((uint64_t)INT64_MAX - digit) / 10) {
+    if (digit > 9) {
       return false;
     }
     value = value * 10 + digit;
   }
   *integer = negative ? -(int64_t)value : (int64_t)value;
-  return true;
+  return value <= INT64_MAX;
 }
 
 /* Sets one column from its text. EVD_EDATABASE when it cannot hold it. */
@@ -52,27 +53,25 @@ static evd_execution *out_of_memory(evd_error *error) {
 
 evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
                                 const unsigned long *lengths, evd_error *error) {
-  evd_execution execution;
-  execution_clear(&execution);
+  evd_execution *execution = records_add(records);
+  if (execution == NULL) {
+    return out_of_memory(error);
+  }
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     if (row[i] == NULL) {
       continue; /* a new record is all NULL */
     }
-    evd_code code = decode_column(records, &execution, (evd_column)i, row[i], lengths[i]);
+    evd_code code = decode_column(records, execution, (evd_column)i, row[i], lengths[i]);
     if (code == EVD_ENOMEM) {
       return out_of_memory(error);
     }
     if (code != EVD_OK) {
+      records_remove_last(records);
       execution_unfit((evd_column)i, row[evd_column_execution_id], row[i], error);
       return NULL;
     }
   }
-  evd_execution *added = records_add(records);
-  if (added == NULL) {
-    return out_of_memory(error);
-  }
-  *added = execution;
-  return added;
+  return execution;
 }
 
 static bool admits(evd_maybe wanted, bool is) {

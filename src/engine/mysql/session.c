@@ -288,7 +288,8 @@ static bool row_read(struct session *session, MYSQL_ROW row, size_t *bytes) {
     return mysql_errno(session->mysql) != 0 ? call_failed(session) : statement_answered(session, 0);
   }
   const unsigned long *lengths = mysql_fetch_lengths(session->result);
-  for (unsigned i = 0; i < mysql_num_fields(session->result); i++) {
+  unsigned fields = mysql_num_fields(session->result);
+  for (unsigned i = 0; i < fields; i++) {
     *bytes += lengths[i];
   }
   if (!session->failed && script_row(&session->script, row, lengths, &session->error) != EVD_OK) {

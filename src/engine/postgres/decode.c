@@ -82,29 +82,27 @@ static const char *id_of(const PGresult *result, int row) {
 /* One row, as a new last record. */
 static evd_code read_row(const struct postgres_table *table, struct records *records,
                          const PGresult *result, int row, evd_error *error) {
-  evd_execution execution;
-  execution_clear(&execution);
+  evd_execution *execution = records_add(records);
+  if (execution == NULL) {
+    return out_of_memory(error);
+  }
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     const char *bytes = PQgetvalue(result, row, column);
     int length = PQgetlength(result, row, column);
     if (length == 0 && PQgetisnull(result, row, column)) {
       continue; /* a new record's columns are NULL */
     }
-    evd_code code = read_value(table, records, &execution, (evd_column)column, bytes, length);
+    evd_code code = read_value(table, records, execution, (evd_column)column, bytes, length);
     if (code == EVD_ENOMEM) {
       return out_of_memory(error);
     }
     if (code != EVD_OK) {
+      records_remove_last(records);
       bool is_readable = PQfformat(result, column) == 0 || column_is_enum((evd_column)column);
       return execution_unfit((evd_column)column, id_of(result, row), is_readable ? bytes : "",
                              error);
     }
   }
-  evd_execution *added = records_add(records);
-  if (added == NULL) {
-    return out_of_memory(error);
-  }
-  *added = execution;
   return EVD_OK;
 }
 

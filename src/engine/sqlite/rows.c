@@ -105,22 +105,17 @@ evd_execution *rows_add(struct statement *statement, int first, size_t expected,
     expected = expected < ROWS_EXPECTED_MAX ? expected : ROWS_EXPECTED_MAX;
     *records = records_new(expected, expected * TEXT_EXPECTED);
   }
-  if (*records == NULL) {
+  evd_execution *row = *records != NULL ? records_add(*records) : NULL;
+  if (row == NULL) {
     return out_of_memory(error);
   }
 
-  evd_execution row;
-  execution_clear(&row);
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (!read_column(statement->handle, first + column, (evd_column)column, *records, &row)) {
+    if (!read_column(statement->handle, first + column, (evd_column)column, *records, row)) {
+      records_remove_last(*records);
       set_read_error(statement->handle, first, (evd_column)column, error);
       return NULL;
     }
   }
-  evd_execution *added = records_add(*records);
-  if (added == NULL) {
-    return out_of_memory(error);
-  }
-  *added = row;
-  return added;
+  return row;
 }
