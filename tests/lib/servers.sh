@@ -164,7 +164,8 @@ as_server() (
   exec_as_server "$@"
 )
 
-# exec_as_server DIR COMMAND...: the same, in place of this shell.
+# exec_as_server DIR COMMAND...: the same, in place of this shell. Temporary files are in DIR: a MariaDB
+# that starts deletes those of all others that have the same directory for them.
 exec_as_server() {
   local dir=$1 user
   shift
@@ -173,7 +174,7 @@ exec_as_server() {
     user=$(cat user)
     set -- setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups -- "$@"
   fi
-  HOME=$dir exec "$@"
+  HOME=$dir TMPDIR=$dir exec "$@"
 }
 
 # socket_path DIR SUFFIX: a name for a Unix socket, or "" where it would be too long for one.
