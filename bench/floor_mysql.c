@@ -125,7 +125,7 @@ static void make_requests(const struct op_work *work, size_t start, size_t end,
   for (size_t i = start; i < end; i++) {
     struct request *request = &requests[i - start];
     *request = (struct request){.operation = EVD_OPERATION_GET};
-    request->id = work->rows->ids[work->rows->random[i]];
+    request->id = op_id(work, i);
     if (work->op == OP_UPDATE) {
       request->operation = EVD_OPERATION_UPDATE;
       request->filter = work->filter;
@@ -177,7 +177,7 @@ struct hand {
 
 /* Inserts, gets or updates rows until none are left. */
 static bool run_by_id(struct floor *floor, struct job *job) {
-  size_t batch = job->batch, count = job->work->rows->count, start;
+  size_t batch = job->batch, count = op_total(job->work), start;
   struct request *requests = calloc(batch, sizeof *requests);
   struct request **pointers = calloc(batch, sizeof *pointers);
   bool ok = requests != NULL && pointers != NULL;

@@ -139,12 +139,11 @@ static struct buffer *begin_array(struct call *call, const struct postgres_type 
 }
 
 static void append_ids(struct call *call, size_t start, size_t end) {
-  const struct rows *rows = call->work->rows;
   const struct postgres_type *type = call->table.types[evd_column_execution_id];
   struct buffer *buffer = begin_array(call, type, end - start);
   for (size_t i = start; i < end; i++) {
-    append_value(buffer, type,
-                 (struct value){.kind = VALUE_TEXT, .text = rows->ids[rows->random[i]]}, true);
+    append_value(buffer, type, (struct value){.kind = VALUE_TEXT, .text = op_id(call->work, i)},
+                 true);
   }
 }
 
@@ -294,7 +293,7 @@ static bool receive_batch(struct floor *floor, size_t *rows) {
 /* Runs all batches, `depth` of them on their way. */
 static bool run_batches(struct floor *floor, struct call *call, size_t batch, size_t depth,
                         size_t *done) {
-  size_t total = call->work->rows->count, sent = 0, pending = 0;
+  size_t total = op_total(call->work), sent = 0, pending = 0;
   bool ok = true;
   while (ok && (sent < total || pending > 0)) {
     if (sent < total && pending < depth) {

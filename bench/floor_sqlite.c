@@ -132,7 +132,7 @@ static size_t insert_one(struct floor *floor, const struct op_work *work, sqlite
 static size_t get_one(struct floor *floor, const struct op_work *work, sqlite3_stmt *statement,
                       size_t index) {
   (void)floor;
-  sqlite3_bind_text(statement, 1, work->rows->ids[work->rows->random[index]], -1, SQLITE_STATIC);
+  sqlite3_bind_text(statement, 1, op_id(work, index), -1, SQLITE_STATIC);
   bool found = sqlite3_step(statement) == SQLITE_ROW && read_row(statement, 0);
   sqlite3_reset(statement);
   return found;
@@ -141,7 +141,7 @@ static size_t get_one(struct floor *floor, const struct op_work *work, sqlite3_s
 static size_t update_one(struct floor *floor, const struct op_work *work, sqlite3_stmt *statement,
                          size_t index) {
   int next = bind_changes(statement, &work->changes, 0);
-  sqlite3_bind_text(statement, next, work->rows->ids[work->rows->random[index]], -1, SQLITE_STATIC);
+  sqlite3_bind_text(statement, next, op_id(work, index), -1, SQLITE_STATIC);
   return run_statement(floor, statement);
 }
 
@@ -151,8 +151,9 @@ static bool run_by_id(struct floor *floor, const struct op_work *work, size_t ba
                                        size_t) = {insert_one, get_one, update_one, NULL};
   sqlite3_stmt *statement = prepare(floor, work, SQLITE_PART_MAIN);
   bool ok = statement != NULL;
-  for (size_t start = 0; start < work->rows->count && ok; start += batch) {
-    size_t end = start + batch < work->rows->count ? start + batch : work->rows->count;
+  size_t total = op_total(work);
+  for (size_t start = 0; start < total && ok; start += batch) {
+    size_t end = start + batch < total ? start + batch : total;
     ok = execute(floor, work->op == OP_GET ? "begin" : "begin immediate");
     for (size_t i = start; i < end && ok; i++) {
       *done += one[work->op](floor, work, statement, i);

@@ -22,6 +22,7 @@ struct op_work {
   enum op op;
   const struct target *target;
   const struct rows *rows; /* to be inserted in order, got and updated in random order */
+  size_t passes;           /* how often each row is done: several times if that is soon over */
   evd_filter filter;       /* of the update: ready */
   evd_changes changes;     /* of updates and claims: what makes a row running */
   int64_t before;          /* of the claim: start_at below this */
@@ -37,8 +38,19 @@ struct op_run {
 
 const char *op_name(enum op op);
 
-/* Runs an operation through the library, and through the floor with batches of a given size. The
- * rows are there already, save for an insert. False after an error has been printed. */
+/* How many rows are done in all, */
+static inline size_t op_total(const struct op_work *work) {
+  return work->rows->count * work->passes;
+}
+
+/* and the id of one of them, in the order of gets and updates. */
+static inline const char *op_id(const struct op_work *work, size_t index) {
+  return work->rows->ids[work->rows->random[index % work->rows->count]];
+}
+
+/* Runs an operation through the library, and through the floor with batches of a given size, of which
+ * it has as many in flight as make the same number of rows. The rows are there already, save for an
+ * insert. False after an error has been printed. */
 bool op_run_engine(const struct op_work *work, size_t in_flight, struct op_run *run);
 bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, struct op_run *run);
 

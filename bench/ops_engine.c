@@ -20,13 +20,12 @@ static evd_future *submit_insert(struct flow *flow, size_t index) {
 
 static evd_future *submit_get(struct flow *flow, size_t index) {
   const struct op_work *work = flow->data;
-  return evd_get(flow->storage, work->rows->ids[work->rows->random[index]], NULL);
+  return evd_get(flow->storage, op_id(work, index), NULL);
 }
 
 static evd_future *submit_update(struct flow *flow, size_t index) {
   const struct op_work *work = flow->data;
-  return evd_update(flow->storage, work->rows->ids[work->rows->random[index]], &work->filter,
-                    &work->changes);
+  return evd_update(flow->storage, op_id(work, index), &work->filter, &work->changes);
 }
 
 static evd_future *submit_claim(struct flow *flow, size_t index) {
@@ -47,7 +46,7 @@ static int64_t got(struct flow *flow, const evd_future *future, size_t index) {
   const struct op_work *work = flow->data;
   const evd_execution *row;
   evd_future_row(future, &row);
-  if (row == NULL || strcmp(row->execution_id, work->rows->ids[work->rows->random[index]]) != 0) {
+  if (row == NULL || strcmp(row->execution_id, op_id(work, index)) != 0) {
     return -1;
   }
   return 1;
@@ -75,7 +74,7 @@ static void describe_flow(const struct op_work *work, size_t in_flight, struct f
   static int64_t (*const done_units[OP_COUNT])(struct flow *, const evd_future *,
                                                size_t) = {inserted, got, updated, claimed};
   flow->name = op_name(work->op);
-  flow->total = work->rows->count;
+  flow->total = op_total(work);
   flow->unit = work->op == OP_CLAIM ? CLAIM_LIMIT : 1;
   flow->in_flight = (in_flight + flow->unit - 1) / flow->unit;
   flow->submit = submit[work->op];
@@ -161,17 +160,18 @@ bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, st
   if (floor == NULL) {
     return false;
   }
-  size_t depth = (in_flight + rows - 1) / rows;
+  size_t depth = (size_t)((double)in_flight / batch + 0.5); /* as many rows as the engine has */
+  depth = depth > 0 ? depth : 1;
   bool ok = ops->prepare == NULL || ops->prepare(floor, work, depth);
   double start = bench_seconds(), cpu_start = bench_cpu_seconds();
   ok = ok && ops->run(floor, work, rows, depth, &done);
   double seconds = bench_seconds() - start, cpu_seconds = bench_cpu_seconds() - cpu_start;
   ops->close(floor);
   run->ops_per_s = (double)done / seconds;
-  run->cpu_us_per_op = cpu_seconds * 1e6 / (double)work->rows->count;
+  run->cpu_us_per_op = cpu_seconds * 1e6 / (double)op_total(work);
   run->batch = (double)rows;
-  if (ok && done != work->rows->count) {
-    return bench_fail("floor: %s did %zu rows of %zu", op_name(work->op), done, work->rows->count);
+  if (ok && done != op_total(work)) {
+    return bench_fail("floor: %s did %zu rows of %zu", op_name(work->op), done, op_total(work));
   }
   return ok;
 }
@@ -228,6 +228,7 @@ bool op_verify(const struct op_work *work) {
   }
   describe_flow(work, 256, &flow);
   flow.storage = storage;
+  flow.total = work->rows->count;
   flow.unit = 1;
   flow.in_flight = 256;
   flow.submit = submit_get;
