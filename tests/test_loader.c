@@ -320,6 +320,52 @@ static void batches_grow_while_the_engine_is_busy(void **state) {
   }
 }
 
+/* Submits operations on so many ids, and says how large the batches are that leave. */
+static void send_many(struct fixture *fixture, evd_future *(*submit)(struct fixture *, int),
+                      int count, const size_t *sizes, size_t batches) {
+  evd_future *futures[300];
+  fixture->loader->limits.batch_requests = 128;
+  fixture->loader->limits.pending_requests = 300;
+  for (int i = 0; i < count; i++) {
+    futures[i] = submit(fixture, i);
+  }
+  turn_until_held(fixture, batches);
+  for (size_t i = 0; i < batches; i++) {
+    assert_int_equal(fixture->engine.held[0]->count, sizes[i]);
+    answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  }
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(evd_future_code(futures[i]), EVD_OK);
+    evd_future_release(futures[i]);
+  }
+}
+
+static evd_future *submit_get_of(struct fixture *fixture, int number) {
+  char id[16];
+  (void)snprintf(id, sizeof id, "%d", number);
+  return submit_get(fixture, id);
+}
+
+static evd_future *submit_update_of(struct fixture *fixture, int number) {
+  char id[16];
+  (void)snprintf(id, sizeof id, "%d", number);
+  return submit_update(fixture, id, number);
+}
+
+static void reads_are_spread_over_what_the_engine_can_take(void **state) {
+  struct fixture *fixture = *state;
+  fixture->engine.capacity = 3;
+  send_many(fixture, submit_get_of, 240, (size_t[]){80, 80, 80}, 3);
+  send_many(fixture, submit_get_of, 100, (size_t[]){64, 36}, 2); /* few are not spread further */
+  send_many(fixture, submit_get_of, 60, (size_t[]){60}, 1);
+}
+
+static void writes_are_not_spread(void **state) {
+  struct fixture *fixture = *state;
+  fixture->engine.capacity = 3;
+  send_many(fixture, submit_update_of, 240, (size_t[]){128, 112}, 2);
+}
+
 static void past_the_bound_submissions_are_refused_and_later_taken_again(void **state) {
   struct fixture *fixture = *state;
   fixture->loader->limits.pending_requests = 2;
@@ -579,6 +625,8 @@ int main(void) {
       TEST(cancelling_what_backs_off_leaves_nothing_behind),
       TEST(identical_reads_that_wait_are_one_read),
       TEST(batches_grow_while_the_engine_is_busy),
+      TEST(reads_are_spread_over_what_the_engine_can_take),
+      TEST(writes_are_not_spread),
       TEST(past_the_bound_submissions_are_refused_and_later_taken_again),
       TEST(a_time_out_says_whether_the_request_had_left),
       TEST(a_conflict_without_time_for_another_attempt_is_given_up),

@@ -79,7 +79,8 @@ typedef struct evd_options {
   const char *table;            /**< NULL is "task_executions"; may be "schema.table". */
   evd_schema_mode schema;       /**< Default EVD_SCHEMA_CHECK. */
   bool test_mode;               /**< Lets evd_delete() and evd_delete_all() delete. */
-  size_t batch_max_requests;    /**< Most requests in a batch; 0 is 128; 1 switches batching off. */
+  size_t batch_max_requests;    /**< Most requests in a batch; 0 is 128; 1 switches batching off.
+                                     Reads beyond 64 are spread over what the engine can take. */
   size_t batch_max_bytes;       /**< Most bytes in a batch of several requests; 0 is 4 MiB. */
   size_t pending_max_requests;  /**< Past it: EVD_EBUSY. 0 is 100,000. */
   size_t pending_max_bytes;     /**< Past it: EVD_EBUSY. 0 is 256 MiB. */

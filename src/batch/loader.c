@@ -13,6 +13,9 @@
 #define MERGE_AGE_MAX 1.
 #define MERGE_MAX 64
 
+/* Fewer reads are not spread over several batches. */
+#define READS_MIN 64
+
 /* Taking requests. */
 
 static evd_future *refuse(struct loader *loader, evd_code code, const char *why) {
@@ -96,6 +99,7 @@ void loader_enqueue(struct loader *loader, struct pending *pending) {
   struct queue *queue = &loader->queues[pending->request.operation];
   pending->state = PENDING_QUEUED;
   DL_APPEND2(queue->first, pending, previous, next);
+  queue->length++;
   if (operation_is_read(pending->request.operation)) {
     HASH_ADD(handle, loader->reads, key, pending->key_length, pending);
   }
@@ -228,19 +232,35 @@ static struct queue *longest_waiting(struct loader *loader) {
   return oldest;
 }
 
+/* The most that the next batch of a queue may weigh. The reads that wait are spread over what the
+ * engine can take, so that it works at several batches while another is decoded; writes are not, for
+ * each batch of them is a transaction. */
+static size_t weight_max(const struct loader *loader, const struct queue *queue) {
+  size_t most = loader->limits.batch_requests;
+  size_t capacity = loader->ops->capacity(loader->engine);
+  if (!operation_is_read(queue->first->request.operation) || capacity == 0) {
+    return most;
+  }
+  size_t share = (queue->length + capacity - 1) / capacity;
+  if (share < READS_MIN) {
+    share = READS_MIN;
+  }
+  return share < most ? share : most;
+}
+
 /* How many requests of a queue, from its head, make the next batch; at least one. */
 static size_t next_batch_size(const struct loader *loader, const struct queue *queue) {
   if (!operation_is_batched(queue->first->request.operation)) {
     return 1;
   }
+  size_t most = weight_max(loader, queue);
   size_t weight = 0;
   size_t bytes = 0;
   size_t count = 0;
   for (const struct pending *pending = queue->first; pending; pending = pending->next) {
     weight += pending_weight(pending);
     bytes += pending->bytes;
-    if (count > 0 &&
-        (weight > loader->limits.batch_requests || bytes > loader->limits.batch_bytes)) {
+    if (count > 0 && (weight > most || bytes > loader->limits.batch_bytes)) {
       break;
     }
     count++;
@@ -250,6 +270,7 @@ static size_t next_batch_size(const struct loader *loader, const struct queue *q
 
 static void dequeue(struct loader *loader, struct queue *queue, struct pending *pending) {
   DL_DELETE2(queue->first, pending, previous, next);
+  queue->length--;
   close_read(loader, pending);
 }
 

@@ -77,6 +77,7 @@ struct loader {
 
   struct queue {
     struct pending *first;
+    size_t length;
   } queues[EVD_OPERATION_COUNT];
   struct pending *reads;  /* a table of those in queues */
   struct line *lines;     /* a table by id */
