@@ -29,8 +29,12 @@ bool script_sort_requests(struct script *script) {
   return true;
 }
 
-/* The requests with this id. */
-static struct request **find_requests(const struct script *script, const char *id, size_t *count) {
+static bool is_of(const struct script *script, size_t place, const char *id) {
+  return place < script->batch->count && strcmp(script->sorted[place]->id, id) == 0;
+}
+
+/* The first place among the sorted requests that is not before this id. */
+static size_t search(const struct script *script, const char *id) {
   size_t low = 0;
   size_t high = script->batch->count;
   while (low < high) {
@@ -41,11 +45,18 @@ static struct request **find_requests(const struct script *script, const char *i
       high = middle;
     }
   }
+  return low;
+}
+
+/* The requests with this id. Rows mostly come in the order of an index on the ids. */
+static struct request **find_requests(struct script *script, const char *id, size_t *count) {
+  size_t place = is_of(script, script->sought, id) ? script->sought : search(script, id);
   *count = 0;
-  while (low + *count < script->batch->count && strcmp(script->sorted[low + *count]->id, id) == 0) {
+  while (is_of(script, place + *count, id)) {
     (*count)++;
   }
-  return script->sorted + low;
+  script->sought = place + *count;
+  return script->sorted + place;
 }
 
 /* The text that a record of a row needs, at most: numbers need none, but to tell them apart costs more

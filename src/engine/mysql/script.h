@@ -84,6 +84,7 @@ struct script {
   int64_t found;       /* that they found */
 
   struct request **sorted;  /* all requests in the order of their ids */
+  size_t sought;            /* of them, that whose row may come next */
   struct request **grouped; /* those to be updated, those alike together; in the same block */
   size_t grouped_count;
   size_t grouped_next;
