@@ -360,6 +360,27 @@ static void reads_are_spread_over_what_the_engine_can_take(void **state) {
   send_many(fixture, submit_get_of, 60, (size_t[]){60}, 1);
 }
 
+static void reads_leave_room_for_what_else_waits(void **state) {
+  static const size_t sizes[] = {80, 80, 1};
+  struct fixture *fixture = *state;
+  evd_future *futures[161];
+  fixture->engine.capacity = 3;
+  fixture->loader->limits.batch_requests = 128;
+  fixture->loader->limits.pending_requests = 300;
+  for (int i = 0; i < 160; i++) {
+    futures[i] = submit_get_of(fixture, i);
+  }
+  futures[160] = submit_update_of(fixture, 0);
+  turn_until_held(fixture, 3);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(fixture->engine.held[0]->count, sizes[i]);
+    answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  }
+  for (int i = 0; i < 161; i++) {
+    evd_future_release(futures[i]);
+  }
+}
+
 static void writes_are_not_spread(void **state) {
   struct fixture *fixture = *state;
   fixture->engine.capacity = 3;
@@ -626,6 +647,7 @@ int main(void) {
       TEST(identical_reads_that_wait_are_one_read),
       TEST(batches_grow_while_the_engine_is_busy),
       TEST(reads_are_spread_over_what_the_engine_can_take),
+      TEST(reads_leave_room_for_what_else_waits),
       TEST(writes_are_not_spread),
       TEST(past_the_bound_submissions_are_refused_and_later_taken_again),
       TEST(a_time_out_says_whether_the_request_had_left),

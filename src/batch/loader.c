@@ -232,15 +232,24 @@ static struct queue *longest_waiting(struct loader *loader) {
   return oldest;
 }
 
+/* How many more batches the engine can take, when each other queue that waits has one. At least 1. */
+static size_t capacity_for(const struct loader *loader, const struct queue *queue) {
+  size_t capacity = loader->ops->capacity(loader->engine);
+  for (int i = 0; i < EVD_OPERATION_COUNT && capacity > 1; i++) {
+    capacity -= loader->queues[i].first && &loader->queues[i] != queue;
+  }
+  return capacity > 0 ? capacity : 1;
+}
+
 /* The most that the next batch of a queue may weigh. The reads that wait are spread over what the
  * engine can take, so that it works at several batches while another is decoded; writes are not, for
  * each batch of them is a transaction. */
 static size_t weight_max(const struct loader *loader, const struct queue *queue) {
   size_t most = loader->limits.batch_requests;
-  size_t capacity = loader->ops->capacity(loader->engine);
-  if (!operation_is_read(queue->first->request.operation) || capacity == 0) {
+  if (!operation_is_read(queue->first->request.operation)) {
     return most;
   }
+  size_t capacity = capacity_for(loader, queue);
   size_t share = (queue->length + capacity - 1) / capacity;
   if (share < READS_MIN) {
     share = READS_MIN;
