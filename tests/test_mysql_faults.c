@@ -184,6 +184,47 @@ static void large_values_go_both_ways_over_tls(void **state) {
   close_storage(storage);
 }
 
+/* The server that dies, or is told to, says no good-bye, of which OpenSSL keeps a note on the thread. */
+static void a_session_over_tls_that_ends_unannounced_harms_no_other(void **state) {
+  (void)state;
+  needs_mysql();
+  enum { ROWS = 20 };
+  evd_storage *storage =
+      open_empty(mysql_url_with(server.tls_user, "ssl=on&pool_min=2&pool_max=2"), (evd_options){0});
+  struct native *native = native_open(server.root);
+  evd_execution rows[ROWS];
+  evd_future *futures[ROWS];
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  for (int i = 0; i < ROWS; i++) {
+    rows[i] = sample_execution(text("te_%d", i));
+  }
+  await_ok(evd_insert(storage, rows, ROWS));
+  native_run(native,
+             "begin; select * from task_executions where execution_id = 'te_0' for update;");
+  evd_future *update = keep_future(evd_update(storage, "te_0", NULL, &changes));
+  run_for(0.3);
+  native_run(native, text("kill %lld;", (long long)native_number(
+                                            native, "select id from information_schema.processlist"
+                                                    " where user = 'evd_tls' and info like"
+                                                    " 'update%';")));
+  assert_int_equal(evd_future_await(update), EVD_EUNAVAILABLE);
+  native_run(native, "rollback;");
+  for (int round = 0; round < 10; round++) {
+    for (int i = 1; i < ROWS; i++) {
+      futures[i] = evd_update(storage, rows[i].execution_id, NULL, &changes);
+    }
+    for (int i = 1; i < ROWS; i++) {
+      assert_true(await_matched(futures[i]));
+    }
+  }
+  evd_stats stats;
+  evd_storage_stats(storage, &stats);
+  assert_in_range(stats.reconnections, 0, 1);
+  assert_int_equal(stats.operations[EVD_OPERATION_UPDATE].retries, 0);
+  native_close(native);
+  close_storage(storage);
+}
+
 /* A server that has no TLS, and asks for the password as it is: by another plugin, or as that of
  * caching_sha2_password does when it does not know the user yet. */
 struct impostor {
@@ -795,6 +836,7 @@ int main(void) {
       test(a_server_without_tls_is_refused_and_never_told_the_password),
       test(a_socket_is_what_is_connected_to),
       test(large_values_go_both_ways_over_tls),
+      test(a_session_over_tls_that_ends_unannounced_harms_no_other),
       test(a_handshake_that_stalls_does_not_block_the_loop),
       test(sessions_are_read_committed),
       test(a_commit_is_the_end_whatever_the_server_chains),

@@ -15,6 +15,7 @@
 #include "engine/clock.h"
 #include "engine/mysql/errors.h"
 #include "engine/mysql/inspect.h"
+#include "engine/mysql/tls.h"
 #include "engine/spares.h"
 #include "model/error.h"
 
@@ -197,6 +198,7 @@ evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned 
     return error_set(error, EVD_ENOMEM, "", "memory ran out");
   }
   set_url_options(mysql, url);
+  mysql_tls_forget_errors();
   if (url->ssl && !url->ssl_verify && url->socket == NULL) {
     connected = connect_with_tls(mysql, url, flags, &greeting);
   } else {

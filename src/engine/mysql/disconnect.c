@@ -6,6 +6,7 @@
 #include <ev.h>
 
 #include "async/worker.h"
+#include "engine/mysql/tls.h"
 #include "engine/spares.h"
 
 /* A handle being closed. The loop's thread owns it, but while the job runs. */
@@ -40,6 +41,7 @@ static void close_now(MYSQL *mysql, bool polite) {
     shutdown(mysql_get_socket(mysql), SHUT_RDWR);
     mysql_close(mysql);
   }
+  mysql_tls_forget_errors();
 }
 
 static void run_job(struct job *job) {

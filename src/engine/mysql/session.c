@@ -10,6 +10,7 @@
 #include "engine/mysql/disconnect.h"
 #include "engine/mysql/engine.h"
 #include "engine/mysql/errors.h"
+#include "engine/mysql/tls.h"
 #include "engine/quiet.h"
 #include "model/error.h"
 
@@ -206,6 +207,9 @@ static bool give_up(struct session *session) {
 /* A call has failed: the connection is lost, or only the statement. */
 static bool call_failed(struct session *session) {
   unsigned number = mysql_errno(session->mysql);
+  if (session->tls) {
+    mysql_tls_forget_errors();
+  }
   evd_error error;
   mysql_errors_fill(number, mysql_error(session->mysql), &session->engine->table, &error);
   mysql_blame(number, session->script.batch, &error);
@@ -310,6 +314,9 @@ static int make_call(struct session *session, int occurred, struct outcome *outc
   bool resumed = session->suspended;
   my_bool failed = 0;
   int waits_for;
+  if (session->tls) {
+    mysql_tls_forget_errors();
+  }
   switch (session->state) {
   case SESSION_SENDING:
     if (resumed) {
@@ -449,6 +456,7 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
     return;
   }
   session->mysql = connected->mysql;
+  session->tls = mysql_get_ssl_cipher(session->mysql) != NULL;
   session->state = SESSION_IDLE;
   size_t max_packet = connected->max_packet;
   session->script.max_packet =

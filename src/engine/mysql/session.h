@@ -36,6 +36,7 @@ struct session {
   struct mysql_connect *connect; /* while it connects */
   bool inspects;                 /* it reads the table, too */
   MYSQL *mysql;                  /* then */
+  bool tls;                      /* it is encrypted */
 
   enum session_state {
     SESSION_CONNECTING,
