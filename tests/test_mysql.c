@@ -89,6 +89,15 @@ static void kill_engine_session(void) {
   native_run(native, text("kill %lld;", (long long)engine_session()));
 }
 
+/* Has the engine's connection ended, and waits for the next. */
+static void replace_connection(void) {
+  kill_engine_session();
+  while (driver.engine->ops->trouble(driver.engine) == NULL) {
+    ev_run(driver.loop, EVRUN_ONCE);
+  }
+  wait_for_capacity();
+}
+
 static bool is_mariadb(void) {
   return strstr(native_text(native, "select version();"), "MariaDB") != NULL;
 }
@@ -598,11 +607,7 @@ static void an_index_that_goes_is_done_without_until_the_next_connection(void **
     assert_true(error.retryable);
     assert_false(claim_says("force index"));
 
-    kill_engine_session();
-    while (driver.engine->ops->trouble(driver.engine) == NULL) {
-      ev_run(driver.loop, EVRUN_ONCE);
-    }
-    wait_for_capacity();
+    replace_connection();
     assert_int_equal(claim_says("force index (`renamed`)"), i == 0);
     assert_true(claim_says("force index (`PRIMARY`)"));
   }
@@ -689,6 +694,47 @@ static void on_a_table_that_compares_loosely_only_the_very_id_counts(void **stat
   driver_run_ok(&driver, &request, 1);
   assert_int_equal(request.count, 1);
   assert_int_equal(status_of("Abc"), EVD_STATUS_RUNNING);
+}
+
+/* That an update of "abc" finds nothing, where there is "Abc". */
+static void expect_only_the_very_id(void) {
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = updating("abc", &changes);
+  driver_run_ok(&driver, &request, 1);
+  assert_int_equal(request.count, 0);
+  assert_int_equal(status_of("Abc"), EVD_STATUS_READY);
+}
+
+static void in_a_table_that_comes_later_only_the_very_id_counts(void **state) {
+  (void)state;
+  needs_mysql();
+  open_with_collation("utf8mb4_general_ci");
+  insert_id("Abc");
+  driver_close(&driver);
+  native_run(native, "rename table task_executions to away;");
+  driver_open(&driver, mysql_url_with(url, "pool_max=1"), NULL, EVD_SCHEMA_SKIP);
+  assert_int_equal(driver.open_error.code, EVD_OK);
+  native_run(native, "rename table away to task_executions;");
+  expect_only_the_very_id();
+}
+
+/* The table changes, is away when a new connection would read it again, and comes back. */
+static void what_is_known_of_a_table_stays_until_it_is_read_again(void **state) {
+  (void)state;
+  needs_mysql();
+  open_with_collation("utf8mb4_general_ci");
+  insert_id("Abc");
+  native_run(native, "alter table task_executions rename index task_executions_ready to renamed;");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = claiming(&changes);
+  assert_string_equal(driver_run(&driver, &request, 1).native, "1176");
+  native_run(native, "rename table task_executions to away;");
+  replace_connection();
+  native_run(native, "rename table away to task_executions;");
+  expect_only_the_very_id();
+  replace_connection();
+  expect_only_the_very_id();
+  assert_true(claim_says("force index (`renamed`)"));
 }
 
 /* --- the pool, the log, closing --- */
@@ -850,6 +896,8 @@ int main(void) {
       test(each_row_gets_its_own_value_where_the_table_compares_loosely),
       test(on_a_table_that_pads_an_id_with_spaces_is_another),
       test(on_a_table_that_compares_loosely_only_the_very_id_counts),
+      test(in_a_table_that_comes_later_only_the_very_id_counts),
+      test(what_is_known_of_a_table_stays_until_it_is_read_again),
       test(batches_at_once_have_connections_of_their_own),
       test(workers_stay_for_the_next_connections),
       test(statements_are_recorded_for_the_log_without_their_values),

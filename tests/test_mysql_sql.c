@@ -316,7 +316,7 @@ static void an_index_that_may_be_gone_is_not_forced(void **state) {
   evd_changes changes = {0};
   evd_set(&changes, updated_at, 5);
   fixture->requests[0] = (struct request){.id = "a", .changes = &changes};
-  fixture->table.unforced = true;
+  fixture->table.stale = true;
   begin(fixture, EVD_OPERATION_UPDATE, 1);
   assert_non_null(strstr(next(fixture), "update `t` set"));
 }

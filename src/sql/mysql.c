@@ -11,7 +11,7 @@ static void put(struct mysql_writer *writer, const char *sql) {
 static void put_table(struct mysql_writer *writer, const struct mysql_table *table,
                       const char *index) {
   sql_table(writer->buffer, DIALECT_MYSQL, &table->name);
-  if (index[0] != '\0' && !table->unforced) {
+  if (index[0] != '\0' && !table->stale) {
     put(writer, " force index (");
     sql_identifier(writer->buffer, DIALECT_MYSQL, index);
     put(writer, ")");

@@ -25,11 +25,12 @@ enum mysql_comparison {
 /* A table as it was found. */
 struct mysql_table {
   struct table_name name;
+  /* It could not be read, or has changed since: nothing is forced, and it is to be read again. */
+  bool stale;
   enum mysql_comparison comparison;
   /* Indexes by name, "" where there is none that serves: the unique ones of the ids, and those that
    * give the rows of a selecting operation in its order. They are forced: where the planner prefers
-   * to sort, a claim locks all that it sorts. When one of them turns out to be gone, none is forced. */
-  bool unforced;
+   * to sort, a claim locks all that it sorts. */
   char id_index[MYSQL_NAME_SIZE];
   char unique_id_index[MYSQL_NAME_SIZE];
   char selection_index[EVD_OPERATION_COUNT][MYSQL_NAME_SIZE];

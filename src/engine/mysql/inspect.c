@@ -124,14 +124,15 @@ static evd_code read_columns(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
     return code;
   }
   uint64_t present = 0;
+  enum mysql_comparison loosest = MYSQL_COMPARES_BYTES;
   MYSQL_ROW row;
   while (code == EVD_OK && (row = mysql_fetch_row(result)) != NULL) {
     evd_column column = column_from_name(row[SHOWN_FIELD]);
     if (column != EVD_COLUMN_COUNT) {
       present |= COLUMN_BIT(column);
       enum mysql_comparison comparison = comparison_of(row[SHOWN_COLLATION]);
-      if (is_looked_up(column) && comparison > table->comparison) {
-        table->comparison = comparison;
+      if (is_looked_up(column) && comparison > loosest) {
+        loosest = comparison;
       }
     } else if (mode != EVD_SCHEMA_SKIP && strcmp(row[SHOWN_NULL], "NO") == 0 &&
                row[SHOWN_DEFAULT] == NULL && row[SHOWN_EXTRA][0] == '\0') {
@@ -142,6 +143,7 @@ static evd_code read_columns(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
     }
   }
   mysql_free_result(result);
+  table->comparison = loosest;
   if (code == EVD_OK && mode != EVD_SCHEMA_SKIP) {
     code = schema_check_columns(&table->name, present, error);
   }
@@ -270,6 +272,7 @@ static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
 evd_code mysql_inspect(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,
                        evd_error *error) {
   evd_code code = EVD_OK;
+  table->comparison = MYSQL_COMPARES_LOOSELY; /* the safe one, when it cannot be read */
   if (mode == EVD_SCHEMA_CREATE) {
     code = create(mysql, &table->name, error);
   }
@@ -279,5 +282,9 @@ evd_code mysql_inspect(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *t
   if (code == EVD_OK) {
     code = read_indexes(mysql, mode, table, error);
   }
-  return mode == EVD_SCHEMA_SKIP && code == EVD_ESCHEMA ? EVD_OK : code;
+  if (mode == EVD_SCHEMA_SKIP && code == EVD_ESCHEMA) {
+    table->stale = true;
+    return EVD_OK;
+  }
+  return code;
 }

@@ -216,7 +216,7 @@ static bool call_failed(struct session *session) {
   error.outcome = outcome_failed(session, number, error.code);
   bool lost = mysql_errors_is_lost(number) || session->rolling_back;
   if (mysql_errors_is_of_index(number)) {
-    session->engine->table.unforced = true; /* until a new connection has read the table again */
+    session->engine->table.stale = true; /* until a new connection has read it again */
   }
   if (!session->failed) {
     session->error = error;
@@ -465,7 +465,7 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
   set_io(session, EV_READ);
   if (session->engine->state == MYSQL_OPENING) {
     mysql_engine_opened(session->engine, &connected->table);
-  } else if (session->inspects) {
+  } else if (session->inspects && !connected->table.stale) {
     session->engine->table = connected->table;
   }
   pool_connection_ready(&session->pooled);
@@ -478,7 +478,7 @@ struct pool_connection *session_connect(void *owner, evd_error *error) {
     error_set(error, EVD_ENOMEM, "", "memory ran out");
     return NULL;
   }
-  session->inspects = engine->state == MYSQL_OPENING || engine->table.unforced;
+  session->inspects = engine->state == MYSQL_OPENING || engine->table.stale;
   struct mysql_connect_config config = {
       .spares = &engine->spares,
       .url = engine->url,
