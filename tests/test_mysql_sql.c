@@ -493,6 +493,54 @@ static void a_value_that_no_packet_holds_is_refused_before_it_is_sent(void **sta
   assert_string_equal(error.field, "output");
 }
 
+/* The loader halves the batch then. */
+static void a_lock_that_no_packet_holds_is_refused(void **state) {
+  static const evd_operation operations[] = {EVD_OPERATION_UPDATE,
+                                             EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN};
+  struct fixture *fixture = *state;
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  fixture->script.max_packet = 100;
+  for (size_t i = 0; i < 2; i++) {
+    fixture->requests[0] = (struct request){.id = "first", .changes = &changes};
+    fixture->requests[1] = (struct request){.id = "second", .changes = &changes};
+    begin(fixture, operations[i], 2);
+    evd_error error;
+    assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+    assert_int_equal(error.code, EVD_EINVAL);
+    assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
+    script_end(&fixture->script);
+    fixture->script.backslashes = true;
+  }
+}
+
+static void selected_rows_are_updated_in_packets_that_the_server_takes(void **state) {
+  struct fixture *fixture = *state;
+  enum { ROWS = 200 };
+  evd_changes changes = sample_changes(EVD_STATUS_TIMED_OUT);
+  fixture->script.max_packet = 4096;
+  fixture->table.comparison = MYSQL_COMPARES_LOOSELY;
+  fixture->requests[0] = (struct request){.changes = &changes, .limit = ROWS, .before = 1};
+  fixture->requests[0].status = EVD_STATUS_RUNNING;
+  begin(fixture, EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, 1);
+  assert_non_null(next(fixture));
+  answer(fixture, 1, 0);
+  for (int i = 0; i < ROWS; i++) {
+    row(fixture, (const char *[]){text("%064d", i), NULL}, 2);
+  }
+  answer(fixture, 1, 0);
+  size_t updated = 0;
+  for (const char *sql; (sql = next(fixture)) != NULL;) {
+    expect(strlen(sql) <= 4096, "a packet of %zu bytes", strlen(sql));
+    for (size_t i = 0; i < fixture->script.statement_count; i++) {
+      const struct script_statement *statement = &fixture->script.statements[i];
+      bool updates = statement->kind == SCRIPT_UPDATE_SELECTED;
+      updated += updates ? statement->count : 0;
+      answer(fixture, 1, updates ? statement->count : 0);
+    }
+  }
+  assert_int_equal(updated, ROWS);
+}
+
 static void the_log_shows_no_values(void **state) {
   struct fixture *fixture = *state;
   evd_execution rows[2] = {sample_full("secret_1"), sample_full("secret_2")};
@@ -624,6 +672,8 @@ int main(void) {
       with_script(many_rows_are_updated_by_several_short_packets),
       with_script(a_large_insert_is_a_transaction_of_several_packets),
       with_script(a_value_that_no_packet_holds_is_refused_before_it_is_sent),
+      with_script(a_lock_that_no_packet_holds_is_refused),
+      with_script(selected_rows_are_updated_in_packets_that_the_server_takes),
       with_script(the_log_shows_no_values),
       cmocka_unit_test_teardown(errors_name_the_column, release),
       cmocka_unit_test_teardown(conflicts_and_lost_connections_may_be_tried_again, release),

@@ -20,6 +20,11 @@ size_t script_enough(const struct script *script) {
   return script->max_packet / 2 < ENOUGH_BYTES ? script->max_packet / 2 : ENOUGH_BYTES;
 }
 
+size_t script_id_bytes(const char *id) {
+  enum { COPIES = 3, OVERHEAD = 64 }; /* how often the id is in it, and what is beside it */
+  return COPIES * strlen(id) + OVERHEAD;
+}
+
 bool script_is_full(const struct script *script) {
   return script->sql.failed || script->sql.length >= script_enough(script);
 }
@@ -154,6 +159,13 @@ static bool is_to_stand_alone(const struct script *script) {
          script->statements[script->statement_count - 1].kind != SCRIPT_BEGIN;
 }
 
+/* Whether a statement has to be in this packet, long or not: the first, and the one that begins the
+ * work of a transaction. */
+static bool is_due(const struct script *script, enum script_kind kind) {
+  return script->statement_count == 0 || kind == SCRIPT_LOCK || kind == SCRIPT_SELECT ||
+         kind == SCRIPT_COMMIT;
+}
+
 bool script_add(struct script *script, enum script_kind kind, size_t first, size_t count) {
   struct script_statement statement = {kind, first, count};
   struct script_cursor cursor = script->cursor;
@@ -166,7 +178,7 @@ bool script_add(struct script *script, enum script_kind kind, size_t first, size
     buffer_append(&script->sql, ";");
   }
   write_statement(script, &writer, &statement);
-  if (script->statement_count > 0 && is_too_long(script) && kind != SCRIPT_COMMIT) {
+  if (!is_due(script, kind) && is_too_long(script)) {
     truncate_sql(script, before);
     script->cursor = cursor;
     return false;

@@ -133,9 +133,12 @@ void script_free(struct script *script);
 size_t script_enough(const struct script *script);
 bool script_is_full(const struct script *script);
 
+/* The bytes that an update of several rows has for one more id, at most. */
+size_t script_id_bytes(const char *id);
+
 /* Adds a statement to the packet. False when it has to go into the next one, since this would be too
  * long, or for Galera's sake: then nothing was added; also when memory is out (script->sql.failed).
- * The first statement of a packet is always added. */
+ * The first statement of a packet is always added, and so is what locks or selects. */
 bool script_add(struct script *script, enum script_kind kind, size_t first, size_t count);
 
 /* Moves the cursor on to the next execution that is to be inserted; false when there is none. */

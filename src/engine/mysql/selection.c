@@ -183,11 +183,28 @@ static bool list_parents(struct script *script) {
   return true;
 }
 
+/* How many ids, of `count` in all and from `next` on, go into one update: `most`, or what fits. */
+static size_t part_size(const struct script *script, enum script_kind kind, size_t next,
+                        size_t count, size_t most) {
+  size_t bytes = 0;
+  size_t part = 0;
+  while (next + part < count && part < most) {
+    const char *id = kind == SCRIPT_DECREMENT ? script->decrements[next + part].parent_id
+                                              : script->selected_ids[next + part];
+    bytes += script_id_bytes(id);
+    if (part > 0 && bytes > script_enough(script) / 2) {
+      break;
+    }
+    part++;
+  }
+  return part;
+}
+
 /* Adds updates from *next on, of at most `most` each; true when all `count` are done. */
 static bool add_parts(struct script *script, enum script_kind kind, size_t *next, size_t count,
                       size_t most) {
   while (*next < count) {
-    size_t part = count - *next < most ? count - *next : most;
+    size_t part = part_size(script, kind, *next, count, most);
     bool full = script_is_full(script) || script->sql.length >= IDS_ENOUGH;
     if (full || !script_add(script, kind, *next, part)) {
       return false;

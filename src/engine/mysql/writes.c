@@ -76,11 +76,11 @@ static void group_requests(struct script *script, bool matched) {
 /* How many of the grouped requests go into one statement, from the next on. */
 static size_t group_size(const struct script *script) {
   struct request **first = script->grouped + script->grouped_next;
-  size_t bytes = changes_text_size(first[0]->changes);
+  size_t bytes = changes_text_size(first[0]->changes) + script_id_bytes(first[0]->id);
   size_t count = 1;
   while (script->grouped_next + count < script->grouped_count && count < GROUP_MAX &&
          mysql_sql_same_update(first[0], first[count])) {
-    bytes += changes_text_size(first[count]->changes);
+    bytes += changes_text_size(first[count]->changes) + script_id_bytes(first[count]->id);
     if (bytes > script_enough(script) / 2) {
       break;
     }
