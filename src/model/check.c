@@ -6,9 +6,6 @@
 #include "model/error.h"
 #include "model/json.h"
 
-/* The largest integer that a JavaScript number holds exactly, as do all below it. */
-#define INTEGER_MAX ((INT64_C(1) << 53) - 1)
-
 static evd_code missing(const char *field, evd_error *error) {
   return error_set(error, EVD_EINVAL, field, "%s is missing", field);
 }
@@ -59,7 +56,7 @@ evd_code check_time(int64_t time, const char *field, evd_error *error) {
   if (time == EVD_NONE) {
     return missing(field, error);
   }
-  if (time < -INTEGER_MAX || time > INTEGER_MAX) {
+  if (time < -COLUMN_INTEGER_MAX || time > COLUMN_INTEGER_MAX) {
     return error_set(error, EVD_EINVAL, field, "%s is not within +-(2^53 - 1) milliseconds", field);
   }
   return EVD_OK;
@@ -70,7 +67,7 @@ static evd_code check_quantity(int64_t quantity, const char *field, evd_error *e
   if (quantity < 0) {
     return error_set(error, EVD_EINVAL, field, "%s is negative", field);
   }
-  if (quantity > INTEGER_MAX) {
+  if (quantity > COLUMN_INTEGER_MAX) {
     return error_set(error, EVD_EINVAL, field, "%s is more than 2^53 - 1", field);
   }
   return EVD_OK;

@@ -180,6 +180,16 @@ void column_set_null(evd_execution *execution, evd_column column) {
   }
 }
 
+bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer) {
+  enum column_type type = columns[column].type;
+  bool bounded = type == COLUMN_DURATION || type == COLUMN_TIME;
+
+  if (bounded && (integer < -COLUMN_INTEGER_MAX || integer > COLUMN_INTEGER_MAX)) {
+    return false;
+  }
+  return column_set_integer(execution, column, integer);
+}
+
 evd_column column_from_name(const char *name) {
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     if (strcmp(columns[column].name, name) == 0) {

@@ -49,6 +49,10 @@ struct column {
 
 extern const struct column columns[EVD_COLUMN_COUNT];
 
+/* The bound of times and durations: the largest integer that a JavaScript number holds exactly, as do
+ * all below it. */
+#define COLUMN_INTEGER_MAX ((INT64_C(1) << 53) - 1)
+
 /* The bit of a column in the masks of evd_changes. */
 #define COLUMN_BIT(column) (UINT64_C(1) << (column))
 
@@ -81,6 +85,10 @@ struct value column_get(const evd_execution *execution, evd_column column);
 bool column_set_text(evd_execution *execution, evd_column column, const char *text);
 bool column_set_integer(evd_execution *execution, evd_column column, int64_t integer);
 void column_set_null(evd_execution *execution, evd_column column);
+
+/* The same for what a database has in a column, which anybody may have put there. Returns false also
+ * for a time or a duration beyond the bound. */
+bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer);
 
 /* The column with this SQL name or JSON key; EVD_COLUMN_COUNT when there is none. */
 evd_column column_from_name(const char *name);

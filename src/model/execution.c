@@ -106,9 +106,18 @@ void changes_copy_into(evd_changes *to, const evd_changes *from, char **text) {
 }
 
 evd_code execution_unfit(evd_column column, const char *id, const char *value, evd_error *error) {
+  const char *quote = value != NULL ? "\"" : "";
+
   return error_set(error, EVD_EDATABASE, columns[column].name,
-                   "%s of execution %s is \"%.64s\" in the database, which it cannot be",
-                   columns[column].name, id, value);
+                   "%s of execution %s is %s%.64s%s in the database, which it cannot be",
+                   columns[column].name, id != NULL ? id : "NULL", quote,
+                   value != NULL ? value : "NULL", quote);
+}
+
+int64_t execution_expires_at(int64_t started_at, int64_t timeout_ms) {
+  int64_t most = COLUMN_INTEGER_MAX - started_at;
+
+  return started_at + (timeout_ms < most ? timeout_ms : most);
 }
 
 void changes_apply(const evd_changes *changes, evd_execution *execution) {

@@ -23,13 +23,19 @@ static bool read_integer(const char *text, size_t length, int64_t *integer) {
     }
     value = value * 10 + digit;
   }
+  if (value > INT64_MAX) {
+    return false;
+  }
   *integer = negative ? -(int64_t)value : (int64_t)value;
-  return value <= INT64_MAX;
+  return true;
 }
 
-/* Sets one column from its text. EVD_EDATABASE when it cannot hold it. */
+/* Sets one column from its text, or NULL. EVD_EDATABASE when it cannot hold it. */
 static evd_code decode_column(struct records *records, evd_execution *execution, evd_column column,
                               const char *text, size_t length) {
+  if (text == NULL) { /* as it is in a new record */
+    return columns[column].null != COLUMN_NOT_NULL ? EVD_OK : EVD_EDATABASE;
+  }
   if (column_is_enum(column)) {
     return column_set_text(execution, column, text) ? EVD_OK : EVD_EDATABASE;
   }
@@ -41,7 +47,7 @@ static evd_code decode_column(struct records *records, evd_execution *execution,
     return column_set_text(execution, column, copy) ? EVD_OK : EVD_EDATABASE;
   }
   int64_t integer;
-  return read_integer(text, length, &integer) && column_set_integer(execution, column, integer)
+  return read_integer(text, length, &integer) && column_load_integer(execution, column, integer)
              ? EVD_OK
              : EVD_EDATABASE;
 }
@@ -58,9 +64,6 @@ evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
     return out_of_memory(error);
   }
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
-    if (row[i] == NULL) {
-      continue; /* a new record is all NULL */
-    }
     evd_code code = decode_column(records, execution, (evd_column)i, row[i], lengths[i]);
     if (code == EVD_ENOMEM) {
       return out_of_memory(error);

@@ -106,7 +106,7 @@ static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsig
   if (execution != NULL) {
     changes_apply(&script->changes, execution);
     if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-      execution->expires_at = request->started_at + execution->timeout_ms;
+      execution->expires_at = execution_expires_at(request->started_at, execution->timeout_ms);
     }
     id = execution->execution_id;
   } else if (why.code == EVD_EDATABASE) {
