@@ -104,7 +104,8 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
   engine->callbacks = config->callbacks;
   engine->schema = config->schema;
   engine->test_mode = config->test_mode;
-  engine->timeout_ms = config->timeout_ms;
+  /* The servers know no longer time: it is as good as none. */
+  engine->timeout_ms = config->timeout_ms <= UINT32_MAX ? config->timeout_ms : -1;
   evd_code code = table_name_parse(config->table, &engine->table.name, error);
   if (code != EVD_OK) {
     return code;
@@ -113,8 +114,8 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
   if (engine->url == NULL) {
     return error->code;
   }
-  engine->answer_timeout = mysql_connect_read_timeout(engine->url, config->timeout_ms);
-  engine->write_timeout = mysql_connect_write_timeout(engine->url, config->timeout_ms);
+  engine->answer_timeout = mysql_connect_read_timeout(engine->url, engine->timeout_ms);
+  engine->write_timeout = mysql_connect_write_timeout(engine->url, engine->timeout_ms);
   if (!spares_init(&engine->spares, engine->url->pool_max)) {
     return error_set(error, EVD_ENOMEM, "", "memory ran out");
   }
