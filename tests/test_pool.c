@@ -23,7 +23,7 @@ static struct {
   struct ev_loop *loop;
   struct pool *pool;
   struct pretended *connections;
-  int count, opened, failed, grew, troubles;
+  int count, most, opened, failed, grew, troubles;
   bool closed;
   bool answers;                  /* connections become ready at once */
   bool refuses;                  /* they are lost at once */
@@ -35,6 +35,7 @@ static struct pool_connection *on_connect(void *owner, evd_error *error) {
   struct pretended *connection = calloc(1, sizeof *connection);
   DL_APPEND(engine.connections, connection);
   engine.count++;
+  engine.most = engine.count > engine.most ? engine.count : engine.most;
   if (engine.opened < ATTEMPTS_MAX) {
     engine.attempts[engine.opened] = clock_seconds();
   }
@@ -182,7 +183,7 @@ static void more_are_opened_while_batches_queue_and_closed_when_idle(void **stat
 }
 
 static void an_old_connection_is_replaced_before_it_goes(void **state) {
-  start((struct pool_config){.min = 1, .max = 1, .depth = 1, .max_age = 0.05});
+  start((struct pool_config){.min = 1, .max = 2, .depth = 1, .max_age = 0.05});
   run_for(0.02);
   for (int i = 0; i < 200; i++) {
     run_for(0.001);
@@ -191,6 +192,59 @@ static void an_old_connection_is_replaced_before_it_goes(void **state) {
   }
   expect(engine.opened >= 3, "%d connections in four lives", engine.opened);
   assert_int_equal(stats().reconnections, 0);
+  end();
+}
+
+static void an_old_connection_goes_before_it_is_replaced_where_there_is_no_room(void **state) {
+  start((struct pool_config){.min = 3, .max = 3, .depth = 1, .max_age = 0.05});
+  run_for(0.02);
+  for (int i = 0; i < 200; i++) {
+    run_for(0.001);
+    assert_true(pool_capacity(engine.pool) >= 1);
+  }
+  assert_int_equal(engine.most, 3);
+  expect(engine.opened >= 9, "%d connections in four lives", engine.opened);
+  assert_int_equal(stats().reconnections, 0);
+  end();
+}
+
+/* As where the server lets nobody else in: what works goes on, and the attempts become rare. */
+static void work_of_older_connections_does_not_hasten_attempts_that_fail(void **state) {
+  start((struct pool_config){
+      .min = 1, .max = 2, .depth = 1, .max_age = 0.05, .backoff_min = 0.01, .backoff_max = 0.16});
+  run_for(0.02);
+  engine.refuses = true;
+  for (int i = 0; i < 500; i++) {
+    run_for(0.002);
+    struct batch batch = {0};
+    assert_true(pool_capacity(engine.pool) > 0);
+    pool_submit(engine.pool, &batch);
+    pool_batch_done(batch.owner);
+  }
+  expect(engine.opened >= 4 && engine.opened <= 25, "%d attempts", engine.opened);
+  end();
+}
+
+/* As by a server that ends connections which idle. */
+static void the_loss_of_what_was_good_for_long_is_made_good_soon(void **state) {
+  enum { LOSSES = 6 };
+  start((struct pool_config){
+      .min = 1, .max = 1, .depth = 1, .backoff_min = 0.02, .backoff_max = 0.2});
+  run_for(0.02);
+  double waited = 0;
+  for (int i = 0; i < LOSSES; i++) {
+    run_for(0.25);
+    assert_int_equal(pool_capacity(engine.pool), 1);
+    evd_error error;
+    error_set(&error, EVD_EUNAVAILABLE, "", "idle");
+    pool_connection_lost(&engine.connections->link, &error);
+    double begin = clock_seconds();
+    while (pool_capacity(engine.pool) == 0) {
+      run_for(0.001);
+    }
+    waited += i >= LOSSES / 2 ? clock_seconds() - begin : 0;
+  }
+  expect(waited < 0.2, "three losses took %g s to make good", waited); /* growing, 0.28 to 0.56 */
   end();
 }
 
@@ -334,6 +388,9 @@ int main(void) {
       cmocka_unit_test(an_idle_pool_does_not_keep_the_loop_alive),
       cmocka_unit_test(more_are_opened_while_batches_queue_and_closed_when_idle),
       cmocka_unit_test(an_old_connection_is_replaced_before_it_goes),
+      cmocka_unit_test(an_old_connection_goes_before_it_is_replaced_where_there_is_no_room),
+      cmocka_unit_test(work_of_older_connections_does_not_hasten_attempts_that_fail),
+      cmocka_unit_test(the_loss_of_what_was_good_for_long_is_made_good_soon),
       cmocka_unit_test(a_batch_is_finished_before_its_old_connection_goes),
       cmocka_unit_test(a_lost_connection_is_replaced),
       cmocka_unit_test(attempts_come_at_growing_intervals_one_at_a_time),

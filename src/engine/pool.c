@@ -22,7 +22,8 @@ struct pool {
   bool aborting;
   bool held; /* a reference on the loop */
 
-  unsigned failures; /* since a connection last did work */
+  unsigned failures; /* since a connection that was made after the last one did work */
+  double failed_at;  /* the last one */
   double retry_at;   /* no connecting before */
   bool in_trouble;
   evd_error trouble; /* the last failure, when in_trouble */
@@ -72,6 +73,7 @@ static void back_off(struct pool *pool) {
     pause = pool->config.backoff_max;
   }
   pool->failures++;
+  pool->failed_at = now;
   pool->retry_at = now + pause * jitter(pool, 0.5, 1);
 }
 
@@ -158,12 +160,27 @@ static bool is_idle(const struct pool *pool, const struct pool_connection *conne
          pool->config.idle_timeout > 0 && now - connection->idle_since >= pool->config.idle_timeout;
 }
 
-/* Retires the connections that are too old or idle, as long as `min` others stay. */
+/* How many there are of `max`: ready, being made, or going for their age. */
+static size_t count_of_max(const struct pool *pool) {
+  size_t count = 0;
+  const struct pool_connection *connection;
+  DL_FOREACH (pool->connections, connection) {
+    count +=
+        connection->state == POOL_READY || connection->state == POOL_CONNECTING || connection->aged;
+  }
+  return count;
+}
+
+/* Retires the connections that are too old or idle, as long as `min` others stay; and one that is too
+ * old where there is no room for another. */
 static void retire_superfluous(struct pool *pool, double now) {
   struct pool_connection *connection;
   DL_FOREACH (pool->connections, connection) {
-    if (pool->ready > pool->config.min &&
-        (is_old(connection, now) || is_idle(pool, connection, now))) {
+    bool old = is_old(connection, now);
+    if (pool->ready > pool->config.min && (old || is_idle(pool, connection, now))) {
+      set_state(connection, POOL_DRAINING);
+    } else if (old && pool->ready == pool->config.max) {
+      connection->aged = true;
       set_state(connection, POOL_DRAINING);
     }
   }
@@ -175,7 +192,7 @@ static size_t wanted(const struct pool *pool, size_t connecting, size_t old) {
     return 1; /* a probe: when it is ready, the others follow */
   }
   if (old > 0 && pool->ready <= pool->config.min) {
-    return pool->ready + 1; /* for the old one to be retired */
+    return pool->ready + 1; /* for the old one to be retired; there may be no room for it */
   }
   size_t count = pool->ready + connecting;
   if (pool->wants_more && connecting == 0 && count < pool->config.max) {
@@ -211,8 +228,10 @@ static void open_missing(struct pool *pool, double now) {
   if (!pool->started || pool->closing || now < pool->retry_at) {
     return;
   }
-  for (size_t count = wanted(pool, connecting, old); pool->ready + connecting < count;
-       connecting++) {
+  size_t count_now = count_of_max(pool);
+  size_t room = count_now < pool->config.max ? pool->config.max - count_now : 0;
+  for (size_t count = wanted(pool, connecting, old); pool->ready + connecting < count && room > 0;
+       connecting++, room--) {
     if (!open_connection(pool, now)) {
       return;
     }
@@ -383,7 +402,8 @@ void pool_submit(struct pool *pool, struct batch *batch) {
 void pool_batch_done(struct pool_connection *connection) {
   struct pool *pool = connection->pool;
   pool->in_flight--;
-  if (connection->state == POOL_READY) { /* it does work, and was not retired for its answer */
+  /* It does work, and was not retired for its answer. */
+  if (connection->state == POOL_READY && connection->ready_at > pool->failed_at) {
     pool->failures = 0;
   }
   if (--connection->in_flight == 0) {
@@ -399,6 +419,7 @@ void pool_connection_ready(struct pool_connection *connection) {
   struct pool *pool = connection->pool;
   double now = clock_seconds();
   connection->was_ready = true;
+  connection->ready_at = now;
   connection->idle_since = now;
   if (pool->config.max_age > 0) {
     connection->expires_at = now + pool->config.max_age * jitter(pool, 0.9, 1.1);
@@ -420,6 +441,10 @@ void pool_connection_lost(struct pool_connection *connection, const evd_error *e
   struct pool *pool = connection->pool;
   if (connection->state == POOL_CLOSING) {
     return;
+  }
+  double now = clock_seconds();
+  if (connection->was_ready && now - connection->ready_at > pool->config.backoff_max) {
+    pool->failures = 0; /* it was good for long */
   }
   pool->to_replace += connection->was_ready;
   pool->in_flight -= connection->in_flight;

@@ -14,10 +14,13 @@
  *                                  CLOSING ──pool_connection_closed──> (forgotten)
  *
  * The pool opens one connection first. When that one is ready it opens the rest up to `min`, and up
- * to `max` as long as batches queue behind others. A connection that is lost is replaced. When
- * connecting fails it tries again, one connection at a time, after a pause that grows from
+ * to `max` as long as batches queue behind others. A connection that is lost is replaced. One that is
+ * too old is replaced before it goes; where there are `max` already, it goes first, and one at a time.
+ * When connecting fails the pool tries again, one connection at a time, after a pause that grows from
  * `backoff_min` to `backoff_max` and is jittered (half to whole), until one is ready. The pauses go on
- * growing until one has done work: a server that lets connections in may be fit for nothing.
+ * growing until one that was made after the failure has done work: a server that lets connections in
+ * may be fit for nothing. They begin anew when one is lost that was ready for longer than the longest
+ * pause, e.g. when a server ends connections that idle.
  *
  * The pool opens and closes from a callback of its own on the loop. What calls back at once:
  * pool_submit calls send, pool_connection_ready calls grew, and pool_connection_lost calls trouble.
@@ -44,8 +47,10 @@ struct pool_connection {
   enum pool_state state;
   bool was_ready;    /* at some time */
   bool close_called; /* the engine was told to close it */
+  bool aged;         /* it goes for its age, and counts for `max` until it has gone */
   size_t in_flight;  /* batches sent and not done; the pool counts */
   double born;       /* began to connect; by clock_seconds(), as the others */
+  double ready_at;   /* when it became ready */
   double expires_at; /* when it is too old; 0 is never */
   double idle_since; /* when in_flight became 0 */
   const char *where; /* the engine's: "host:port" for messages, once it is known; or NULL */
@@ -54,7 +59,7 @@ struct pool_connection {
 /* How the pool behaves. Times are seconds; 0 switches the limit off, except the back-off's. */
 struct pool_config {
   struct ev_loop *loop;
-  size_t min, max;        /* connections: 1 <= min <= max */
+  size_t min, max;        /* connections: 1 <= min <= max; not counting those being closed */
   size_t depth;           /* batches in flight on one connection: at least 1 */
   double connect_timeout; /* from connect to ready */
   double idle_timeout;    /* those above `min` that had no work for so long are closed */
