@@ -9,6 +9,7 @@
 #include "engine/pool.h"
 #include "model/error.h"
 #include "support/check.h"
+#include "support/watchdog.h"
 
 enum { ATTEMPTS_MAX = 64 };
 
@@ -154,6 +155,26 @@ static void an_idle_pool_does_not_keep_the_loop_alive(void **state) {
   run_for(0.02);
   pool_batch_done(batch.owner);
   ev_run(engine.loop, 0);
+  end();
+}
+
+static void an_optional_pool_never_keeps_the_loop_alive(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1, .optional = true});
+  engine.refuses = true;
+  watchdog(20);
+  ev_run(engine.loop, 0);
+  watchdog(0);
+  end();
+}
+
+static void closing_drops_what_is_being_made_where_that_may_be(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1, .drops = true});
+  engine.answers = false;
+  run_for(0.01);
+  assert_int_equal(engine.count, 1);
+  pool_close(engine.pool, false);
+  run_for(0.01);
+  assert_true(engine.closed);
   end();
 }
 
@@ -386,6 +407,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_least_number_of_connections_is_opened_and_kept),
       cmocka_unit_test(an_idle_pool_does_not_keep_the_loop_alive),
+      cmocka_unit_test(an_optional_pool_never_keeps_the_loop_alive),
+      cmocka_unit_test(closing_drops_what_is_being_made_where_that_may_be),
       cmocka_unit_test(more_are_opened_while_batches_queue_and_closed_when_idle),
       cmocka_unit_test(an_old_connection_is_replaced_before_it_goes),
       cmocka_unit_test(an_old_connection_goes_before_it_is_replaced_where_there_is_no_room),

@@ -41,7 +41,8 @@ static void wake(struct pool *pool) {
 
 /* Keeps the loop alive while somebody waits for the pool; see pool.h. */
 static void hold_loop(struct pool *pool) {
-  bool hold = pool->in_flight > 0 || (pool->started && !pool->opened) || pool->closing;
+  bool opening = pool->started && !pool->opened && !pool->config.optional;
+  bool hold = pool->in_flight > 0 || opening || pool->closing;
   if (hold == pool->held) {
     return;
   }
@@ -241,7 +242,7 @@ static void open_missing(struct pool *pool, double now) {
 
 /*
  * Closes as pool_close() asked for. A connection that is being made may be with a library on another
- * thread, which must not outlive the program: only an abort leaves it behind.
+ * thread, which must not outlive the program: there only an abort leaves it behind.
  */
 static void close_all(struct pool *pool) {
   struct pool_connection *connection;
@@ -249,7 +250,8 @@ static void close_all(struct pool *pool) {
   evd_error error;
   error_set(&error, EVD_ECLOSED, "", "the storage was closed");
   DL_FOREACH_SAFE (pool->connections, connection, next) {
-    bool busy = connection->state == POOL_CONNECTING || connection->in_flight > 0;
+    bool connecting = connection->state == POOL_CONNECTING && !pool->config.drops;
+    bool busy = connecting || connection->in_flight > 0;
     if (connection->state == POOL_CLOSING) {
       continue;
     }

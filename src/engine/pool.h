@@ -25,7 +25,7 @@
  * The pool opens and closes from a callback of its own on the loop. What calls back at once:
  * pool_submit calls send, pool_connection_ready calls grew, and pool_connection_lost calls trouble.
  * It keeps the loop alive only while batches are under way, while its first connection is being
- * opened and while it closes.
+ * opened (unless it is optional) and while it closes.
  */
 #ifndef ENGINE_POOL_H
 #define ENGINE_POOL_H
@@ -65,6 +65,8 @@ struct pool_config {
   double idle_timeout;    /* those above `min` that had no work for so long are closed */
   double max_age;         /* older ones are drained and replaced; jittered by a tenth */
   double backoff_min, backoff_max;
+  bool optional; /* nobody waits for its first connection: to open it keeps no loop alive */
+  bool drops;    /* what is connecting may be closed at once; else a close that is no abort waits */
 };
 
 /* What the pool wants of an engine. Called from the loop, but for send. */
@@ -132,8 +134,8 @@ void pool_connection_retire(struct pool_connection *connection);
 /* Ends close: the pool forgets the connection, the engine frees it. */
 void pool_connection_closed(struct pool_connection *connection);
 
-/* Closes the pool: connections without work at once, those being made when that has ended, the others
- * after their last batch; or with `abort` all at once, after fail. May be called again with abort.
+/* Closes the pool: connections without work at once, those being made when that has ended (or at once,
+ * where that may be), the others after their last batch; or with `abort` all at once, after fail. May be called again with abort.
  * The callback closed follows. */
 void pool_close(struct pool *pool, bool abort);
 

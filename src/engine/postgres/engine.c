@@ -99,6 +99,8 @@ static struct pool *make_pool(struct source *source) {
       .max_age = (double)url->pool_max_age,
       .backoff_min = BACKOFF_MIN,
       .backoff_max = BACKOFF_MAX,
+      .optional = source == &source->postgres->replica,
+      .drops = true,
   };
   struct pool_callbacks callbacks = {
       .connect = source_connect,
