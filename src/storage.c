@@ -1,6 +1,7 @@
 #include "storage.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "async/timer.h"
@@ -106,13 +107,27 @@ static void when_told(void *owner, evd_log_level level, const char *message) {
   log_message(&storage->log, level, "%s", message);
 }
 
+/* The storage goes with the future of its closing: the program may use it until it knows that this one
+ * is finished, which it may see in its callback only, behind others that have been queued meanwhile. */
+static void end(struct deferred *ending) {
+  evd_storage *storage = (evd_storage *)((char *)ending - offsetof(evd_storage, ending));
+  if (storage->closing) {
+    future_succeed(
+        storage->closing,
+        &(struct result){.kind = RESULT_NOTHING, .storage = storage, .let_go = storage_free});
+  } else {
+    storage_free(storage);
+  }
+}
+
+/* Callbacks of operations may still wait for their turn: the end comes behind them. */
 static void when_closed(void *owner) {
   evd_storage *storage = owner;
   ev_timer_stop(storage->reactor->loop, &storage->drain);
-  if (storage->closing) {
-    future_succeed(storage->closing, &(struct result){.kind = RESULT_NOTHING});
-  }
-  storage_free(storage);
+  storage->engine = NULL;
+  loader_stop(storage->loader);
+  storage->ending.run = end;
+  reactor_defer(storage->reactor, &storage->ending);
 }
 
 /* Opening. */
@@ -295,7 +310,9 @@ const char *evd_storage_engine(const evd_storage *storage) {
 void evd_storage_stats(const evd_storage *storage, evd_stats *stats) {
   struct engine_stats engine = {0};
   loader_stats(storage->loader, stats);
-  storage->ops->stats(storage->engine, &engine);
+  if (storage->engine) {
+    storage->ops->stats(storage->engine, &engine);
+  }
   stats->connections = engine.connections;
   stats->reconnections = engine.reconnections;
 }

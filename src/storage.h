@@ -3,8 +3,10 @@
  * operations) share.
  *
  *   OPENING ──engine opened──> OPEN ──evd_storage_close──> DRAINING ──nothing pending, or time is
- *      │                                                      over──> CLOSING ──engine closed──> (freed)
+ *      │                                                      over──> CLOSING ──engine closed──> ENDING
  *      └──engine failed, or evd_future_cancel──> CLOSING
+ *
+ *   ENDING ──its turn, behind the callbacks that waited──> CLOSED ──closing future freed──> (freed)
  */
 #ifndef STORAGE_H
 #define STORAGE_H
@@ -20,12 +22,13 @@ struct evd_storage {
   struct reactor *reactor; /* a reference */
   struct loader *loader;
   const struct engine_ops *ops;
-  struct engine *engine; /* its own; frees itself before its last callback */
+  struct engine *engine; /* its own; frees itself before its last callback: then NULL */
   struct log log;
   bool test_mode;
-  evd_future *opening; /* a maker's reference, until the engine is open or has failed */
-  evd_future *closing; /* a maker's reference, once it was asked to close */
-  ev_timer drain;      /* when pending operations have to end */
+  evd_future *opening;    /* a maker's reference, until the engine is open or has failed */
+  evd_future *closing;    /* a maker's reference, once it was asked to close */
+  ev_timer drain;         /* when pending operations have to end */
+  struct deferred ending; /* once the engine has closed */
 };
 
 #endif

@@ -113,7 +113,7 @@ EVD_API evd_future *evd_storage_open(struct ev_loop *loop, const char *url,
  * Closes a storage: no new operation is taken (each fails with EVD_ECLOSED), pending ones may finish
  * until the drain time is over, then fail with EVD_ECLOSED. May be called in a callback. Until the
  * future is finished the storage may still be used, in vain; after that it is gone. Futures stay
- * valid until they are released.
+ * valid until they are released; what memory is left of the storage goes with this one.
  *
  * @param storage  NULL is fine: there is nothing to close, and the future is null.
  * @param drain_ms how long to wait for what is pending; 0: what has not left yet fails now (very much

@@ -89,6 +89,9 @@ void evd_future_release(evd_future *future) {
     return;
   }
   records_release(future->result.rows);
+  if (future->result.let_go) {
+    future->result.let_go(future->result.storage);
+  }
   group_free(future->group);
   if (future->error != &out_of_memory) {
     free(future->error);

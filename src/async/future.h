@@ -29,6 +29,7 @@ struct result {
   struct records *rows; /* the future takes over a reference; NULL is no row */
   int64_t count;
   evd_storage *storage;
+  void (*let_go)(evd_storage *storage); /* called as the future is freed; NULL is nothing */
 };
 
 /* Called when a user cancels; the maker lets go of the future (its reference goes with it) and says

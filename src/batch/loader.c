@@ -459,6 +459,12 @@ void loader_start(struct loader *loader, const struct engine_ops *ops, struct en
   reactor_arm(loader->reactor);
 }
 
+void loader_stop(struct loader *loader) {
+  loader->refusing = true;
+  loader->emptied = NULL;
+  loader->engine = NULL;
+}
+
 void loader_capacity_grew(struct loader *loader) {
   reactor_arm(loader->reactor);
 }

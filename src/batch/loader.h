@@ -73,7 +73,7 @@ struct loader {
   struct limits limits;
   const struct log *log;
   const struct engine_ops *ops;
-  struct engine *engine; /* NULL until it is open */
+  struct engine *engine; /* NULL until it is open, and when it is gone */
 
   struct queue {
     struct pending *first;
@@ -111,6 +111,9 @@ void loader_start(struct loader *loader, const struct engine_ops *ops, struct en
 
 /* Takes a copy of the request. NULL when memory is out. */
 evd_future *loader_submit(struct loader *loader, const struct request *request);
+
+/* The engine is gone, and nothing is pending: all that is left to do is to refuse. */
+void loader_stop(struct loader *loader);
 
 /* The engine answered a batch. */
 void loader_batch_done(struct loader *loader, struct batch *batch);

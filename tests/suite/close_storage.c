@@ -137,6 +137,52 @@ static void callbacks_come_before_closing_ends(void **state) {
   }
 }
 
+/* Callbacks that go on using a storage until its closing has ended. */
+struct insister {
+  evd_storage *storage;
+  bool closed;
+  int calls;
+};
+
+static void note_end(evd_future *future, void *data) {
+  struct insister *insister = data;
+  insister->closed = true;
+}
+
+static void insist(evd_future *future, void *data) {
+  struct insister *insister = data;
+  evd_stats stats;
+  insister->calls++;
+  if (!insister->closed) {
+    evd_storage_stats(insister->storage, &stats);
+    evd_future_then(evd_get(insister->storage, "te_again", NULL), insist, insister);
+  }
+}
+
+static void until_closing_has_ended_the_storage_may_be_used_in_vain(void **state) {
+  enum { CALLS = 5000, MERGED = 64 }; /* so that many are answered at once */
+  static const int64_t drains[] = {-1, 0, 20000};
+  for (int i = 0; i < 6; i++) {
+    if (!suite.storage) {
+      suite.storage = suite_open((evd_options){0});
+    }
+    struct insister insister = {.storage = suite.storage};
+    for (int j = 0; j < CALLS; j++) {
+      evd_future_then(evd_get(suite.storage, text("te_%d", j / MERGED), NULL), insist, &insister);
+    }
+    evd_future *closed = close_storage(drains[i / 2]);
+    if (i % 2) {
+      assert_int_equal(evd_future_await(closed), EVD_OK);
+      insister.closed = true;
+    } else {
+      evd_future_then(evd_future_retain(closed), note_end, &insister);
+    }
+    ev_run(suite.loop, 0);
+    assert_true(insister.closed);
+    assert_true(insister.calls >= CALLS);
+  }
+}
+
 static void nothing_new_is_taken_while_closing(void **state) {
   evd_execution row = sample_execution("te_1");
   evd_storage *storage = suite.storage;
@@ -225,6 +271,7 @@ int close_storage_tests(void) {
       suite_test(a_drain_whose_time_is_over_fails_what_is_left),
       suite_test(a_drain_does_not_count_what_the_program_did_before),
       suite_test(callbacks_come_before_closing_ends),
+      suite_test(until_closing_has_ended_the_storage_may_be_used_in_vain),
       suite_test(nothing_new_is_taken_while_closing),
       suite_test(a_callback_may_close_the_storage),
       suite_test(a_callback_of_a_failed_submission_may_close_the_storage),
