@@ -95,9 +95,26 @@ static void documents_keep_their_numbers_and_spelling(void **state) {
 
   (void)state;
   execution.input = "{\"big\":12345678901234567890123456789,\"e\":1.50e+3,\"z\":-0}";
-  execution.run_output = "[ 9007199254740993 , \"\\u00e9\\/\" ]";
+  execution.run_output = "[9007199254740993,\"\\u00e9\\/\"]";
   execution.output = "null";
   expect_round_trip(&execution);
+}
+
+static void a_record_is_one_line_whatever_its_documents_are(void **state) {
+  evd_execution execution = sample_execution("id");
+  evd_execution *back;
+  char *json;
+
+  (void)state;
+  execution.input = "\r\n{\n\t\"a\" : [ 1 ,\n2 ] , \"b c\" : \" \\\" \\\\\" }\n";
+  execution.retry_options = "{ \"maxAttempts\" :\n1 }";
+  json = evd_execution_to_json(&execution);
+  assert_null(strpbrk(json, "\r\n"));
+  free(json);
+  back = round_trip(&execution);
+  assert_string_equal(back->input, "{\"a\":[1,2],\"b c\":\" \\\" \\\\\"}");
+  assert_string_equal(back->retry_options, "{\"maxAttempts\":1}");
+  free(back);
 }
 
 static void texts_with_special_characters_survive(void **state) {
@@ -354,6 +371,7 @@ int main(void) {
       TEST(a_full_record_without_one_column_survives),
       TEST(the_largest_integers_survive),
       TEST(documents_keep_their_numbers_and_spelling),
+      TEST(a_record_is_one_line_whatever_its_documents_are),
       TEST(texts_with_special_characters_survive),
       TEST(the_deepest_document_survives),
       TEST(keys_are_in_camel_case_and_null_columns_left_out),

@@ -338,6 +338,26 @@ static void scan_forgets_a_level_that_was_closed(void **state) {
   assert_int_equal(json_scan(TEXT("{\"a\":[1],2}"), &reason, NULL), JSON_INVALID);
 }
 
+static void a_compact_document_has_no_space_outside_strings(void **state) {
+  static const char *const documents[][2] = {
+      {"1", "1"},
+      {" \t\r\n-1.5e3\n", "-1.5e3"},
+      {"\"\"", "\"\""},
+      {" \" a \" ", "\" a \""},
+      {"[ \"\\\\\" , \"\\\" ,\" ]", "[\"\\\\\",\"\\\" ,\"]"},
+      {"{ \"a \\\\\" : { } ,\n\"b\" : [ null , true ] }", "{\"a \\\\\":{},\"b\":[null,true]}"},
+      {"\"\xe6\x97\xa5 \\n\"", "\"\xe6\x97\xa5 \\n\""},
+  };
+  char to[64];
+
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(documents); i++) {
+    assert_true(json_scan(documents[i][0], strlen(documents[i][0]), NULL, NULL) != JSON_INVALID);
+    json_compact(documents[i][0], to);
+    assert_string_equal(to, documents[i][1]);
+  }
+}
+
 static void utf8_is_checked_to_the_last_byte(void **state) {
   (void)state;
   assert_true(utf8_is_valid("", 0));
@@ -427,6 +447,7 @@ int main(void) {
       cmocka_unit_test(scan_takes_every_plain_byte_in_a_string),
       cmocka_unit_test_teardown(scan_accepts_512_levels_and_no_more, release),
       cmocka_unit_test(scan_forgets_a_level_that_was_closed),
+      cmocka_unit_test(a_compact_document_has_no_space_outside_strings),
       cmocka_unit_test(utf8_is_checked_to_the_last_byte),
       cmocka_unit_test(members_are_the_parts_of_the_text),
       cmocka_unit_test(an_empty_object_has_no_members),

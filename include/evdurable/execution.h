@@ -251,7 +251,8 @@ EVD_API evd_code evd_execution_check(const evd_execution *execution, evd_error *
 
 /**
  * The whole record as one JSON object with camelCase keys, as the framework writes it; NULL
- * columns are left out. The JSON columns stand in it as JSON, not as text.
+ * columns are left out. The JSON columns stand in it as JSON, not as text, without white space
+ * between their tokens: the whole is one line.
  *
  * @return text to be released with free(); NULL when memory is out or a JSON member is not JSON.
  */

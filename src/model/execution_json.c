@@ -17,10 +17,23 @@
  * may have written as an escape of 6. */
 #define KEY_MAX 256
 
-/* Adds a document as it is. */
+/* Adds a document, on one line. */
 static bool add_document(cJSON *object, const char *key, const char *text) {
-  return json_scan(text, strlen(text), NULL, NULL) != JSON_INVALID &&
-         cJSON_AddRawToObject(object, key, text) != NULL;
+  size_t length = strlen(text);
+  char *compact;
+  bool added;
+
+  if (json_scan(text, length, NULL, NULL) == JSON_INVALID) {
+    return false;
+  }
+  compact = malloc(length + 1);
+  if (compact == NULL) {
+    return false;
+  }
+  json_compact(text, compact);
+  added = cJSON_AddRawToObject(object, key, compact) != NULL;
+  free(compact);
+  return added;
 }
 
 /* Adds a column unless it is NULL. */

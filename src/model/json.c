@@ -343,10 +343,14 @@ static bool scan_value(struct scanner *scanner, enum state *state) {
   }
 }
 
+static bool is_space(unsigned char byte) {
+  return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
 static void skip_space(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
 
-  while (at < scanner->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+  while (at < scanner->end && is_space(*at)) {
     at++;
   }
   scanner->at = at;
@@ -460,4 +464,21 @@ enum json_kind json_scan(const char *text, size_t length, const char **reason, s
 enum json_kind json_scan_outer(const char *text, size_t length, const char **reason,
                                size_t *offset) {
   return scan(text, length, JSON_DEPTH_MAX + 1, reason, offset);
+}
+
+void json_compact(const char *text, char *to) {
+  bool in_string = false;
+
+  for (; *text != '\0'; text++) {
+    if (!in_string && is_space((unsigned char)*text)) {
+      continue;
+    }
+    if (*text == '\\') { /* only in a string; what follows does not end it */
+      *to++ = *text++;
+    } else if (*text == '"') {
+      in_string = !in_string;
+    }
+    *to++ = *text;
+  }
+  *to = '\0';
 }

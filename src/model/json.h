@@ -31,6 +31,10 @@ enum json_kind json_scan(const char *text, size_t length, const char **reason, s
 enum json_kind json_scan_outer(const char *text, size_t length, const char **reason,
                                size_t *offset);
 
+/* Copies a valid document without the white space outside its strings, ended by zero; `to` has room for
+ * all of it. What comes out is one line: line breaks within strings are escapes. */
+void json_compact(const char *text, char *to);
+
 /* The kind of a valid value, by its first byte. */
 enum json_kind json_kind_of(char first);
 
