@@ -62,11 +62,7 @@ double loader_time_left(const struct loader *loader, const struct pending *pendi
   return pending->submitted + (double)loader->limits.timeout_ms / 1000 - clock_seconds();
 }
 
-/* What is left over is for the next iteration: the timer then fires at once. */
-static void expire(struct ev_loop *loop, ev_timer *timer, int events) {
-  (void)loop;
-  (void)events;
-  struct loader *loader = timer->data;
+void loader_expire_some(struct loader *loader) {
   size_t ended = 0;
   while (ended < SLICE && loader->oldest) {
     struct pending *pending = loader->oldest;
@@ -79,6 +75,13 @@ static void expire(struct ev_loop *loop, ev_timer *timer, int events) {
     loader_fail(loader, pending, &error);
   }
   loader_watch_expiry(loader);
+}
+
+/* What is left over is for the next iteration: the timer then fires at once. */
+static void expire(struct ev_loop *loop, ev_timer *timer, int events) {
+  (void)loop;
+  (void)events;
+  loader_expire_some(timer->data);
 }
 
 /* The timer is set for the oldest at some time and not moved when that one is done: it fires early

@@ -382,14 +382,16 @@ static bool is_behind(const struct loader *loader) {
 }
 
 /* Does what the tick is for: sends, or goes on to end what is pending. What is out of time is not sent:
- * nobody would know then what became of it. */
+ * nobody would know then what became of it. It ends first, here: to wait for the timer would be to
+ * trust that it is not late. */
 static void flush(void *data) {
   struct loader *loader = data;
   bool ended = false;
   if (loader->aborting) {
     ended = loader_abort_some(loader);
   } else if (is_behind(loader)) {
-    reactor_arm(loader->reactor);
+    loader_expire_some(loader);
+    reactor_arm(loader->reactor); /* to send in the next tick, or to go on */
   } else {
     send_all(loader);
     ended = loader->pending_requests == 0;

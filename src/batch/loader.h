@@ -158,6 +158,9 @@ evd_outcome loader_outcome(const struct pending *pending);
 /* The cancellation of a future whose maker is a pending request. */
 evd_outcome loader_cancel(evd_future *future, void *maker);
 
+/* Ends requests that are out of time; some of them, where there are very many. */
+void loader_expire_some(struct loader *loader);
+
 /* Sees to the timer of time-outs after `oldest` has changed. */
 void loader_watch_expiry(struct loader *loader);
 
