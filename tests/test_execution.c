@@ -12,6 +12,35 @@
 
 /* --- constructors --- */
 
+/* Made before main(), and before what the library might do then. */
+static evd_execution early;
+
+static void __attribute__((constructor)) make_early(void) {
+  evd_execution_init(&early, "early", "task", "1", NULL);
+}
+
+static void an_execution_may_be_made_before_main(void **state) {
+  (void)state;
+  assert_int_equal(evd_execution_check(&early, NULL), EVD_OK);
+  assert_true(early.started_at == EVD_NONE);
+  assert_true(early.closed_at == EVD_NONE);
+}
+
+static void a_cleared_record_is_null_by_every_column(void **state) {
+  evd_execution cleared;
+  evd_execution null = {0};
+
+  (void)state;
+  execution_clear(&cleared);
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    evd_column column = (evd_column)i;
+    column_set_null(&null, column);
+    struct value is = column_get(&cleared, column);
+    struct value should = column_get(&null, column);
+    expect(is.kind == should.kind && is.integer == should.integer, "%s", columns[i].name);
+  }
+}
+
 static void a_new_execution_is_ready_and_starts_after_its_sleep(void **state) {
   evd_execution execution;
 
@@ -238,6 +267,8 @@ static int release(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      TEST(an_execution_may_be_made_before_main),
+      TEST(a_cleared_record_is_null_by_every_column),
       TEST(a_new_execution_is_ready_and_starts_after_its_sleep),
       TEST(without_options_it_starts_now_and_is_tried_once),
       TEST(a_sleeping_execution_runs_until_its_time_is_out),

@@ -3,7 +3,8 @@
  *
  * Binding, decoding, SQL text, DDL, update masks, JSON, checking and the schema check of all engines
  * are driven by it. To add a column: a member of evd_execution and an evd_column
- * (include/evdurable/execution.h), and a line in columns.c.
+ * (include/evdurable/execution.h), and a line in columns.c; for a time that may be NULL, also one in the
+ * empty record (execution.c).
  */
 #ifndef MODEL_COLUMNS_H
 #define MODEL_COLUMNS_H

@@ -55,14 +55,19 @@ static void copy_member(evd_execution *to, const evd_execution *from, evd_column
   }
 }
 
-/* Every record that is read begins as a copy of this, which is made when the library is loaded. */
-static evd_execution empty;
-
-static void __attribute__((constructor)) make_empty(void) {
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    column_set_null(&empty, (evd_column)column);
-  }
-}
+/* What column_set_null() makes of every column. A constant, so that records can be made before main():
+ * by constructors, and for C++ globals. */
+static const evd_execution empty = {
+    .started_at = EVD_NONE,
+    .expires_at = EVD_NONE,
+    .waiting_for_children_started_at = EVD_NONE,
+    .waiting_for_finalize_started_at = EVD_NONE,
+    .finished_at = EVD_NONE,
+    .on_children_finished_processing_expires_at = EVD_NONE,
+    .on_children_finished_processing_finished_at = EVD_NONE,
+    .close_expires_at = EVD_NONE,
+    .closed_at = EVD_NONE,
+};
 
 void execution_clear(evd_execution *execution) {
   memcpy(execution, &empty, sizeof empty);
