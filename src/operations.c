@@ -7,15 +7,8 @@
 #include "model/error.h"
 #include "storage.h"
 
-/* Ways to end at once. */
-
 static evd_future *fail(evd_storage *storage, const evd_error *error) {
   return future_failed(storage->reactor, error);
-}
-
-/* There is nothing to do: no rows, or none touched. */
-static evd_future *nothing(evd_storage *storage, enum result_kind kind) {
-  return future_succeeded(storage->reactor, &(struct result){.kind = kind});
 }
 
 /* Submits a request whose changes were checked; sees to it that updated_at is set. */
@@ -54,7 +47,7 @@ evd_future *evd_insert(evd_storage *storage, const evd_execution *executions, si
     return fail(storage, &error);
   }
   if (count == 0) {
-    return nothing(storage, RESULT_COUNT);
+    return loader_submit_nothing(storage->loader, RESULT_COUNT);
   }
   struct request request = {
       .operation = EVD_OPERATION_INSERT, .executions = executions, .execution_count = count};
@@ -122,7 +115,7 @@ static evd_future *claim(evd_storage *storage, struct request *request, const ev
     return fail(storage, &error);
   }
   if (limit <= 0) {
-    return nothing(storage, kind);
+    return loader_submit_nothing(storage->loader, kind);
   }
   request->limit = limit;
   return submit_changes(storage, *request, changes);
@@ -259,7 +252,7 @@ evd_future *evd_delete(evd_storage *storage, const char *execution_id) {
     return fail(storage, &error);
   }
   if (!storage->test_mode) {
-    return nothing(storage, RESULT_COUNT);
+    return loader_submit_nothing(storage->loader, RESULT_COUNT);
   }
   struct request request = {.operation = EVD_OPERATION_DELETE, .id = execution_id};
   return loader_submit(storage->loader, &request);
@@ -267,7 +260,7 @@ evd_future *evd_delete(evd_storage *storage, const char *execution_id) {
 
 evd_future *evd_delete_all(evd_storage *storage) {
   if (!storage->test_mode) {
-    return nothing(storage, RESULT_COUNT);
+    return loader_submit_nothing(storage->loader, RESULT_COUNT);
   }
   struct request request = {.operation = EVD_OPERATION_DELETE_ALL};
   return loader_submit(storage->loader, &request);

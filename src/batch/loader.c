@@ -24,6 +24,10 @@ static evd_future *refuse(struct loader *loader, evd_code code, const char *why)
   return future_failed(loader->reactor, &error);
 }
 
+static evd_future *refuse_for_good(struct loader *loader) {
+  return refuse(loader, EVD_ECLOSED, "the storage is closing");
+}
+
 static bool is_full(const struct loader *loader) {
   return loader->pending_requests >= loader->limits.pending_requests ||
          loader->pending_bytes >= loader->limits.pending_bytes;
@@ -183,7 +187,7 @@ static evd_future *admit(struct loader *loader, const struct request *request) {
 
 evd_future *loader_submit(struct loader *loader, const struct request *request) {
   if (loader->refusing) {
-    return refuse(loader, EVD_ECLOSED, "the storage is closing");
+    return refuse_for_good(loader);
   }
   if (is_full(loader)) {
     loader->refused++;
@@ -197,6 +201,13 @@ evd_future *loader_submit(struct loader *loader, const struct request *request) 
     }
   }
   return admit(loader, request);
+}
+
+evd_future *loader_submit_nothing(struct loader *loader, enum result_kind kind) {
+  if (loader->refusing) {
+    return refuse_for_good(loader);
+  }
+  return future_succeeded(loader->reactor, &(struct result){.kind = kind});
 }
 
 void loader_fail_futures(struct loader *loader, struct pending *pending, const evd_error *error) {

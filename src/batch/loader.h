@@ -112,6 +112,10 @@ void loader_start(struct loader *loader, const struct engine_ops *ops, struct en
 /* Takes a copy of the request. NULL when memory is out. */
 evd_future *loader_submit(struct loader *loader, const struct request *request);
 
+/* A request for which there is nothing to do: it is refused like others, or answered at once with a
+ * result of this kind that is empty. NULL when memory is out. */
+evd_future *loader_submit_nothing(struct loader *loader, enum result_kind kind);
+
 /* The engine is gone, and nothing is pending: all that is left to do is to refuse. */
 void loader_stop(struct loader *loader);
 

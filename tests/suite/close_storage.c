@@ -197,6 +197,24 @@ static void nothing_new_is_taken_while_closing(void **state) {
   assert_int_equal(evd_future_code(before), EVD_OK);
 }
 
+static void not_even_what_does_nothing_is_taken_while_closing(void **state) {
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  evd_storage *storage = suite.storage;
+  evd_future *closed = close_storage(-1);
+  await_error(evd_insert(storage, NULL, 0), EVD_ECLOSED);
+  await_error(evd_claim_by_close_status(storage, EVD_CLOSE_READY, &changes, 0), EVD_ECLOSED);
+  await_error(evd_expire_by_close_expires_at(storage, 1, &changes, -1), EVD_ECLOSED);
+  assert_int_equal(evd_future_await(closed), EVD_OK);
+
+  evd_options options = {.table = suite.table,
+                         .schema = suite.framework ? EVD_SCHEMA_CHECK : EVD_SCHEMA_CREATE};
+  storage = await_storage(evd_storage_open(suite.loop, suite.url, &options));
+  closed = keep_future(evd_storage_close(storage, -1));
+  await_error(evd_delete(storage, "te_1"), EVD_ECLOSED);
+  await_error(evd_delete_all(storage), EVD_ECLOSED);
+  assert_int_equal(evd_future_await(closed), EVD_OK);
+}
+
 /* A callback that closes the storage, and sees to it that the closing ends. */
 struct closer {
   int64_t drain_ms;
@@ -273,6 +291,7 @@ int close_storage_tests(void) {
       suite_test(callbacks_come_before_closing_ends),
       suite_test(until_closing_has_ended_the_storage_may_be_used_in_vain),
       suite_test(nothing_new_is_taken_while_closing),
+      suite_test(not_even_what_does_nothing_is_taken_while_closing),
       suite_test(a_callback_may_close_the_storage),
       suite_test(a_callback_of_a_failed_submission_may_close_the_storage),
       suite_test(a_storage_can_be_closed_as_soon_as_it_is_open),
