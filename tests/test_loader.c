@@ -45,6 +45,17 @@ SEEN int gettimeofday(struct timeval *restrict now, void *restrict zone) {
   return result;
 }
 
+/* In place of the library's calloc(), by the linker's --wrap. */
+
+static bool memory_is_out;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size) {
+  return memory_is_out ? NULL : __real_calloc(count, size);
+}
+
 /* An engine that holds its batches until the test answers them. */
 struct scripted {
   struct engine engine; /* first */
@@ -669,6 +680,27 @@ static void a_read_does_not_join_an_old_one(void **state) {
   }
 }
 
+static void what_a_group_has_no_memory_for_is_released_once(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *once = submit_update(fixture, "a", 1);
+  evd_future *twice = submit_update(fixture, "b", 2);
+  evd_future *members[] = {submit_update(fixture, "c", 3), once};
+  evd_future *others = evd_future_all(&members[0], 1);
+  evd_future *futures[] = {twice, NULL, members[0], evd_future_retain(once), twice};
+  memory_is_out = true;
+  assert_null(evd_future_all(futures, 5));
+  memory_is_out = false;
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 3); /* they go on unobserved */
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(once), EVD_OK);
+  assert_int_equal(evd_future_code(others), EVD_OK);
+  evd_future *again = evd_future_all(&members[1], 1); /* nobody has it */
+  assert_int_equal(evd_future_code(again), EVD_OK);
+  evd_future_release(again);
+  evd_future_release(others);
+}
+
 static void histogram_quantiles_are_right_to_within_three_percent(void **state) {
   (void)state;
   static struct histogram histogram;
@@ -716,6 +748,7 @@ int main(void) {
       TEST(an_abort_of_many_does_not_hold_up_the_loop),
       TEST(a_read_takes_only_so_many_others_with_it),
       TEST(a_read_does_not_join_an_old_one),
+      TEST(what_a_group_has_no_memory_for_is_released_once),
       cmocka_unit_test(histogram_quantiles_are_right_to_within_three_percent),
   };
   return cmocka_run_group_tests_name("loader", tests, NULL, NULL);

@@ -49,10 +49,11 @@ EVD_API evd_code evd_future_await(evd_future *future);
  * A future that is finished when all of these are. It takes them over. Its code is EVD_OK when all
  * succeeded, else that of the one that failed first in time; evd_future_at() has each.
  *
- * @param futures is copied; may hold null futures. One that has a callback or a group already, or is
- *                here twice: the group fails with EVD_EMISUSE, and the others have been released.
+ * @param futures is copied; may hold null futures. Where one has a callback or a group already, or is
+ *                here twice, the group fails with EVD_EMISUSE.
  * @param count   at least 1.
- * @return NULL when memory is out; then all of them have been released.
+ * @return NULL when memory is out. Then, as after EVD_EMISUSE, all have been released, each once, but
+ *         those that had a callback or a group already.
  */
 EVD_API evd_future *evd_future_all(evd_future *const *futures, size_t count);
 

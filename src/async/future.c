@@ -392,12 +392,22 @@ static bool is_taken(const evd_future *future) {
   return future && (future->callback || future->waiter);
 }
 
-/* Lets go of futures that evd_future_all() took over but has no memory for. */
+/* Lets go of futures that evd_future_all() took over but has no memory for. They are chained by their
+ * waiter first, and so taken: one that is here twice must not be looked at when it has gone. */
 static void release_untaken(evd_future *const *futures, size_t count) {
+  static evd_future end;
+  evd_future *chain = &end;
   for (size_t i = 0; i < count; i++) {
-    if (!is_taken(futures[i])) {
-      evd_future_release(futures[i]);
+    if (futures[i] && !is_taken(futures[i])) {
+      futures[i]->waiter = chain;
+      chain = futures[i];
     }
+  }
+  while (chain != &end) {
+    evd_future *future = chain;
+    chain = future->waiter;
+    future->waiter = NULL;
+    evd_future_release(future);
   }
 }
 
