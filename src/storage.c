@@ -200,6 +200,8 @@ static evd_code begin_opening(evd_storage *storage, const char *url, const evd_o
   if (check_options(options, error) != EVD_OK) {
     return error->code;
   }
+  storage->changes_table =
+      options->schema == EVD_SCHEMA_CREATE || options->schema == EVD_SCHEMA_MIGRATE;
   storage->ops = engine_for_url(url, error);
   if (!storage->ops) {
     return error->code;
@@ -220,7 +222,7 @@ static evd_outcome cancel_opening(evd_future *future, void *maker) {
   if (storage->engine) { /* else when_migrated() sees it: a migration goes on to its end */
     storage->ops->close(storage->engine, true);
   }
-  return EVD_OUTCOME_NOT_APPLIED;
+  return storage->changes_table ? EVD_OUTCOME_UNKNOWN : EVD_OUTCOME_NOT_APPLIED;
 }
 
 evd_future *evd_storage_open(struct ev_loop *loop, const char *url, const evd_options *options) {

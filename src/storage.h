@@ -25,6 +25,7 @@ struct evd_storage {
   struct engine *engine; /* its own; frees itself before its last callback: then NULL */
   struct log log;
   bool test_mode;
+  bool changes_table;     /* its opening may */
   evd_future *opening;    /* a maker's reference, until the engine is open or has failed */
   evd_future *closing;    /* a maker's reference, once it was asked to close */
   ev_timer drain;         /* when pending operations have to end */

@@ -94,7 +94,8 @@ typedef struct evd_options {
 /**
  * Opens a storage on the caller's loop. Never blocks; the future has the storage
  * (evd_future_storage()), which the caller must close with evd_storage_close(). Cancelling the future
- * ends the opening, but for a migration that has begun.
+ * ends the opening, but for a migration that has begun. Whether EVD_SCHEMA_CREATE or EVD_SCHEMA_MIGRATE
+ * did anything by then is not known: the outcome is EVD_OUTCOME_UNKNOWN.
  *
  * @param loop    runs on this thread; must outlive the storage and its futures.
  * @param url     - `sqlite:path`, `sqlite::memory:`, or an SQLite `file:` URI

@@ -163,7 +163,23 @@ static void opening_can_be_cancelled(void **state) {
       suite.loop, suite.url, &(evd_options){.table = suite.table, .schema = EVD_SCHEMA_SKIP}));
   evd_future_cancel(opening);
   assert_int_equal(evd_future_await(opening), EVD_ECANCELED);
+  assert_int_equal(evd_future_error(opening)->outcome, EVD_OUTCOME_NOT_APPLIED);
   ev_run(suite.loop, 0);
+}
+
+static void what_a_cancelled_opening_did_to_the_table_is_not_known(void **state) {
+  static const evd_schema_mode modes[] = {EVD_SCHEMA_CREATE, EVD_SCHEMA_MIGRATE};
+  if (suite.framework) {
+    skip(); /* its table stays as it is */
+  }
+  for (int i = 0; i < 2; i++) {
+    evd_options options = {.table = suite.table, .schema = modes[i]};
+    evd_future *opening = keep_future(evd_storage_open(suite.loop, suite.url, &options));
+    evd_future_cancel(opening);
+    assert_int_equal(evd_future_code(opening), EVD_ECANCELED);
+    assert_int_equal(evd_future_error(opening)->outcome, EVD_OUTCOME_UNKNOWN);
+    ev_run(suite.loop, 0);
+  }
 }
 
 /* A server that takes connections and says nothing. */
@@ -224,6 +240,7 @@ int bad_opens_tests(void) {
       suite_test(storages_that_make_the_table_at_once_all_open),
       suite_test(the_longest_table_name_works),
       suite_test(opening_can_be_cancelled),
+      suite_test(what_a_cancelled_opening_did_to_the_table_is_not_known),
       suite_test(a_cancelled_opening_does_not_hold_the_loop),
       suite_test(opening_that_nobody_waits_for_closes_again),
   };
