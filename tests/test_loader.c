@@ -247,6 +247,19 @@ static void a_failed_batch_is_split_until_the_culprit_stands_alone(void **state)
   }
 }
 
+static void a_batch_that_there_is_no_memory_to_split_fails_with_its_error(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *futures[] = {submit_update(fixture, "a", 1), submit_update(fixture, "b", 2)};
+  turn_until_held(fixture, 1);
+  memory_is_out = true;
+  answer(fixture, EVD_EDUPLICATE, EVD_OUTCOME_NOT_APPLIED);
+  memory_is_out = false;
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(evd_future_code(futures[i]), EVD_EDUPLICATE);
+    evd_future_release(futures[i]);
+  }
+}
+
 static void updates_of_one_id_are_at_work_one_at_a_time_even_through_a_retry(void **state) {
   struct fixture *fixture = *state;
   evd_future *futures[3];
@@ -726,6 +739,7 @@ int main(void) {
       TEST(a_write_whose_outcome_is_unknown_is_not_sent_again),
       TEST(a_read_whose_connection_was_lost_is_sent_again),
       TEST(a_failed_batch_is_split_until_the_culprit_stands_alone),
+      TEST(a_batch_that_there_is_no_memory_to_split_fails_with_its_error),
       TEST(updates_of_one_id_are_at_work_one_at_a_time_even_through_a_retry),
       TEST(a_cancelled_update_lets_the_next_of_its_line_go),
       TEST(a_request_that_nobody_waits_for_is_not_sent_again),

@@ -125,6 +125,7 @@ static void split(struct loader *loader, struct parcel *parcel) {
     give_up(loader, parcel);
     return;
   }
+  reset(parcel);
   loader->counters[batch->operation].stats.splits++;
   for (size_t i = 0; i < batch->count; i++) {
     parcel_add(i < half ? first : second, parcel_at(parcel, i));
@@ -208,10 +209,7 @@ void loader_batch_done(struct loader *loader, struct batch *batch) {
   }
   switch (verdict) {
   case DELIVER: deliver(loader, parcel); break;
-  case SPLIT:
-    reset(parcel);
-    split(loader, parcel);
-    break;
+  case SPLIT: split(loader, parcel); break;
   case RETRY: retry(loader, parcel); break;
   case GIVE_UP: give_up(loader, parcel); break;
   }
