@@ -168,6 +168,18 @@ static evd_future *submit_get(struct fixture *fixture, const char *id) {
   return loader_submit(fixture->loader, &request);
 }
 
+static evd_future *submit_get_of(struct fixture *fixture, int number) {
+  char id[16];
+  (void)snprintf(id, sizeof id, "%d", number);
+  return submit_get(fixture, id);
+}
+
+static evd_future *submit_update_of(struct fixture *fixture, int number) {
+  char id[16];
+  (void)snprintf(id, sizeof id, "%d", number);
+  return submit_update(fixture, id, number);
+}
+
 static int32_t attempts_in(const struct batch *batch, size_t index) {
   return batch->requests[index]->changes->values.retry_attempts;
 }
@@ -256,6 +268,68 @@ static void a_batch_that_there_is_no_memory_to_split_fails_with_its_error(void *
   memory_is_out = false;
   for (int i = 0; i < 2; i++) {
     assert_int_equal(evd_future_code(futures[i]), EVD_EDUPLICATE);
+    evd_future_release(futures[i]);
+  }
+}
+
+/* Until nothing is pending: answers batches that hold the update numbered 2 with this error, and others
+ * well. How many there were. */
+static int answer_until_one_stands_alone(struct fixture *fixture, evd_code code) {
+  int batches = 0;
+  while (fixture->loader->pending_requests > 0) {
+    bool bad = false;
+    turn_until_held(fixture, 1);
+    for (size_t i = 0; i < fixture->engine.held[0]->count; i++) {
+      bad = bad || attempts_in(fixture->engine.held[0], i) == 2;
+    }
+    answer(fixture, bad ? code : EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+    batches++;
+  }
+  return batches;
+}
+
+/* For one row that another transaction holds, the database ends the whole batch. */
+static void a_row_that_stays_locked_fails_only_who_wants_it(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *futures[8];
+  fixture->engine.capacity = 1;
+  for (int i = 0; i < 8; i++) {
+    futures[i] = submit_update_of(fixture, i);
+  }
+  assert_int_equal(answer_until_one_stands_alone(fixture, EVD_ETIMEDOUT), 1 + 2 + 2 + 2);
+  for (int i = 0; i < 8; i++) {
+    assert_int_equal(evd_future_code(futures[i]), i == 2 ? EVD_ETIMEDOUT : EVD_OK);
+    assert_int_equal(evd_future_error(futures[i])->outcome, EVD_OUTCOME_NOT_APPLIED);
+    evd_future_release(futures[i]);
+  }
+}
+
+static void what_has_no_time_for_a_part_of_its_own_fails_with_the_batch(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *old = submit_update(fixture, "a", 1);
+  evd_future *young = submit_update(fixture, "b", 2);
+  fixture->loader->limits.timeout_ms = 30000;
+  turn_until_held(fixture, 1);
+  fixture->loader->oldest->submitted -= 29.9;
+  ((struct parcel *)fixture->engine.held[0])->sent -= 0.1; /* so long did it take */
+  answer(fixture, EVD_ETIMEDOUT, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(old), EVD_ETIMEDOUT);
+  assert_int_equal(evd_future_error(old)->outcome, EVD_OUTCOME_NOT_APPLIED);
+  turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 1);
+  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(young), EVD_OK);
+  evd_future_release(old);
+  evd_future_release(young);
+}
+
+static void reads_that_the_database_ends_are_not_split(void **state) {
+  struct fixture *fixture = *state;
+  evd_future *futures[] = {submit_get(fixture, "a"), submit_get(fixture, "b")};
+  turn_until_held(fixture, 1);
+  answer(fixture, EVD_ETIMEDOUT, EVD_OUTCOME_NOT_APPLIED);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(evd_future_code(futures[i]), EVD_ETIMEDOUT);
     evd_future_release(futures[i]);
   }
 }
@@ -386,18 +460,6 @@ static void send_many(struct fixture *fixture, evd_future *(*submit)(struct fixt
     assert_int_equal(evd_future_code(futures[i]), EVD_OK);
     evd_future_release(futures[i]);
   }
-}
-
-static evd_future *submit_get_of(struct fixture *fixture, int number) {
-  char id[16];
-  (void)snprintf(id, sizeof id, "%d", number);
-  return submit_get(fixture, id);
-}
-
-static evd_future *submit_update_of(struct fixture *fixture, int number) {
-  char id[16];
-  (void)snprintf(id, sizeof id, "%d", number);
-  return submit_update(fixture, id, number);
 }
 
 static void reads_are_spread_over_what_the_engine_can_take(void **state) {
@@ -740,6 +802,9 @@ int main(void) {
       TEST(a_read_whose_connection_was_lost_is_sent_again),
       TEST(a_failed_batch_is_split_until_the_culprit_stands_alone),
       TEST(a_batch_that_there_is_no_memory_to_split_fails_with_its_error),
+      TEST(a_row_that_stays_locked_fails_only_who_wants_it),
+      TEST(what_has_no_time_for_a_part_of_its_own_fails_with_the_batch),
+      TEST(reads_that_the_database_ends_are_not_split),
       TEST(updates_of_one_id_are_at_work_one_at_a_time_even_through_a_retry),
       TEST(a_cancelled_update_lets_the_next_of_its_line_go),
       TEST(a_request_that_nobody_waits_for_is_not_sent_again),

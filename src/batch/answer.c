@@ -18,9 +18,17 @@ enum verdict {
   GIVE_UP  /* each request fails */
 };
 
-static bool may_be_one_requests_fault(evd_code code) {
-  return code == EVD_EINVAL || code == EVD_EDUPLICATE || code == EVD_ECONSTRAINT ||
-         code == EVD_EDATABASE;
+static bool may_be_one_requests_fault(const struct batch *batch) {
+  const evd_error *error = &batch->error;
+  switch (error->code) {
+  case EVD_EINVAL:
+  case EVD_EDUPLICATE:
+  case EVD_ECONSTRAINT:
+  case EVD_EDATABASE: return !error->retryable;
+  case EVD_ETIMEDOUT: /* the database's own: it may have waited for a row that somebody holds */
+    return !operation_is_read(batch->operation);
+  default: return false;
+  }
 }
 
 static bool may_be_retried(const struct batch *batch) {
@@ -43,7 +51,7 @@ static enum verdict judge(const struct loader *loader, const struct parcel *parc
     return parcel->attempts < loader->limits.attempts ? RETRY : GIVE_UP;
   }
   bool divisible = batch->count > 1 && error->outcome == EVD_OUTCOME_NOT_APPLIED;
-  return divisible && !error->retryable && may_be_one_requests_fault(error->code) ? SPLIT : GIVE_UP;
+  return divisible && may_be_one_requests_fault(batch) ? SPLIT : GIVE_UP;
 }
 
 static void deliver(struct loader *loader, struct parcel *parcel) {
@@ -116,6 +124,9 @@ static void reset(struct parcel *parcel) {
 /* The halves go again, the first half first, so that the earlier of two duplicates wins. */
 static void split(struct loader *loader, struct parcel *parcel) {
   struct batch *batch = &parcel->batch;
+  if (batch->error.code == EVD_ETIMEDOUT) {
+    fail_late(loader, parcel, clock_seconds() - parcel->sent);
+  }
   size_t half = (batch->count + 1) / 2;
   struct parcel *first = parcel_new(loader, batch->operation, half);
   struct parcel *second = parcel_new(loader, batch->operation, batch->count - half);
