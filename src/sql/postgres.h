@@ -5,8 +5,8 @@
  * Parameters of a statement, in this order ("set" in the order of the column table):
  *
  *   insert                      an array for each column of key.set, an element for each row
- *   get, delete                 an array of ids
- *   get by unique id, by parent an array of ids
+ *   get, delete                 an array of distinct ids
+ *   get by unique id, by parent an array of distinct ids
  *   update                      an array of ids, then an array for each column that is set
  *   update and insert children  as update; then an array of the ids of the rows that the children
  *                               are inserted for, and an array for every column of the children

@@ -49,6 +49,34 @@ static void equal_reads_of_one_tick_are_one_read(void **state) {
   }
 }
 
+/* More than are merged into one: several equal ones are in a batch. */
+static void each_of_many_equal_reads_of_one_tick_has_each_row_once(void **state) {
+  enum { READS = 200, CHILDREN = 3 };
+  evd_execution parent = sample_sleeping("te_parent", "unique");
+  evd_execution children[CHILDREN];
+  suite_insert(&parent);
+  for (int i = 0; i < CHILDREN; i++) {
+    children[i] = sample_child(text("te_%d", i), "te_parent", i);
+  }
+  await_ok(evd_insert(suite.storage, children, CHILDREN));
+  evd_future *gets[READS], *by_unique[READS], *by_parent[READS];
+  for (int i = 0; i < READS; i++) {
+    gets[i] = evd_get(suite.storage, "te_parent", NULL);
+    by_unique[i] = evd_get_by_sleeping_task_unique_id(suite.storage, "unique");
+    by_parent[i] = evd_get_by_parent(suite.storage, "te_parent");
+  }
+  for (int i = 0; i < READS; i++) {
+    size_t count;
+    expect_row(await_row(gets[i]), &parent);
+    expect_row(await_row(by_unique[i]), &parent);
+    const evd_execution *rows = await_rows(by_parent[i], &count);
+    assert_int_equal(count, CHILDREN);
+    for (int j = 0; j < CHILDREN; j++) {
+      expect_row(&rows[j], &children[j]);
+    }
+  }
+}
+
 static void reads_with_other_filters_are_not_merged(void **state) {
   evd_execution row = sample_execution("te_1");
   suite_insert(&row);
@@ -204,6 +232,7 @@ int batching_tests(void) {
   const struct CMUnitTest tests[] = {
       suite_test(requests_of_one_tick_travel_together),
       suite_test(equal_reads_of_one_tick_are_one_read),
+      suite_test(each_of_many_equal_reads_of_one_tick_has_each_row_once),
       suite_test(reads_with_other_filters_are_not_merged),
       suite_test(a_read_after_a_write_in_a_later_tick_sees_it),
       suite_test(one_duplicate_among_256_inserts_fails_alone),

@@ -104,12 +104,24 @@ static void add_changes(struct encoder *encoder, const struct postgres_type *typ
 
 static const struct postgres_type text_type = {25, 25, 1009, "text", POSTGRES_TEXT};
 
-/* An array of the requests' ids. */
+/* Whether a request, in the order of ids, has the same id as the one before it. */
+static bool repeats_id(const struct step *step, size_t i) {
+  return i > 0 && strcmp(step->requests[i]->id, step->requests[i - 1]->id) == 0;
+}
+
+/* An array of the requests' ids, each once: equal reads may meet in a step, and a join with the ids
+ * would find their rows once for each. (The ids of updates are distinct.) */
 static void add_ids(struct encoder *encoder, const struct step *step) {
-  begin_parameter(encoder);
-  put_array_header(encoder, text_type.element_oid, step->count);
+  size_t count = 0;
   for (size_t i = 0; i < step->count; i++) {
-    put_text(encoder, POSTGRES_TEXT, step->requests[i]->id);
+    count += !repeats_id(step, i);
+  }
+  begin_parameter(encoder);
+  put_array_header(encoder, text_type.element_oid, count);
+  for (size_t i = 0; i < step->count; i++) {
+    if (!repeats_id(step, i)) {
+      put_text(encoder, POSTGRES_TEXT, step->requests[i]->id);
+    }
   }
   end_parameter(encoder);
 }
