@@ -124,6 +124,86 @@ static void columns_may_be_of_kindred_types(void **state) {
   expect_row(await_row(evd_get(test.storage, "te_1", NULL)), &row);
 }
 
+/* What was logged last as an error. */
+static void keep_error(const evd_log_event *event, void *data) {
+  if (event->level == EVD_LOG_ERROR) {
+    (void)snprintf(data, sizeof((evd_error *)0)->message, "%s", event->message);
+  }
+}
+
+/* Rows that only a foreign table can have, made so by the statements, beside a good one that comes last
+ * in a claim's order: a get says what is wrong with the row, and a claim by close_status has the good one. */
+static void expect_unfit(const char *statements, const char *id, const char *column) {
+  char logged[sizeof((evd_error *)0)->message] = "";
+  open_with("", &(evd_options){.schema = EVD_SCHEMA_CREATE,
+                               .test_mode = true,
+                               .log = keep_error,
+                               .log_data = logged});
+  evd_execution rows[] = {sample_execution("te_1"), sample_execution("te_2"),
+                          sample_execution("te_good")};
+  for (int i = 0; i < 3; i++) {
+    rows[i].close_status = EVD_CLOSE_READY;
+    rows[i].updated_at += i;
+  }
+  await_ok(evd_insert(test.storage, rows, 3));
+  sql(statements);
+  evd_error error = await_error(evd_get(test.storage, id, NULL), EVD_EDATABASE);
+  assert_string_equal(error.field, column);
+  expect(strstr(error.message, column) != NULL && strstr(error.message, id) != NULL, "%s",
+         error.message);
+  evd_changes changes = {0};
+  evd_set(&changes, close_status, EVD_CLOSE_CLOSING);
+  evd_set(&changes, updated_at, SAMPLE_TIME);
+  size_t count;
+  const evd_execution *claimed =
+      await_rows(evd_claim_by_close_status(test.storage, EVD_CLOSE_READY, &changes, 3), &count);
+  expect(count >= 1, "%s %s", column, logged);
+  assert_string_equal(claimed[count - 1].execution_id, "te_good");
+  expect(strstr(logged, column) != NULL && strstr(logged, id) != NULL, "%s", logged);
+  sql("drop table task_executions");
+  await_ok(evd_storage_close(test.storage, -1));
+  test.storage = NULL;
+}
+
+static void a_null_where_none_may_be_is_told(void **state) {
+  needs_postgres();
+  static const char *const columns_of_all_types[] = {
+      "task_id", "is_sleeping_task", "retry_options", "timeout_ms", "input",
+      "status",  "retry_attempts",   "start_at",      "created_at"};
+  for (size_t i = 0; i < sizeof columns_of_all_types / sizeof *columns_of_all_types; i++) {
+    const char *column = columns_of_all_types[i];
+    expect_unfit(text("alter table task_executions alter %s drop not null;"
+                      "update task_executions set %s = null where execution_id = 'te_2'",
+                      column, column),
+                 "te_2", column);
+  }
+}
+
+static void rows_without_a_place_in_a_claims_order_come_last(void **state) {
+  needs_postgres();
+  enum { ROWS = 40 };
+  open_with("", NULL);
+  for (int i = 0; i < ROWS; i++) {
+    evd_execution row = sample_execution(text("te_%d", i));
+    row.close_status = EVD_CLOSE_READY;
+    row.updated_at -= i;
+    await_ok(evd_insert(test.storage, &row, 1));
+  }
+  sql("alter table task_executions alter updated_at drop not null;"
+      "update task_executions set updated_at = null where execution_id in ('te_7', 'te_30')");
+  evd_changes changes = {0};
+  evd_set(&changes, close_status, EVD_CLOSE_CLOSING);
+  size_t count;
+  const evd_execution *rows =
+      await_rows(evd_claim_by_close_status(test.storage, EVD_CLOSE_READY, &changes, ROWS), &count);
+  assert_int_equal(count, ROWS);
+  for (int i = 1; i < ROWS - 2; i++) {
+    assert_true(sample_number(rows[i].execution_id) < sample_number(rows[i - 1].execution_id));
+  }
+  assert_int_equal(
+      sample_number(rows[ROWS - 2].execution_id) + sample_number(rows[ROWS - 1].execution_id), 37);
+}
+
 static void many_open_at_once_and_create_the_schema(void **state) {
   needs_postgres();
   enum { STORAGES = 8 };
@@ -535,6 +615,8 @@ int main(void) {
       postgres_test(a_unique_id_may_be_so_by_a_whole_index),
       postgres_test(a_table_that_is_not_to_be_checked_is_not),
       postgres_test(columns_may_be_of_kindred_types),
+      postgres_test(a_null_where_none_may_be_is_told),
+      postgres_test(rows_without_a_place_in_a_claims_order_come_last),
       postgres_test(many_open_at_once_and_create_the_schema),
       postgres_test(a_changed_type_is_no_concern_of_callers),
       postgres_test(more_statements_than_are_kept_can_be_used),

@@ -79,6 +79,15 @@ static const char *id_of(const PGresult *result, int row) {
   return PQgetvalue(result, row, evd_column_execution_id);
 }
 
+/* Says what cannot be in a column. Numbers and documents are in binary, and are not shown. */
+static evd_code unfit(const PGresult *result, int row, evd_column column, evd_error *error) {
+  bool is_readable = PQfformat(result, column) == 0 || column_is_enum(column);
+  const char *value = PQgetisnull(result, row, column) ? "NULL"
+                      : is_readable                    ? PQgetvalue(result, row, column)
+                                                       : "";
+  return execution_unfit(column, id_of(result, row), value, error);
+}
+
 /* One row, as a new last record. */
 static evd_code read_row(const struct postgres_table *table, struct records *records,
                          const PGresult *result, int row, evd_error *error) {
@@ -89,18 +98,18 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     const char *bytes = PQgetvalue(result, row, column);
     int length = PQgetlength(result, row, column);
-    if (length == 0 && PQgetisnull(result, row, column)) {
-      continue; /* a new record's columns are NULL */
+    evd_code code;
+    if (length == 0 && PQgetisnull(result, row, column)) { /* as in a new record */
+      code = columns[column].null == COLUMN_NOT_NULL ? EVD_EDATABASE : EVD_OK;
+    } else {
+      code = read_value(table, records, execution, (evd_column)column, bytes, length);
     }
-    evd_code code = read_value(table, records, execution, (evd_column)column, bytes, length);
     if (code == EVD_ENOMEM) {
       return out_of_memory(error);
     }
     if (code != EVD_OK) {
       records_remove_last(records);
-      bool is_readable = PQfformat(result, column) == 0 || column_is_enum((evd_column)column);
-      return execution_unfit((evd_column)column, id_of(result, row), is_readable ? bytes : "",
-                             error);
+      return unfit(result, row, (evd_column)column, error);
     }
   }
   return EVD_OK;
@@ -199,8 +208,11 @@ static int compare_places(const void *left, const void *right) {
   return a->index < b->index ? -1 : a->index > b->index;
 }
 
+/* What a claim takes its rows by. NULL, where a foreign table lets it be, is last, as in the database. */
 static int64_t order_of(const PGresult *result, int row) {
-  return read_int64(PQgetvalue(result, row, EVD_COLUMN_COUNT));
+  return PQgetisnull(result, row, EVD_COLUMN_COUNT)
+             ? INT64_MAX
+             : read_int64(PQgetvalue(result, row, EVD_COLUMN_COUNT));
 }
 
 /* The next row of a claim. */
