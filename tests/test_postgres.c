@@ -179,6 +179,33 @@ static void a_null_where_none_may_be_is_told(void **state) {
   }
 }
 
+static void a_duration_that_cannot_be_is_told(void **state) {
+  needs_postgres();
+  expect_unfit("update task_executions set timeout_ms = 9223372036854775807 where execution_id = "
+               "'te_2'",
+               "te_2", "timeout_ms");
+  expect_unfit("update task_executions set sleep_ms_before_run = 9007199254740992 where "
+               "execution_id = 'te_2'",
+               "te_2", "sleep_ms_before_run");
+}
+
+static void a_time_out_that_cannot_be_fails_no_claim_of_others(void **state) {
+  needs_postgres();
+  open_with("", NULL);
+  insert_sample("te_1");
+  insert_sample("te_2");
+  sql("update task_executions set timeout_ms = 9223372036854775807 where execution_id = 'te_1'");
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  size_t count;
+  const evd_execution *rows =
+      await_rows(evd_claim_by_start_at(test.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
+                                       &changes, 10),
+                 &count);
+  assert_int_equal(count, 1);
+  assert_string_equal(rows[0].execution_id, "te_2");
+  assert_int_equal(rows[0].expires_at, SAMPLE_TIME + rows[0].timeout_ms);
+}
+
 static void rows_without_a_place_in_a_claims_order_come_last(void **state) {
   needs_postgres();
   enum { ROWS = 40 };
@@ -616,6 +643,8 @@ int main(void) {
       postgres_test(a_table_that_is_not_to_be_checked_is_not),
       postgres_test(columns_may_be_of_kindred_types),
       postgres_test(a_null_where_none_may_be_is_told),
+      postgres_test(a_duration_that_cannot_be_is_told),
+      postgres_test(a_time_out_that_cannot_be_fails_no_claim_of_others),
       postgres_test(rows_without_a_place_in_a_claims_order_come_last),
       postgres_test(many_open_at_once_and_create_the_schema),
       postgres_test(a_changed_type_is_no_concern_of_callers),

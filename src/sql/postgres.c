@@ -333,7 +333,8 @@ static void append_picked(struct writer *writer, const char *also) {
 }
 
 /* Claims and expiries: update exactly the rows picked; a claim returns them with the column that
- * ordered them, as it was. */
+ * ordered them, as it was. A time-out longer than any can be must not fail the claim of all by the
+ * sum's overflow. */
 static void append_claim(struct writer *writer, bool returning) {
   evd_operation operation = (evd_operation)writer->key->operation;
   append_picked(writer, "");
@@ -344,7 +345,7 @@ static void append_claim(struct writer *writer, bool returning) {
   if (operation == EVD_OPERATION_CLAIM_BY_START_AT) {
     append(writer, ", expires_at = ");
     append_typed(writer, "bigint", false);
-    append(writer, " + t.timeout_ms");
+    append(writer, " + least(t.timeout_ms, 9007199254740991)");
   }
   append(writer, " from picked where ");
   append_match(writer, "picked.execution_id");

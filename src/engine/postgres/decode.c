@@ -1,6 +1,7 @@
 #include "engine/postgres/decode.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,9 @@
 
 /* The most rows that are decoded in one go, and the bytes after which it ends. */
 enum { ROWS_AT_A_TIME = 32, BYTES_AT_A_TIME = 128 * 1024 };
+
+/* The longest duration in milliseconds. */
+#define DURATION_MAX ((INT64_C(1) << 53) - 1)
 
 static evd_code out_of_memory(evd_error *error) {
   return error_set(error, EVD_ENOMEM, "", "memory ran out");
@@ -47,14 +51,20 @@ static evd_code read_text(struct records *records, evd_execution *execution, evd
   return column_set_text(execution, column, text) ? EVD_OK : EVD_EDATABASE;
 }
 
+/* An integer. The database of somebody else may have durations that no execution can have. */
+static bool read_integer(evd_execution *execution, evd_column column, int64_t integer) {
+  bool is_duration = columns[column].type == COLUMN_DURATION;
+  bool fits = !is_duration || (integer >= -DURATION_MAX && integer <= DURATION_MAX);
+  return fits && column_set_integer(execution, column, integer);
+}
+
 /* A number, a truth or an enumeration. False when the column cannot be that. */
 static bool read_small(evd_execution *execution, evd_column column, enum postgres_format format,
                        const char *bytes, int length) {
   switch (format) {
   case POSTGRES_INT4:
     return length == 4 && column_set_integer(execution, column, read_int32(bytes));
-  case POSTGRES_INT8:
-    return length == 8 && column_set_integer(execution, column, read_int64(bytes));
+  case POSTGRES_INT8: return length == 8 && read_integer(execution, column, read_int64(bytes));
   case POSTGRES_BOOL: return length == 1 && column_set_integer(execution, column, bytes[0]);
   default: return column_set_text(execution, column, bytes); /* libpq ends it by zero */
   }
@@ -79,12 +89,21 @@ static const char *id_of(const PGresult *result, int row) {
   return PQgetvalue(result, row, evd_column_execution_id);
 }
 
-/* Says what cannot be in a column. Numbers and documents are in binary, and are not shown. */
-static evd_code unfit(const PGresult *result, int row, evd_column column, evd_error *error) {
-  bool is_readable = PQfformat(result, column) == 0 || column_is_enum(column);
-  const char *value = PQgetisnull(result, row, column) ? "NULL"
-                      : is_readable                    ? PQgetvalue(result, row, column)
-                                                       : "";
+/* Says what cannot be in a column. Documents are not shown. */
+static evd_code unfit(const struct postgres_table *table, const PGresult *result, int row,
+                      evd_column column, evd_error *error) {
+  const char *bytes = PQgetvalue(result, row, column);
+  char number[24];
+  const char *value = "";
+  if (PQgetisnull(result, row, column)) {
+    value = "NULL";
+  } else if (column_is_enum(column)) {
+    value = bytes;
+  } else if (table->types[column]->format == POSTGRES_INT8 &&
+             PQgetlength(result, row, column) == sizeof(int64_t)) {
+    snprintf(number, sizeof(number), "%lld", (long long)read_int64(bytes));
+    value = number;
+  }
   return execution_unfit(column, id_of(result, row), value, error);
 }
 
@@ -109,7 +128,7 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
     }
     if (code != EVD_OK) {
       records_remove_last(records);
-      return unfit(result, row, (evd_column)column, error);
+      return unfit(table, result, row, (evd_column)column, error);
     }
   }
   return EVD_OK;
