@@ -111,6 +111,42 @@ static void a_replica_that_was_never_there_is_no_obstacle(void **state) {
   await_ok(evd_storage_close(storage, -1));
 }
 
+/* As one that has not replayed a change of a type yet: another schema of the same server stands for it.
+ * Its column is text, and the primary's jsonb, to which PostgreSQL does not convert by itself. */
+static void writes_know_nothing_of_the_types_that_a_replica_has(void **state) {
+  needs_postgres();
+  watchdog(60);
+  await_ok(evd_storage_close(await_storage(evd_storage_open(loop, primary.url, &creating)), -1));
+  native_run_once(primary.url,
+                  "create schema behind;"
+                  "create table behind.task_executions (like task_executions including all);"
+                  "alter table behind.task_executions alter input type text;");
+  const char *replica = text("%s?options=-csearch_path%%3Dbehind", primary.url);
+  evd_storage *storage = await_storage(
+      evd_storage_open(loop, text("%s?replica=%s", primary.url, encoded(replica)), &creating));
+  evd_execution row = sample_execution("te_1");
+  row.input = "{\"n\":  1}";
+  await_ok(evd_insert(storage, &row, 1));
+  native_run_once(primary.url, "insert into behind.task_executions select * from task_executions;"
+                               "update behind.task_executions set input = '{\"n\":  2}';");
+  const char *input = "";
+  while (strcmp(input, "{\"n\":  2}") != 0) {
+    input = await_row(evd_get(storage, "te_1", NULL))->input;
+  }
+  evd_execution later = sample_execution("te_2");
+  await_ok(evd_insert(storage, &later, 1));
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  size_t count;
+  await_rows(
+      evd_claim_by_start_at(storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME, &changes, 10),
+      &count);
+  assert_int_equal(count, 2);
+  assert_string_equal(await_row(evd_get(storage, "te_1", NULL))->input, "{\"n\":  2}");
+  await_ok(evd_storage_close(storage, -1));
+  native_run_once(primary.url, "drop schema behind cascade;");
+  watchdog(0);
+}
+
 /* The pooler. */
 
 static struct {
@@ -331,6 +367,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       around_test(reads_go_to_the_replica_while_there_is_one),
       around_test(a_replica_that_was_never_there_is_no_obstacle),
+      around_test(writes_know_nothing_of_the_types_that_a_replica_has),
       around_test(everything_works_by_a_pooler_in_transaction_mode),
       around_test(a_commit_that_the_pooler_gives_up_is_of_unknown_outcome),
       around_test(a_connection_may_be_encrypted),

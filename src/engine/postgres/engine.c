@@ -117,8 +117,9 @@ static struct pool *make_pool(struct source *source) {
 
 /* Makes ready what is needed to connect to a URL. */
 static evd_code init_source(struct source *source, struct postgres *postgres, const char *url,
-                            evd_error *error) {
+                            const struct table_name *table, evd_error *error) {
   source->postgres = postgres;
+  postgres_table_init(&source->table, table);
   evd_code code = postgres_url_parse(url, &source->url, error);
   if (code != EVD_OK) {
     return code;
@@ -157,11 +158,10 @@ static evd_code init(struct postgres *postgres, const struct engine_config *conf
   if (code != EVD_OK) {
     return code;
   }
-  postgres_table_init(&postgres->table, &name);
-  code = init_source(&postgres->primary, postgres, config->url, error);
+  code = init_source(&postgres->primary, postgres, config->url, &name, error);
   const char *replica = postgres->primary.url.replica;
   if (code == EVD_OK && replica != NULL) {
-    code = init_source(&postgres->replica, postgres, replica, error);
+    code = init_source(&postgres->replica, postgres, replica, &name, error);
   }
   return code;
 }
@@ -204,6 +204,7 @@ void postgres_opened(struct postgres *postgres, const evd_error *error) {
     close_engine(&postgres->engine, true);
   } else {
     postgres->state = POSTGRES_OPEN;
+    postgres->replica.table = postgres->primary.table;
     if (postgres->replica.pool != NULL) {
       pool_start(postgres->replica.pool);
     }

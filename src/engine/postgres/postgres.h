@@ -44,7 +44,9 @@
 struct source {
   struct postgres *postgres;
   struct postgres_url url;
-  char *session; /* settings for each connection */
+  struct postgres_table table; /* as it is there: a replica may be behind a change of types */
+  unsigned table_version;      /* grows when the types in the table change */
+  char *session;               /* settings for each connection */
   struct worker *worker;
   struct spares spares; /* workers that resolve names */
   struct pool *pool;    /* NULL: there is no such source, or it is closed */
@@ -56,8 +58,6 @@ struct postgres {
   enum { POSTGRES_OPENING, POSTGRES_OPEN, POSTGRES_CLOSING } state;
   struct ev_loop *loop;
   struct engine_callbacks callbacks;
-  struct postgres_table table;
-  unsigned table_version; /* grows when the types in the table change */
   evd_schema_mode schema_mode;
   int64_t timeout_ms;
   struct source primary;
@@ -168,11 +168,11 @@ void postgres_discard(struct connection *connection);
  * that fails. */
 bool postgres_schema_send(struct connection *connection);
 
-/* Reads the table's columns into the engine's table. */
-evd_code postgres_schema_read(struct postgres *postgres, const PGresult *result, evd_error *error);
+/* Reads the table's columns into the source's table. */
+evd_code postgres_schema_read(struct source *source, const PGresult *result, evd_error *error);
 
 /* Takes over the types of a result that has all columns first, if they have changed since. */
-evd_code postgres_schema_adopt(struct postgres *postgres, const PGresult *result, evd_error *error);
+evd_code postgres_schema_adopt(struct source *source, const PGresult *result, evd_error *error);
 
 /* engine.c */
 

@@ -57,16 +57,16 @@ static void note_failure(struct connection *connection, const PGresult *result, 
 }
 
 /* Keeps a statement for the log. */
-static void record_query(struct postgres *postgres, const struct flight *flight,
+static void record_query(const struct source *source, const struct flight *flight,
                          const struct step *step) {
   if (!flight->batch->record_queries) {
     return;
   }
-  buffer_reset(&postgres->sql);
-  postgres_statement(&postgres->sql, &postgres->table, &step->key);
-  if (!postgres->sql.failed) {
-    batch_record_query(flight->batch, postgres->sql.text,
-                       (clock_seconds() - flight->sent_at) * 1000);
+  struct buffer *sql = &source->postgres->sql;
+  buffer_reset(sql);
+  postgres_statement(sql, &source->table, &step->key);
+  if (!sql->failed) {
+    batch_record_query(flight->batch, sql->text, (clock_seconds() - flight->sent_at) * 1000);
   }
 }
 
@@ -75,7 +75,7 @@ static void statement_answered(struct connection *connection, PGresult *result) 
   struct flight *flight = connection->flights;
   const struct step *step = &flight->steps[flight->answered];
   pop_expected(connection);
-  record_query(connection->postgres, flight, step);
+  record_query(connection->source, flight, step);
   if (is_success(result)) {
     connection->decoding =
         (struct decoding){.result = result, .left_out = &flight->batch->left_out};
@@ -127,17 +127,17 @@ void postgres_discard(struct connection *connection) {
 /* Decodes some rows of the result. What cannot be decoded fails the batch, which the server may
  * commit all the same. */
 static void decode_some(struct connection *connection) {
-  struct postgres *postgres = connection->postgres;
+  struct source *source = connection->source;
   struct decoding *decoding = &connection->decoding;
   struct flight *flight = connection->flights;
   const struct step *step = &flight->steps[flight->answered];
   struct batch *batch = flight->batch;
   evd_code code = EVD_OK;
   if (PQnfields(decoding->result) >= EVD_COLUMN_COUNT) {
-    code = postgres_schema_adopt(postgres, decoding->result, &batch->error);
+    code = postgres_schema_adopt(source, decoding->result, &batch->error);
   }
   if (code == EVD_OK) {
-    code = postgres_decode(&postgres->table, step, decoding, &batch->error);
+    code = postgres_decode(&source->table, step, decoding, &batch->error);
   }
   if (code != EVD_OK && !operation_is_read(batch->operation)) {
     batch->error.outcome = EVD_OUTCOME_UNKNOWN;
@@ -206,7 +206,7 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
   }
   pop_expected(connection);
   if (kind == EXPECT_COLUMNS && is_success(result)) {
-    postgres_schema_read(connection->postgres, result, error);
+    postgres_schema_read(connection->source, result, error);
   }
   if (kind != EXPECT_SCHEMA_SYNC) {
     return;

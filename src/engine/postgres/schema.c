@@ -38,7 +38,7 @@ static bool send_sql(struct connection *connection, const char *sql, const char 
 
 /* Sends what makes the table and its indexes. */
 static bool send_creation(struct connection *connection, const char *table) {
-  const struct table_name *name = &connection->postgres->table.name;
+  const struct table_name *name = &connection->source->table.name;
   size_t count;
   const struct index_definition *indexes = schema_indexes(false, &count);
   struct buffer sql = {0};
@@ -57,7 +57,7 @@ static bool send_creation(struct connection *connection, const char *table) {
 bool postgres_schema_send(struct connection *connection) {
   const struct postgres *postgres = connection->postgres;
   struct buffer table = {0};
-  sql_table(&table, DIALECT_POSTGRES, &postgres->table.name);
+  sql_table(&table, DIALECT_POSTGRES, &connection->source->table.name);
   bool ok = !table.failed;
   if (postgres->schema_mode == EVD_SCHEMA_CREATE) {
     ok = ok && send_creation(connection, table.text);
@@ -113,14 +113,14 @@ static evd_code read_column(struct postgres_table *table, const PGresult *result
   return EVD_OK;
 }
 
-evd_code postgres_schema_read(struct postgres *postgres, const PGresult *result, evd_error *error) {
-  const struct table_name *name = &postgres->table.name;
-  bool checks = postgres->schema_mode != EVD_SCHEMA_SKIP;
+evd_code postgres_schema_read(struct source *source, const PGresult *result, evd_error *error) {
+  const struct table_name *name = &source->table.name;
+  bool checks = source->postgres->schema_mode != EVD_SCHEMA_SKIP;
   int rows = PQntuples(result);
   if (rows == 0 && checks) {
     return schema_error_no_table(name, error);
   }
-  struct postgres_table table = postgres->table;
+  struct postgres_table table = source->table;
   uint64_t present = 0;
   evd_code code = EVD_OK;
   for (int row = 0; row < rows && code == EVD_OK; row++) {
@@ -131,16 +131,15 @@ evd_code postgres_schema_read(struct postgres *postgres, const PGresult *result,
     code = schema_check_columns(name, present, error);
   }
   if (code == EVD_OK) {
-    postgres->table = table;
+    source->table = table;
   }
   return code;
 }
 
-evd_code postgres_schema_adopt(struct postgres *postgres, const PGresult *result,
-                               evd_error *error) {
+evd_code postgres_schema_adopt(struct source *source, const PGresult *result, evd_error *error) {
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     uint32_t oid = PQftype(result, column);
-    if (oid == postgres->table.types[column]->oid) {
+    if (oid == source->table.types[column]->oid) {
       continue;
     }
     const struct postgres_type *type = postgres_type_for((evd_column)column, oid);
@@ -149,8 +148,8 @@ evd_code postgres_schema_adopt(struct postgres *postgres, const PGresult *result
                        "the type of column %s has changed to one that it cannot be of",
                        columns[column].name);
     }
-    postgres->table.types[column] = type;
-    postgres->table_version++;
+    source->table.types[column] = type;
+    source->table_version++;
   }
   return EVD_OK;
 }

@@ -44,10 +44,11 @@ bool postgres_send_expect(struct connection *connection, enum expected_kind kind
 }
 
 /* The statement's text, in the engine's buffer; NULL when memory is out. */
-static const char *statement_text(struct postgres *postgres, const struct statement_key *key) {
-  buffer_reset(&postgres->sql);
-  postgres_statement(&postgres->sql, &postgres->table, key);
-  return postgres->sql.failed ? NULL : postgres->sql.text;
+static const char *statement_text(const struct source *source, const struct statement_key *key) {
+  struct buffer *sql = &source->postgres->sql;
+  buffer_reset(sql);
+  postgres_statement(sql, &source->table, key);
+  return sql->failed ? NULL : sql->text;
 }
 
 /* Gives a statement beyond the bound back. */
@@ -62,7 +63,7 @@ static bool deallocate(struct connection *connection, unsigned number) {
 
 /* Prepares a statement ahead of its first use; its number, or 0. */
 static unsigned prepare(struct connection *connection, const struct statement_key *key) {
-  const char *sql = statement_text(connection->postgres, key);
+  const char *sql = statement_text(connection->source, key);
   unsigned number = sql != NULL ? prepared_add(&connection->prepared, key) : 0;
   if (number == 0) {
     return 0;
@@ -78,9 +79,9 @@ static unsigned prepare(struct connection *connection, const struct statement_ke
 
 /* The number of the prepared statement with this key, prepared now if it must be; 0 on failure. */
 static unsigned find_prepared(struct connection *connection, const struct statement_key *key) {
-  if (connection->table_version != connection->postgres->table_version) {
+  if (connection->table_version != connection->source->table_version) {
     prepared_clear(&connection->prepared);
-    connection->table_version = connection->postgres->table_version;
+    connection->table_version = connection->source->table_version;
   }
   unsigned number = prepared_find(&connection->prepared, key);
   return number != 0 ? number : prepare(connection, key);
@@ -97,7 +98,7 @@ static bool send_encoded(struct connection *connection, const struct step *step)
     sent = number != 0 && PQsendQueryPrepared(connection->pg, name, encoder->count, encoder->values,
                                               encoder->lengths, encoder->formats, 1) == 1;
   } else {
-    const char *sql = statement_text(connection->postgres, &step->key);
+    const char *sql = statement_text(connection->source, &step->key);
     sent =
         sql != NULL && PQsendQueryParams(connection->pg, sql, encoder->count, NULL, encoder->values,
                                          encoder->lengths, encoder->formats, 1) == 1;
@@ -120,7 +121,7 @@ static bool send_step(struct connection *connection, struct flight *flight,
                       const struct step *step) {
   struct encoder *encoder = &connection->postgres->encoder;
   evd_error *error = &flight->batch->error;
-  if (!postgres_encode(encoder, &connection->postgres->table, step)) {
+  if (!postgres_encode(encoder, &connection->source->table, step)) {
     error_set(error, EVD_ENOMEM, "", "memory ran out");
     return give_up(connection, flight);
   }
