@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "support/check.h"
 #include "support/postgres_server.h"
 #include "support/sample.h"
+#include "support/scratch.h"
 
 /* URLs. */
 
@@ -113,6 +115,70 @@ static void what_a_pooler_cannot_do_is_refused(void **state) {
   assert_int_equal(postgres_url_parse("postgresql://h/d?prepare=off", &url, NULL), EVD_OK);
   assert_int_equal(url.pipeline_depth, 1);
   postgres_url_free(&url);
+  release_kept();
+}
+
+/* Makes the service file that libpq reads from now on, with one service, "test". */
+static void write_service(const char *lines) {
+  const char *path = scratch_path("services");
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  (void)fprintf(file, "[test]\n%s", lines);
+  (void)fclose(file);
+  assert_int_equal(setenv("PGSERVICEFILE", path, 1), 0);
+}
+
+static void expect_option(const struct postgres_url *url, const char *keyword, const char *value) {
+  const char *is = postgres_url_value(url, keyword);
+  expect(is != NULL ? value != NULL && strcmp(is, value) == 0 : value == NULL, "%s is %s", keyword,
+         is);
+}
+
+static void a_service_goes_before_the_environment_and_after_the_url(void **state) {
+  struct postgres_url url;
+  struct parameters parameters;
+  write_service("host=h1,h2\nport=1,2\nuser=ann\nconnect_timeout=7\noptions=-cjit=on\n"
+                "channel_binding=require\ntarget_session_attrs=standby\n");
+  assert_int_equal(setenv("PGHOST", "elsewhere", 1), 0);
+  assert_int_equal(setenv("PGPORT", "9", 1), 0);
+  assert_int_equal(setenv("PGAPPNAME", "app", 1), 0);
+  assert_int_equal(
+      postgres_url_parse("postgresql:///db?service=test&user=bob&pool_max=3", &url, NULL), EVD_OK);
+  assert_int_equal(url.pool_max, 3);
+  expect_option(&url, "service", "test");
+  expect_option(&url, "host", "h1,h2");
+  expect_option(&url, "port", "1,2");
+  expect_option(&url, "user", "bob");
+  expect_option(&url, "dbname", "db");
+  expect_option(&url, "connect_timeout", "7");
+  expect_option(&url, "target_session_attrs", "standby");
+  expect_option(&url, "application_name", "app");
+  expect_option(&url, "channel_binding", NULL); /* which libpq looks up when it connects */
+  assert_true(parameters_init(&parameters, &url, "-c jit=off"));
+  assert_string_equal(parameters_get(&parameters, "options"), "-c jit=off -cjit=on");
+  parameters_free(&parameters);
+  postgres_url_free(&url);
+  assert_int_equal(setenv("PGSERVICE", "test", 1), 0);
+  assert_int_equal(postgres_url_parse("host=h3 channel_binding=disable", &url, NULL), EVD_OK);
+  expect_option(&url, "host", "h3");
+  expect_option(&url, "port", "1,2");
+  expect_option(&url, "channel_binding", "disable");
+  postgres_url_free(&url);
+  static const char *const set[] = {"PGSERVICE", "PGSERVICEFILE", "PGHOST", "PGPORT", "PGAPPNAME"};
+  for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
+    assert_int_equal(unsetenv(set[i]), 0);
+  }
+  release_kept();
+}
+
+static void a_service_that_is_not_there_is_named(void **state) {
+  struct postgres_url url;
+  evd_error error;
+  write_service("host=h1\n");
+  assert_int_equal(postgres_url_parse("service=other password=secret", &url, &error), EVD_EINVAL);
+  assert_string_equal(error.field, "url");
+  expect(strstr(error.message, "other") != NULL, "%s", error.message);
+  assert_int_equal(unsetenv("PGSERVICEFILE"), 0);
   release_kept();
 }
 
@@ -352,6 +418,24 @@ static void a_keyword_string_opens_a_storage(void **state) {
   expect_reachable(keywords);
 }
 
+static void the_hosts_of_a_service_are_tried_in_turn(void **state) {
+  needs_postgres();
+  struct postgres_url url;
+  int port;
+  int fd = loopback_socket(&port);
+  assert_int_equal(postgres_url_parse(postgres_database(), &url, NULL), EVD_OK);
+  write_service(text("host=127.0.0.1,%s\nport=%d,%s\nuser=%s\npassword=%s\ndbname=%s\n",
+                     postgres_url_value(&url, "host"), port, postgres_url_value(&url, "port"),
+                     postgres_url_value(&url, "user"), postgres_url_value(&url, "password"),
+                     postgres_url_value(&url, "dbname")));
+  assert_int_equal(setenv("PGPORT", text("%d", port), 1), 0);
+  expect_reachable("service=test");
+  assert_int_equal(unsetenv("PGPORT"), 0);
+  assert_int_equal(unsetenv("PGSERVICEFILE"), 0);
+  postgres_url_free(&url);
+  close(fd);
+}
+
 static void the_attributes_of_the_session_are_heeded(void **state) {
   needs_postgres();
   expect_reachable(postgres_url_with(postgres_database(), "target_session_attrs=read-write"));
@@ -391,6 +475,8 @@ int main(void) {
       cmocka_unit_test(urls_are_told_from_those_of_others),
       cmocka_unit_test(a_bad_url_is_refused_without_telling_its_password),
       cmocka_unit_test(what_a_pooler_cannot_do_is_refused),
+      cmocka_unit_test(a_service_goes_before_the_environment_and_after_the_url),
+      cmocka_unit_test(a_service_that_is_not_there_is_named),
       cmocka_unit_test(each_address_of_each_host_is_a_target),
       cmocka_unit_test(lists_that_do_not_fit_are_left_to_libpq),
       cmocka_unit_test(a_port_where_nobody_listens_is_named),
@@ -404,6 +490,7 @@ int main(void) {
       cmocka_unit_test(a_name_that_is_not_needed_is_not_resolved),
       cmocka_unit_test(names_are_resolved),
       cmocka_unit_test(a_keyword_string_opens_a_storage),
+      cmocka_unit_test(the_hosts_of_a_service_are_tried_in_turn),
       cmocka_unit_test(the_attributes_of_the_session_are_heeded),
       cmocka_unit_test(options_of_the_environment_are_heeded_beside_ours),
       cmocka_unit_test(a_database_that_does_not_exist_is_named),

@@ -288,6 +288,79 @@ static evd_code parse_rest(struct postgres_url *url, const char *rest, evd_error
   return code;
 }
 
+/* NULL when libpq does not know the keyword. */
+static const PQconninfoOption *find_option(const PQconninfoOption *options, const char *keyword) {
+  while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
+    options++;
+  }
+  return options->keyword != NULL ? options : NULL;
+}
+
+/*
+ * Services. libpq reads their file for a connection only, and gives what is there to any keyword that
+ * was not given: before the environment and its own defaults. We need to know as much, for we set some
+ * keywords ourselves (where to connect to, first of all). So it is asked for a connection that it
+ * refuses when it has put the keywords together, for one of them is not valid: it looks no host up, and
+ * connects to none. That one's own value is left for libpq to find when it does connect.
+ */
+
+static const char refused_keyword[] = "channel_binding";
+static const char refused_value[] = "refused";
+
+static PGconn *refused_connection(const struct postgres_url *url) {
+  size_t count = 0;
+  while (url->options[count].keyword != NULL) {
+    count++;
+  }
+  const char **keywords = calloc(2 * (count + 1), sizeof(*keywords));
+  if (keywords == NULL) {
+    return NULL;
+  }
+  const char **values = keywords + count + 1;
+  for (size_t i = 0; i < count; i++) {
+    keywords[i] = url->options[i].keyword;
+    values[i] = strcmp(keywords[i], refused_keyword) == 0 ? refused_value : url->options[i].val;
+  }
+  PGconn *pg = PQconnectStartParams(keywords, values, 0);
+  free(keywords);
+  return pg;
+}
+
+/* Takes over all options, but the refused one, and those that libpq does not tell. */
+static void take_over(struct postgres_url *url, PQconninfoOption *options) {
+  PQconninfoOption *given = url->options;
+  for (size_t i = 0; given[i].keyword != NULL; i++) {
+    if (options[i].val == NULL || strcmp(given[i].keyword, refused_keyword) == 0) {
+      char *value = options[i].val;
+      options[i].val = given[i].val;
+      given[i].val = value;
+    }
+  }
+  url->options = options;
+  PQconninfoFree(given);
+}
+
+static evd_code expand_service(struct postgres_url *url, evd_error *error) {
+  const char *service = postgres_url_value(url, "service");
+  if (service == NULL || service[0] == '\0') {
+    return EVD_OK;
+  }
+  PGconn *pg = refused_connection(url);
+  PQconninfoOption *options = PQconninfo(pg);
+  evd_code code = EVD_OK;
+  if (options == NULL) {
+    code = out_of_memory(error);
+  } else if (find_option(options, refused_keyword)->val ==
+             NULL) { /* the service is not to be found */
+    code = refuse(error, PQerrorMessage(pg));
+    PQconninfoFree(options);
+  } else {
+    take_over(url, options);
+  }
+  PQfinish(pg);
+  return code;
+}
+
 /* libpq looks at ports only when it connects. */
 static evd_code check_ports(const struct postgres_url *url, evd_error *error) {
   const char *port = postgres_url_value(url, "port");
@@ -343,6 +416,9 @@ evd_code postgres_url_parse(const char *text, struct postgres_url *url, evd_erro
     code = parse_rest(url, reader.rest.text != NULL ? reader.rest.text : "", error);
   }
   if (code == EVD_OK) {
+    code = expand_service(url, error);
+  }
+  if (code == EVD_OK) {
     code = check_ports(url, error);
   }
   if (code == EVD_OK) {
@@ -356,13 +432,12 @@ evd_code postgres_url_parse(const char *text, struct postgres_url *url, evd_erro
 }
 
 const char *postgres_url_value(const struct postgres_url *url, const char *keyword) {
-  for (const PQconninfoOption *option = url->options; option->keyword != NULL; option++) {
-    if (strcmp(option->keyword, keyword) == 0) {
-      bool given = option->val != NULL && option->val[0] != '\0';
-      return given || option->envvar == NULL ? option->val : getenv(option->envvar);
-    }
+  const PQconninfoOption *option = find_option(url->options, keyword);
+  if (option == NULL) {
+    return NULL;
   }
-  return NULL;
+  bool given = option->val != NULL && option->val[0] != '\0';
+  return given || option->envvar == NULL ? option->val : getenv(option->envvar);
 }
 
 void postgres_url_free(struct postgres_url *url) {

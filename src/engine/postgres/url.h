@@ -13,7 +13,7 @@
 #include <evdurable/error.h>
 
 struct postgres_url {
-  PQconninfoOption *options; /* libpq's; those not given have no value */
+  PQconninfoOption *options; /* libpq's; without a service, those not given have no value */
   int64_t pool_min, pool_max;
   int64_t pipeline_depth;
   int64_t pool_idle_timeout;    /* seconds; 0 is never */
@@ -28,7 +28,8 @@ struct postgres_url {
 /* Whether a text is meant for PostgreSQL: by its scheme, or because it begins "keyword =". */
 bool postgres_url_accepts(const char *text);
 
-/* Reads a URL; EVD_EINVAL with field "url" otherwise. Holds no secret in its messages. */
+/* Reads a URL, and the service that it or the environment names; EVD_EINVAL with field "url"
+ * otherwise. Holds no secret in its messages. */
 evd_code postgres_url_parse(const char *text, struct postgres_url *url, evd_error *error);
 
 /* The value that was given for a keyword of libpq's, or in the environment; NULL when none was. */
