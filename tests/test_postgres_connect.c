@@ -462,6 +462,36 @@ static void options_of_the_environment_are_heeded_beside_ours(void **state) {
   assert_int_equal(unsetenv("PGOPTIONS"), 0);
 }
 
+static void what_the_environment_or_a_service_says_is_not_preset(void **state) {
+  static const struct {
+    const char *environment, *url, *gssencmode, *keepalives;
+  } cases[] = {{"", "host=h", "disable", "10"},
+               {"require", "host=h", NULL, "10"}, /* which libpq looks up when it connects */
+               {"require", "host=h gssencmode=prefer keepalives_idle=3", "prefer", "3"},
+               {"", "service=test", "require", "4"}};
+  write_service("host=h1\ngssencmode=require\nkeepalives_idle=4\n");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct postgres_url url;
+    struct parameters parameters;
+    if (cases[i].environment[0] != '\0') {
+      assert_int_equal(setenv("PGGSSENCMODE", cases[i].environment, 1), 0);
+    }
+    assert_int_equal(postgres_url_parse(cases[i].url, &url, NULL), EVD_OK);
+    assert_true(parameters_init(&parameters, &url, ""));
+    const char *gssencmode = parameters_get(&parameters, "gssencmode");
+    expect(gssencmode != NULL
+               ? cases[i].gssencmode != NULL && strcmp(gssencmode, cases[i].gssencmode) == 0
+               : cases[i].gssencmode == NULL,
+           "%s: %s", cases[i].url, gssencmode);
+    assert_string_equal(parameters_get(&parameters, "keepalives_idle"), cases[i].keepalives);
+    parameters_free(&parameters);
+    postgres_url_free(&url);
+    assert_int_equal(unsetenv("PGGSSENCMODE"), 0);
+  }
+  assert_int_equal(unsetenv("PGSERVICEFILE"), 0);
+  release_kept();
+}
+
 static void a_database_that_does_not_exist_is_named(void **state) {
   needs_postgres();
   const char *url = server_url();
@@ -493,6 +523,7 @@ int main(void) {
       cmocka_unit_test(the_hosts_of_a_service_are_tried_in_turn),
       cmocka_unit_test(the_attributes_of_the_session_are_heeded),
       cmocka_unit_test(options_of_the_environment_are_heeded_beside_ours),
+      cmocka_unit_test(what_the_environment_or_a_service_says_is_not_preset),
       cmocka_unit_test(a_database_that_does_not_exist_is_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

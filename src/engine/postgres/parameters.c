@@ -5,7 +5,7 @@
 
 #include "sql/buffer.h"
 
-/* Ours, where the URL says nothing. A dead peer is noticed in half a minute at the latest. GSS is
+/* Ours, where neither the URL nor a service nor the environment says anything. A dead peer is noticed in half a minute at the latest. GSS is
  * only asked for by who wants it: looking for a ticket takes time. */
 static const struct {
   const char *keyword, *value;
@@ -81,7 +81,8 @@ bool parameters_init(struct parameters *parameters, const struct postgres_url *u
   *parameters = (struct parameters){0};
   bool ok = true;
   for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++) {
-    ok = ok && parameters_set(parameters, presets[i].keyword, presets[i].value);
+    bool is_given = postgres_url_value(url, presets[i].keyword) != NULL;
+    ok = ok && (is_given || parameters_set(parameters, presets[i].keyword, presets[i].value));
   }
   for (const PQconninfoOption *option = url->options; option->keyword != NULL; option++) {
     if (option->val != NULL) {

@@ -17,7 +17,7 @@ struct parameters {
 };
 
 /* The URL's parameters, `session` ("-c name=value ...") beside its own options, and our defaults
- * where the URL has none. False when memory is out. */
+ * where neither it nor the environment has one. False when memory is out. */
 bool parameters_init(struct parameters *parameters, const struct postgres_url *url,
                      const char *session);
 
