@@ -260,6 +260,19 @@ static void a_changed_type_is_no_concern_of_callers(void **state) {
   assert_true(await_matched(evd_update(test.storage, "te_2", NULL, &changes)));
 }
 
+/* A stale plan's error is told by where it comes from, for its text is in the server's language. */
+static void an_error_that_only_reads_like_a_stale_plans_is_none(void **state) {
+  needs_postgres();
+  open_with("pool_max=1", NULL);
+  sql("create function refuse() returns trigger language plpgsql as $$ begin raise "
+      "'cached plan must not change result type' using errcode = '0A000'; end $$;"
+      "create trigger refuse before insert on task_executions for each row execute function "
+      "refuse()");
+  evd_execution row = sample_execution("te_1");
+  evd_error error = await_error(evd_insert(test.storage, &row, 1), EVD_EDATABASE);
+  assert_string_equal(error.native, "0A000");
+}
+
 /* More statements than are kept, each of which must match. */
 static void update_in_many_ways(const char *id) {
   static const evd_column set[] = {evd_column_retry_attempts,
@@ -648,6 +661,7 @@ int main(void) {
       postgres_test(rows_without_a_place_in_a_claims_order_come_last),
       postgres_test(many_open_at_once_and_create_the_schema),
       postgres_test(a_changed_type_is_no_concern_of_callers),
+      postgres_test(an_error_that_only_reads_like_a_stale_plans_is_none),
       postgres_test(more_statements_than_are_kept_can_be_used),
       postgres_test(a_statement_that_cannot_be_given_back_loses_no_update),
       cmocka_unit_test(the_statement_not_used_for_longest_gives_way),

@@ -270,6 +270,27 @@ static void a_commit_that_the_pooler_gives_up_is_of_unknown_outcome(void **state
   watchdog(0);
 }
 
+/* Languages. Where the server's catalogue of messages is not installed, this one speaks English. */
+
+static void a_server_that_speaks_german_is_understood(void **state) {
+  needs_postgres();
+  struct postgres_server german = {0};
+  assert_int_equal(setenv("LANGUAGE", "de", 1), 0);
+  postgres_server_start(&german, false, "lc_messages = 'C.UTF-8'");
+  assert_int_equal(unsetenv("LANGUAGE"), 0);
+  evd_storage *storage =
+      await_storage(evd_storage_open(loop, text("%s?pool_max=1", german.url), &creating));
+  evd_execution row = sample_execution("te_1");
+  await_ok(evd_insert(storage, &row, 1));
+  evd_error error = await_error(evd_insert(storage, &row, 1), EVD_EDUPLICATE);
+  assert_string_equal(error.field, "execution_id");
+  expect_row(await_row(evd_get(storage, "te_1", NULL)), &row);
+  native_run_once(german.url, "alter table task_executions alter input type json;");
+  expect_row(await_row(evd_get(storage, "te_1", NULL)), &row);
+  await_ok(evd_storage_close(storage, -1));
+  postgres_server_end(&german);
+}
+
 /* TLS. */
 
 static void a_connection_may_be_encrypted(void **state) {
@@ -370,6 +391,7 @@ int main(void) {
       around_test(writes_know_nothing_of_the_types_that_a_replica_has),
       around_test(everything_works_by_a_pooler_in_transaction_mode),
       around_test(a_commit_that_the_pooler_gives_up_is_of_unknown_outcome),
+      around_test(a_server_that_speaks_german_is_understood),
       around_test(a_connection_may_be_encrypted),
       around_test(answers_of_all_sizes_come_by_an_encrypted_connection),
       around_test(a_certificate_that_is_not_trusted_is_refused),

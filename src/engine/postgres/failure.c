@@ -8,6 +8,10 @@
 #include "model/error.h"
 #include "sql/postgres.h"
 
+static const char *or_empty(const char *text) {
+  return text != NULL ? text : "";
+}
+
 /* SQLSTATEs, or classes of them (two characters), and what they mean; the first that fits. */
 static const struct meaning {
   const char *state;
@@ -37,9 +41,16 @@ static const struct meaning {
     {"", EVD_EDATABASE, false, FAILURE_NO_REMEDY},
 };
 
-static const struct meaning *meaning_of(const char *state, const char *message) {
+/* Whether a prepared statement would return other types than when it was prepared. Its SQLSTATE says no
+ * more than "not supported", and its message is in the server's language; but not where it comes from. */
+static bool is_stale_plan(const PGresult *result, const char *state) {
+  const char *function = or_empty(PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION));
+  return strcmp(state, "0A000") == 0 && strcmp(function, "RevalidateCachedQuery") == 0;
+}
+
+static const struct meaning *meaning_of(const PGresult *result, const char *state) {
   static const struct meaning plan_is_stale = {"0A000", EVD_ECONFLICT, true, FAILURE_PREPARE_ANEW};
-  if (strcmp(state, "0A000") == 0 && strstr(message, "cached plan") != NULL) {
+  if (is_stale_plan(result, state)) {
     return &plan_is_stale;
   }
   size_t i = 0;
@@ -84,10 +95,6 @@ static void read_field(const PGresult *result, const struct statement_key *key, 
   }
 }
 
-static const char *or_empty(const char *text) {
-  return text != NULL ? text : "";
-}
-
 enum failure_remedy failure_read(const PGresult *result, const struct statement_key *key,
                                  evd_error *error) {
   const char *state = or_empty(PQresultErrorField(result, PG_DIAG_SQLSTATE));
@@ -96,7 +103,7 @@ enum failure_remedy failure_read(const PGresult *result, const struct statement_
   if (message == NULL) {
     message = PQresultErrorMessage(result);
   }
-  const struct meaning *meaning = meaning_of(state, message);
+  const struct meaning *meaning = meaning_of(result, state);
   const char *hint = meaning->remedy == FAILURE_PREPARE_ANEW && state[0] != '0'
                          ? "; behind a connection pooler, open with prepare=off"
                          : "";
