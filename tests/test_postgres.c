@@ -246,6 +246,52 @@ static void many_open_at_once_and_create_the_schema(void **state) {
                    11);
 }
 
+/* The other process, which holds the lock, has made the table but not committed yet. */
+static void who_waits_for_another_to_create_the_schema_finds_it(void **state) {
+  needs_postgres();
+  static const char *const options[] = {"", "isolation=repeatable-read", "isolation=serializable"};
+  char *schema = evd_schema_sql("postgres", NULL, NULL);
+  assert_non_null(schema);
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    struct native *other = native_open(test.url);
+    native_run(other, "begin; select pg_advisory_xact_lock(hashtext('evdurable'), "
+                      "hashtext('\"task_executions\"'));");
+    native_run(other, schema);
+    evd_options creating = {.schema = EVD_SCHEMA_CREATE};
+    const char *url = i > 0 ? postgres_url_with(test.url, options[i]) : test.url;
+    evd_future *opening = evd_storage_open(test.loop, url, &creating);
+    while (number("select count(*) from pg_locks where locktype = 'advisory' and not granted") ==
+           0) {
+      ev_run(test.loop, EVRUN_NOWAIT);
+    }
+    native_run(other, "commit");
+    native_close(other);
+    await_ok(evd_storage_close(await_storage(opening), -1));
+    sql("drop table task_executions");
+  }
+  free(schema);
+}
+
+/* Though its index cannot be made. */
+static void a_column_that_is_missing_is_named_when_the_schema_is_created(void **state) {
+  needs_postgres();
+  open_with("", NULL);
+  await_ok(evd_storage_close(test.storage, -1));
+  test.storage = NULL;
+  sql("alter table task_executions drop column needs_promise_cancellation");
+  evd_options creating = {.schema = EVD_SCHEMA_CREATE};
+  evd_error error = await_error(evd_storage_open(test.loop, test.url, &creating), EVD_ESCHEMA);
+  assert_string_equal(error.field, "needs_promise_cancellation");
+  expect(strstr(error.message, "evdurable migrate up") != NULL, "%s", error.message);
+}
+
+static void why_a_table_could_not_be_created_is_said(void **state) {
+  needs_postgres();
+  evd_options creating = {.schema = EVD_SCHEMA_CREATE, .table = "no_such_schema.executions"};
+  evd_error error = await_error(evd_storage_open(test.loop, test.url, &creating), EVD_ESCHEMA);
+  assert_string_equal(error.native, "3F000");
+}
+
 /* Prepared statements. */
 
 static void a_changed_type_is_no_concern_of_callers(void **state) {
@@ -641,6 +687,7 @@ static int tear_down(void **state) {
   if (test.storage != NULL) {
     await_code(evd_storage_close(test.storage, 0));
   }
+  ev_run(test.loop, 0); /* for what could not be opened: it closes by itself */
   ev_loop_destroy(test.loop);
   postgres_drop_databases();
   release_kept();
@@ -660,6 +707,9 @@ int main(void) {
       postgres_test(a_time_out_that_cannot_be_fails_no_claim_of_others),
       postgres_test(rows_without_a_place_in_a_claims_order_come_last),
       postgres_test(many_open_at_once_and_create_the_schema),
+      postgres_test(who_waits_for_another_to_create_the_schema_finds_it),
+      postgres_test(a_column_that_is_missing_is_named_when_the_schema_is_created),
+      postgres_test(why_a_table_could_not_be_created_is_said),
       postgres_test(a_changed_type_is_no_concern_of_callers),
       postgres_test(an_error_that_only_reads_like_a_stale_plans_is_none),
       postgres_test(more_statements_than_are_kept_can_be_used),

@@ -71,14 +71,15 @@ struct postgres {
 /* What the server will answer next on a connection, one entry for each thing sent. */
 struct expected {
   enum expected_kind {
-    EXPECT_STATEMENT,  /* of the flight at the head */
-    EXPECT_PREPARE,    /* the prepared statement with this number */
-    EXPECT_DEALLOCATE, /* the one with this number given back */
-    EXPECT_ROLLBACK,   /* a failure, on purpose */
-    EXPECT_SYNC,       /* the end of the flight at the head */
-    EXPECT_SCHEMA,     /* a statement that makes the schema */
-    EXPECT_COLUMNS,    /* the table's columns */
-    EXPECT_SCHEMA_SYNC /* the end of those */
+    EXPECT_STATEMENT,     /* of the flight at the head */
+    EXPECT_PREPARE,       /* the prepared statement with this number */
+    EXPECT_DEALLOCATE,    /* the one with this number given back */
+    EXPECT_ROLLBACK,      /* a failure, on purpose */
+    EXPECT_SYNC,          /* the end of the flight at the head */
+    EXPECT_CREATION,      /* a statement that makes the table */
+    EXPECT_CREATION_SYNC, /* the end of those */
+    EXPECT_COLUMNS,       /* the table's columns */
+    EXPECT_COLUMNS_SYNC   /* the end of that, and of seeing to the schema */
   } kind;
   unsigned number;
 };
@@ -164,8 +165,8 @@ void postgres_discard(struct connection *connection);
 
 /* schema.c */
 
-/* Sends what the schema mode asks for, the question for the table's columns, and a sync. False when
- * that fails. */
+/* Sends what the schema mode asks for, and the question for the table's columns, each with a sync.
+ * False when that fails. */
 bool postgres_schema_send(struct connection *connection);
 
 /* Reads the table's columns into the source's table. */

@@ -193,22 +193,34 @@ static void deallocate_answered(struct connection *connection, const PGresult *r
   }
 }
 
+/* The table's columns. What is wrong with a table that is there says more than why it could not be
+ * completed. */
+static void columns_answered(struct connection *connection, const PGresult *result) {
+  evd_error *error = &connection->schema_error;
+  evd_error found;
+  if ((error->code == EVD_OK || PQntuples(result) > 0) &&
+      postgres_schema_read(connection->source, result, &found) != EVD_OK) {
+    *error = found;
+  }
+}
+
 /* The answers while the first connection sees to the schema. */
 static void schema_answered(struct connection *connection, enum expected_kind kind,
                             const PGresult *result) {
   evd_error *error = &connection->schema_error;
+  bool is_sync = kind == EXPECT_CREATION_SYNC || kind == EXPECT_COLUMNS_SYNC;
   bool failed = PQresultStatus(result) == PGRES_FATAL_ERROR;
   if (failed && error->code == EVD_OK) {
     failure_read(result, NULL, error);
   }
-  if (kind == EXPECT_SCHEMA_SYNC && failed) {
+  if (is_sync && failed) {
     return; /* the sync is yet to come */
   }
   pop_expected(connection);
   if (kind == EXPECT_COLUMNS && is_success(result)) {
-    postgres_schema_read(connection->source, result, error);
+    columns_answered(connection, result);
   }
-  if (kind != EXPECT_SCHEMA_SYNC) {
+  if (kind != EXPECT_COLUMNS_SYNC) {
     return;
   }
   if (error->code != EVD_OK) {
@@ -240,9 +252,10 @@ static void answered(struct connection *connection, PGresult *result) {
   case EXPECT_DEALLOCATE: deallocate_answered(connection, result); break;
   case EXPECT_ROLLBACK: pop_expected(connection); break;
   case EXPECT_SYNC: sync_answered(connection, result); break;
-  case EXPECT_SCHEMA:
+  case EXPECT_CREATION:
+  case EXPECT_CREATION_SYNC:
   case EXPECT_COLUMNS:
-  case EXPECT_SCHEMA_SYNC: schema_answered(connection, kind, result); break;
+  case EXPECT_COLUMNS_SYNC: schema_answered(connection, kind, result); break;
   }
   PQclear(result);
 }

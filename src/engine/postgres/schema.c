@@ -36,22 +36,28 @@ static bool send_sql(struct connection *connection, const char *sql, const char 
          postgres_send_expect(connection, kind, 0);
 }
 
-/* Sends what makes the table and its indexes. */
+static bool send_sync(struct connection *connection, enum expected_kind kind) {
+  return PQpipelineSync(connection->pg) == 1 && postgres_send_expect(connection, kind, 0);
+}
+
+/* Sends what makes the table and its indexes. It is a transaction of its own, so that the columns are
+ * asked for whatever becomes of it, and, if it had to wait for another process that made them, as they
+ * are after that at any level of isolation. */
 static bool send_creation(struct connection *connection, const char *table) {
   const struct table_name *name = &connection->source->table.name;
   size_t count;
   const struct index_definition *indexes = schema_indexes(false, &count);
   struct buffer sql = {0};
   schema_create_table(&sql, DIALECT_POSTGRES, name, false);
-  bool ok = send_sql(connection, lock_sql, table, EXPECT_SCHEMA) && !sql.failed &&
-            send_sql(connection, sql.text, NULL, EXPECT_SCHEMA);
+  bool ok = send_sql(connection, lock_sql, table, EXPECT_CREATION) && !sql.failed &&
+            send_sql(connection, sql.text, NULL, EXPECT_CREATION);
   for (size_t i = 0; i < count && ok; i++) {
     buffer_reset(&sql);
     schema_create_index(&sql, DIALECT_POSTGRES, name, false, &indexes[i]);
-    ok = !sql.failed && send_sql(connection, sql.text, NULL, EXPECT_SCHEMA);
+    ok = !sql.failed && send_sql(connection, sql.text, NULL, EXPECT_CREATION);
   }
   buffer_free(&sql);
-  return ok;
+  return ok && send_sync(connection, EXPECT_CREATION_SYNC);
 }
 
 bool postgres_schema_send(struct connection *connection) {
@@ -63,8 +69,7 @@ bool postgres_schema_send(struct connection *connection) {
     ok = ok && send_creation(connection, table.text);
   }
   ok = ok && send_sql(connection, columns_sql, table.text, EXPECT_COLUMNS) &&
-       PQpipelineSync(connection->pg) == 1 &&
-       postgres_send_expect(connection, EXPECT_SCHEMA_SYNC, 0);
+       send_sync(connection, EXPECT_COLUMNS_SYNC);
   buffer_free(&table);
   postgres_send_flush(connection);
   return ok;
