@@ -51,8 +51,8 @@ static void a_url_is_taken_apart(void **state) {
       {"file:x?cache=private&synchronous=off&mode=ro&busy_timeout=17&vfs=unix#f?y",
        "file:x?cache=private&mode=ro&vfs=unix", true, true, false, "off", "wal", 17},
       {"file::memory:", "file::memory:", true, false, true, "full", "wal", 5000},
-      {"file:x?mode=memory&journal_mode=OFF", "file:x?mode=memory", true, true, true, "full", "off",
-       5000},
+      {"file:x?mode=memory&journal_mode=MEMORY", "file:x?mode=memory", true, true, true, "full",
+       "memory", 5000},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     struct sqlite_url url;
@@ -85,6 +85,8 @@ static void a_bad_url_is_refused_and_what_is_bad_is_named(void **state) {
       {"sqlite:x?synchronous=", "\"synchronous=\""},
       {"sqlite:x?synchronous=sometimes", "\"synchronous=sometimes\""},
       {"sqlite:x?journal_mode=paper", "\"journal_mode=paper\""},
+      {"sqlite:x?journal_mode=off", "rolled back"},
+      {"file:x?mode=memory&journal_mode=OFF", "\"journal_mode=OFF\""},
       {"sqlite:x?busy_timeout=-1", "\"busy_timeout=-1\""},
       {"sqlite:x?busy_timeout=1s", "\"busy_timeout=1s\""},
       {"sqlite:x?busy_timeout=9999999999", "\"busy_timeout=9999999999\""},

@@ -11,8 +11,7 @@
 enum { BUSY_TIMEOUT_DEFAULT_MS = 5000 };
 
 static const char *const synchronous_words[] = {"off", "normal", "full", "extra", NULL};
-static const char *const journal_words[] = {"wal",    "delete", "truncate", "persist",
-                                            "memory", "off",    NULL};
+static const char *const journal_words[] = {"wal", "delete", "truncate", "persist", "memory", NULL};
 
 static const char sqlite_scheme[] = "sqlite:";
 static const char file_scheme[] = "file:";
@@ -70,6 +69,19 @@ static evd_code read_word(const struct parameter *parameter, const char *const *
                    (int)parameter->length, parameter->text);
 }
 
+/* Reads the journal mode. SQLite's "off" is none for us: a batch that fails is rolled back, and without
+ * a journal what was written of it would stay, the half of a page split included. */
+static evd_code read_journal_mode(const struct parameter *parameter, const char **mode,
+                                  evd_error *error) {
+  if (parameter->value_length == 3 && strncasecmp(parameter->value, "off", 3) == 0) {
+    return error_set(error, EVD_EINVAL, "url",
+                     "url: \"%.*s\" will not do: without a journal nothing can be rolled back, and "
+                     "an ordinary duplicate may destroy the database",
+                     (int)parameter->length, parameter->text);
+  }
+  return read_word(parameter, journal_words, mode, error);
+}
+
 /* Reads a number of milliseconds of at most nine digits. */
 static evd_code read_milliseconds(const struct parameter *parameter, int64_t *milliseconds,
                                   evd_error *error) {
@@ -93,7 +105,7 @@ static evd_code read_parameter(const struct parameter *parameter, struct sqlite_
     return read_word(parameter, synchronous_words, &url->synchronous, error);
   }
   if (is_named(parameter, "journal_mode")) {
-    return read_word(parameter, journal_words, &url->journal_mode, error);
+    return read_journal_mode(parameter, &url->journal_mode, error);
   }
   if (is_named(parameter, "busy_timeout")) {
     return read_milliseconds(parameter, &url->busy_timeout_ms, error);
