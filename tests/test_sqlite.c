@@ -9,6 +9,7 @@
 
 #include "engine/sqlite/batches.h"
 #include "engine/sqlite/connection.h"
+#include "model/columns.h"
 #include "support/check.h"
 #include "support/engine_driver.h"
 #include "support/native_sql.h"
@@ -154,6 +155,139 @@ static void a_row_that_no_execution_can_hold_is_named(void **state) {
   assert_null(request.rows);
   native_run_once(url, "update task_executions set close_status = 'idle';");
   assert_non_null(driver_get(&driver, "odd"));
+  driver_close(&driver);
+}
+
+/* A URL of a new database whose table takes any value in any column. */
+static const char *lax_url(void) {
+  const char *url = new_url("");
+  const char *list = "id integer primary key";
+  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
+    bool is_text = column_is_text(column) || column_is_enum(column);
+    list = text("%s, %s %s", list, evd_column_name(column), is_text ? "text" : "integer");
+  }
+  native_run_once(url, text("create table task_executions (%s);"
+                            "create unique index e on task_executions (execution_id);"
+                            "create unique index u on task_executions (sleeping_task_unique_id);",
+                            list));
+  return url;
+}
+
+static void a_value_that_no_execution_can_have_is_named(void **state) {
+  (void)state;
+  static const struct {
+    const char *change, *field;
+  } cases[] = {
+      {"start_at = 'abc'", "start_at"},
+      {"start_at = 1.5", "start_at"},
+      {"start_at = x'31'", "start_at"},
+      {"start_at = null", "start_at"},
+      {"is_finished = 'no'", "is_finished"},
+      {"retry_attempts = 2147483648", "retry_attempts"},
+      {"retry_attempts = -1", "retry_attempts"},
+      {"timeout_ms = 9223372036854775807", "timeout_ms"},
+      {"timeout_ms = 9007199254740992", "timeout_ms"},
+      {"timeout_ms = -1", "timeout_ms"},
+      {"timeout_ms = null", "timeout_ms"},
+      {"finished_at = 9007199254740992", "finished_at"},
+      {"finished_at = -9007199254740992", "finished_at"},
+      {"finished_at = -9223372036854775807 - 1", "finished_at"},
+      {"status = null", "status"},
+      {"status = 5", "status"},
+      {"task_id = null", "task_id"},
+      {"input = null", "input"},
+      {"active_children_count = null", "active_children_count"},
+      {"needs_promise_cancellation = null", "needs_promise_cancellation"},
+      {"parent_execution_id = 'parent'", "index_in_parent_children"},
+  };
+  const char *url = lax_url();
+  struct driver driver;
+  driver_open_new(&driver, url);
+  struct native *native = native_open(url);
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    evd_execution execution = sample_execution(text("te_%zu", i));
+    driver_insert(&driver, &execution, 1);
+    native_run(native, text("update task_executions set %s where execution_id = '%s';",
+                            cases[i].change, execution.execution_id));
+    struct request request = {.operation = EVD_OPERATION_GET, .id = execution.execution_id};
+    evd_error error = driver_run(&driver, &request, 1);
+    expect(error.code == EVD_EDATABASE, "%s: %s", cases[i].change, error.message);
+    assert_string_equal(error.field, cases[i].field);
+    assert_non_null(strstr(error.message, execution.execution_id));
+    assert_null(request.rows);
+  }
+  native_close(native);
+  driver_close(&driver);
+}
+
+/* What the close of children leaves of a parent that counted fewer. */
+static void a_count_of_children_below_zero_can_be_read(void **state) {
+  (void)state;
+  struct driver driver;
+  driver_open_new(&driver, "sqlite::memory:");
+  evd_execution executions[] = {sample_execution("parent"),
+                                sample_finished_child("c", "parent", 0)};
+  driver_insert(&driver, executions, 2);
+  evd_changes changes = sample_changes(0);
+  evd_set(&changes, close_status, EVD_CLOSE_READY);
+  struct request request = {.operation = EVD_OPERATION_CLOSE_FINISHED,
+                            .flag = true,
+                            .close_status = EVD_CLOSE_IDLE,
+                            .changes = &changes,
+                            .limit = 10};
+  driver_run_ok(&driver, &request, 1);
+  assert_int_equal(driver_get(&driver, "parent")->active_children_count, -1);
+  driver_close(&driver);
+}
+
+static void a_claim_leaves_out_what_no_execution_can_have_and_it_expires(void **state) {
+  (void)state;
+  static const struct {
+    const char *value;
+    int64_t expires_at;
+  } timeouts[] = {{"9223372036854775807", SAMPLE_MAX_TIME},
+                  {"'abc'", SAMPLE_TIME},
+                  {"-9223372036854775807", SAMPLE_TIME}};
+  enum { COUNT = sizeof(timeouts) / sizeof(timeouts[0]) };
+  const char *url = lax_url();
+  struct driver driver;
+  driver_open_new(&driver, url);
+  struct native *native = native_open(url);
+  for (int i = 0; i < COUNT; i++) {
+    evd_execution odd = sample_execution(text("odd_%d", i));
+    driver_insert(&driver, &odd, 1);
+    native_run(native, text("update task_executions set timeout_ms = %s where execution_id = '%s';",
+                            timeouts[i].value, odd.execution_id));
+  }
+  evd_execution longest = sample_execution("longest");
+  longest.timeout_ms = SAMPLE_MAX_TIME;
+  driver_insert(&driver, &longest, 1);
+
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  struct request request = {.operation = EVD_OPERATION_CLAIM_BY_START_AT,
+                            .status = EVD_STATUS_READY,
+                            .before = SAMPLE_MAX_TIME,
+                            .started_at = SAMPLE_TIME,
+                            .changes = &changes,
+                            .limit = 10};
+  struct batch batch = {
+      .operation = request.operation, .count = 1, .requests = (struct request *[]){&request}};
+  driver_submit(&driver, &batch);
+  driver_wait(&driver, &batch);
+  expect(batch.error.code == EVD_OK, "%s", batch.error.message);
+  assert_int_equal(batch.left_out.count, COUNT);
+  assert_string_equal(batch.left_out.why.field, "timeout_ms");
+  assert_int_equal(records_count(request.rows), 1);
+  assert_int_equal(records_rows(request.rows)->expires_at, SAMPLE_MAX_TIME);
+  expect_row(driver_get(&driver, "longest"), records_rows(request.rows));
+  records_release(request.rows);
+  for (int i = 0; i < COUNT; i++) {
+    assert_int_equal(native_number(native, text("select expires_at from task_executions where "
+                                                "status = 'running' and execution_id = 'odd_%d';",
+                                                i)),
+                     timeouts[i].expires_at);
+  }
+  native_close(native);
   driver_close(&driver);
 }
 
@@ -372,6 +506,9 @@ int main(void) {
       test(what_a_constraint_refuses_is_named),
       test(what_a_trigger_refuses_is_told_in_its_words),
       test(a_row_that_no_execution_can_hold_is_named),
+      test(a_value_that_no_execution_can_have_is_named),
+      test(a_count_of_children_below_zero_can_be_read),
+      test(a_claim_leaves_out_what_no_execution_can_have_and_it_expires),
       test(a_full_database_undoes_the_batch_and_goes_on),
       test(statements_are_kept_up_to_a_bound),
       test(the_statement_used_least_recently_makes_room),

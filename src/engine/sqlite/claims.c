@@ -11,10 +11,13 @@
 #include "model/execution.h"
 #include "sql/sqlite.h"
 
+/* The latest time; see model/check.h. */
+#define TIME_MAX ((INT64_C(1) << 53) - 1)
+
 /* A row that was selected. */
 struct selected {
   int64_t rowid;
-  int64_t timeout_ms; /* claim_by_start_at */
+  int64_t expires_at; /* claim_by_start_at */
   size_t parent; /* close_finished: where its parent's id is in `parents`; NO_PARENT for none */
 };
 
@@ -63,6 +66,15 @@ static int bind_selection(struct statement *statement, const struct request *req
   return result == SQLITE_OK ? rows_bind_integer(statement, index, request->limit) : result;
 }
 
+/* When a row expires that was claimed at that time: within the times that there are, whatever the
+ * time-out of a row that is left out may be. */
+static int64_t expiry(int64_t started_at, int64_t timeout_ms) {
+  if (timeout_ms < 0) {
+    return started_at;
+  }
+  return timeout_ms > TIME_MAX - started_at ? TIME_MAX : started_at + timeout_ms;
+}
+
 /* Keeps the present row of a claim. One with a value that cannot be is claimed as well, but left out
  * of the answer: else it would be the first to be selected again, and in the way of the others for
  * ever. */
@@ -74,7 +86,8 @@ static evd_code keep_claimed(struct connection *connection, struct statement *st
     return no_memory(error);
   }
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
-  selected->timeout_ms = sqlite3_column_int64(statement->handle, 1 + evd_column_timeout_ms);
+  selected->expires_at = expiry(request->started_at,
+                                sqlite3_column_int64(statement->handle, 1 + evd_column_timeout_ms));
   evd_error why;
   if (rows_add(statement, 1, (size_t)request->limit, &request->rows, &why) != NULL) {
     return EVD_OK;
@@ -148,7 +161,7 @@ static evd_code change_rows(struct connection *connection, struct request *reque
   for (size_t i = 0; i < selection->count; i++) {
     int index = next;
     if (result == SQLITE_OK && expires) {
-      result = rows_bind_integer(statement, index++, request->started_at + rows[i].timeout_ms);
+      result = rows_bind_integer(statement, index++, rows[i].expires_at);
     }
     if (result == SQLITE_OK) {
       result = rows_bind_integer(statement, index, rows[i].rowid);
@@ -188,7 +201,7 @@ static evd_code apply_changes(struct request *request, evd_error *error) {
   for (size_t i = 0; i < records_count(request->rows); i++) {
     changes_apply(&changes, &rows[i]);
     if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-      rows[i].expires_at = request->started_at + rows[i].timeout_ms;
+      rows[i].expires_at = expiry(request->started_at, rows[i].timeout_ms);
     }
   }
   return EVD_OK;

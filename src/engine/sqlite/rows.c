@@ -1,5 +1,6 @@
 #include "engine/sqlite/rows.h"
 
+#include "model/check.h"
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/execution.h"
@@ -63,22 +64,44 @@ int rows_bind_changes(struct statement *statement, const evd_changes *changes, i
   return result;
 }
 
-/* Reads one column of the present row; false when memory is out or the record cannot hold it. */
-static bool read_column(sqlite3_stmt *handle, int index, evd_column column, struct records *records,
-                        evd_execution *row) {
-  if (sqlite3_column_type(handle, index) == SQLITE_NULL) {
-    return true; /* as execution_clear() left it */
+/* Whether the column may be NULL in this row, whose columns before it have been read. */
+static bool may_be_null(const evd_execution *row, evd_column column) {
+  return columns[column].null == COLUMN_NULLABLE ||
+         (columns[column].null == COLUMN_WITH_PARENT && row->parent_execution_id == NULL);
+}
+
+/* Reads a number or a truth; false when no execution can have it. */
+static bool read_integer(sqlite3_stmt *handle, int index, evd_column column, evd_execution *row) {
+  int64_t integer = sqlite3_column_int64(handle, index);
+  evd_error ignored;
+  if (sqlite3_column_type(handle, index) != SQLITE_INTEGER || integer == EVD_NONE ||
+      !column_set_integer(row, column, integer)) {
+    return false;
+  }
+  /* Closing children takes them off their parent whatever it counted, so below zero, too. */
+  return column == evd_column_active_children_count ||
+         check_column(row, column, &ignored) == EVD_OK;
+}
+
+/* Reads one column of the present row. EVD_EDATABASE when no execution can have its value. */
+static evd_code read_column(sqlite3_stmt *handle, int index, evd_column column,
+                            struct records *records, evd_execution *row) {
+  if (sqlite3_column_type(handle, index) == SQLITE_NULL) { /* as execution_clear() left it */
+    return may_be_null(row, column) ? EVD_OK : EVD_EDATABASE;
   }
   bool is_enum = column_is_enum(column);
   if (!is_enum && !column_is_text(column)) {
-    return column_set_integer(row, column, sqlite3_column_int64(handle, index));
+    return read_integer(handle, index, column, row) ? EVD_OK : EVD_EDATABASE;
   }
 
   const char *text = (const char *)sqlite3_column_text(handle, index);
   if (text != NULL && !is_enum) {
     text = records_text(records, text, (size_t)sqlite3_column_bytes(handle, index));
   }
-  return text != NULL && column_set_text(row, column, text);
+  if (text == NULL) {
+    return EVD_ENOMEM;
+  }
+  return column_set_text(row, column, text) ? EVD_OK : EVD_EDATABASE;
 }
 
 static evd_execution *out_of_memory(evd_error *error) {
@@ -86,16 +109,21 @@ static evd_execution *out_of_memory(evd_error *error) {
   return NULL;
 }
 
-/* Says why a column of a row could not be read. The row is named by its id where that is known. */
-static void set_read_error(sqlite3_stmt *handle, int first, evd_column column, evd_error *error) {
-  if (sqlite3_errcode(sqlite3_db_handle(handle)) == SQLITE_NOMEM ||
-      (column_is_text(column) && !column_is_enum(column))) {
+/* A column's value for people. */
+static const char *value_text(sqlite3_stmt *handle, int index) {
+  const char *text = (const char *)sqlite3_column_text(handle, index);
+  return text != NULL ? text : "NULL";
+}
+
+/* Says why a column of a row could not be read. The row is named by its id. */
+static void set_read_error(sqlite3_stmt *handle, int first, evd_column column, evd_code code,
+                           evd_error *error) {
+  if (code == EVD_ENOMEM) {
     out_of_memory(error);
     return;
   }
-  const char *id = (const char *)sqlite3_column_text(handle, first + evd_column_execution_id);
-  const char *value = (const char *)sqlite3_column_text(handle, first + (int)column);
-  execution_unfit(column, id != NULL ? id : "", value != NULL ? value : "", error);
+  execution_unfit(column, value_text(handle, first + evd_column_execution_id),
+                  value_text(handle, first + (int)column), error);
 }
 
 /* Adds the present row to the records; see rows.h. */
@@ -111,9 +139,11 @@ evd_execution *rows_add(struct statement *statement, int first, size_t expected,
   }
 
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (!read_column(statement->handle, first + column, (evd_column)column, *records, row)) {
+    evd_code code =
+        read_column(statement->handle, first + column, (evd_column)column, *records, row);
+    if (code != EVD_OK) {
       records_remove_last(*records);
-      set_read_error(statement->handle, first, (evd_column)column, error);
+      set_read_error(statement->handle, first, (evd_column)column, code, error);
       return NULL;
     }
   }
