@@ -6,15 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ev.h>
 #include <evdurable.h>
 
 #include "engine/sqlite/connection.h"
+#include "migrate/client.h"
 #include "model/columns.h"
 #include "support/check.h"
 #include "support/engine_driver.h"
 #include "support/native_sql.h"
 #include "support/sample.h"
 #include "support/scratch.h"
+
+enum { NOBODY = 65534 };
 
 /* --- URLs --- */
 
@@ -196,6 +200,100 @@ static void a_file_that_is_no_database_is_refused_and_stays_as_it_is(void **stat
   struct stat after;
   assert_int_equal(stat(path, &after), 0);
   assert_int_equal(after.st_size, 21000);
+}
+
+/* What opening says for the engine; the migrations' client must say the same. */
+static evd_error both_say(const char *url, bool create) {
+  struct driver driver;
+  driver_open(&driver, url, NULL, create ? EVD_SCHEMA_CREATE : EVD_SCHEMA_CHECK);
+  evd_error error = {0};
+  struct sql_client *client = sql_client_open(url, create, &error);
+  assert_null(client);
+  assert_int_equal(error.code, driver.open_error.code);
+  assert_string_equal(error.field, driver.open_error.field);
+  assert_string_equal(error.native, driver.open_error.native);
+  assert_string_equal(error.message, driver.open_error.message);
+  return error;
+}
+
+static void migrations_say_what_the_engine_says(void **state) {
+  (void)state;
+  const char *file = scratch_new();
+  const char *garbage = scratch_path("garbage.db");
+  FILE *stream = fopen(garbage, "w");
+  for (int i = 0; i < 1000; i++) {
+    (void)fprintf(stream, "This is no database. ");
+  }
+  assert_int_equal(fclose(stream), 0);
+
+  const struct {
+    const char *url;
+    bool create;
+    evd_code code;
+    const char *named;
+  } cases[] = {
+      {text("sqlite:%s", file), false, EVD_ESCHEMA, "evdurable migrate up"},
+      {text("file:%s", file), false, EVD_ESCHEMA, "evdurable migrate up"},
+      {text("sqlite:%s/x.db", file), false, EVD_EUNAVAILABLE, "No such file or directory"},
+      {text("sqlite:%s/x.db", file), true, EVD_EUNAVAILABLE, "No such file or directory"},
+      {text("sqlite:%s/x.db", garbage), true, EVD_EUNAVAILABLE, "Not a directory"},
+      {text("sqlite:%s", garbage), false, EVD_EDATABASE, "file is not a database"},
+      {text("sqlite:%s", garbage), true, EVD_EDATABASE, "file is not a database"},
+      {text("file:%s?mode=ro", garbage), false, EVD_EDATABASE, "file is not a database"},
+      {"sqlite:/", true, EVD_EUNAVAILABLE, "unable to open"},
+      {text("file:%s?mode=bad", file), true, EVD_EINVAL, "bad"},
+      {text("file:%s?vfs=nope", file), false, EVD_EINVAL, "nope"},
+      {"file://host/x.db", false, EVD_EINVAL, "host"},
+  };
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    evd_error error = both_say(cases[i].url, cases[i].create);
+    expect(error.code == cases[i].code, "%s: %s", cases[i].url, error.message);
+    assert_string_equal(error.field, "url");
+    expect(strstr(error.message, cases[i].named) != NULL, "%s", error.message);
+    assert_null(strstr(error.message, "pragma"));
+  }
+  assert_int_equal(access(file, F_OK), -1);
+}
+
+static void a_locked_file_is_waited_for_as_long_as_the_url_says(void **state) {
+  (void)state;
+  const char *url = text("sqlite:%s", scratch_new());
+  struct native *native = native_open(url);
+  native_run(native, "create table t (a); begin exclusive;");
+  double start = ev_time();
+  evd_error error = both_say(text("%s?busy_timeout=200", url), false);
+  double spent = ev_time() - start;
+  expect(spent >= 0.4 && spent < 4, "it took %g s", spent);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_string_equal(error.native, "SQLITE_BUSY");
+  native_close(native);
+}
+
+/* Begins and ends to be a user to whom permissions mean something; whoever is none but root. */
+static void shed_root(void) {
+  if (getuid() == 0) {
+    assert_int_equal(chmod(scratch_path("."), 0755), 0);
+    assert_int_equal(seteuid(NOBODY), 0);
+  }
+}
+
+static void regain_root(void) {
+  if (getuid() == 0) {
+    assert_int_equal(seteuid(0), 0);
+  }
+}
+
+static void a_directory_that_may_not_be_written_is_told(void **state) {
+  (void)state;
+  const char *directory = scratch_path("shut");
+  assert_int_equal(mkdir(directory, 0555), 0);
+  shed_root();
+  evd_error error = both_say(text("sqlite:%s/x.db", directory), true);
+  regain_root();
+  assert_int_equal(rmdir(directory), 0);
+  assert_int_equal(error.code, EVD_EUNAVAILABLE);
+  assert_string_equal(error.native, "SQLITE_CANTOPEN");
+  assert_non_null(strstr(error.message, "directory may not be written (Permission denied)"));
 }
 
 static void a_directory_is_unavailable(void **state) {
@@ -431,6 +529,9 @@ int main(void) {
       test(a_file_that_is_no_database_is_refused_and_stays_as_it_is),
       test(a_database_that_cannot_be_written_is_refused),
       test(duplicates_that_keep_an_index_from_being_made_are_told),
+      test(migrations_say_what_the_engine_says),
+      test(a_locked_file_is_waited_for_as_long_as_the_url_says),
+      test(a_directory_that_may_not_be_written_is_told),
       test(a_directory_is_unavailable),
       test(a_missing_table_is_named),
       test(every_missing_column_is_named),

@@ -24,7 +24,8 @@ typedef bool (*sql_row)(const char *const *values, void *data);
 
 /*
  * Connects to the database of a storage's URL. NULL with the error: EVD_EINVAL (the URL),
- * EVD_EUNAVAILABLE, EVD_ESCHEMA (an SQLite file that is not there, unless `create` is true).
+ * EVD_EUNAVAILABLE, EVD_EDATABASE (e.g. an SQLite file that is no database), EVD_ESCHEMA (one that is
+ * not there, unless `create` is true).
  */
 struct sql_client *sql_client_open(const char *url, bool create, evd_error *error);
 

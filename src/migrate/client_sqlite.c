@@ -1,9 +1,9 @@
-#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/sqlite/errors.h"
+#include "engine/sqlite/file.h"
 #include "engine/sqlite/url.h"
 #include "migrate/client.h"
 #include "model/error.h"
@@ -24,31 +24,19 @@ static void close_client(struct sql_client *base) {
   free(client);
 }
 
-/* Opens the file. It is created only where that is wanted, or where a URI says so itself. */
+/* Opens the file, and looks whether it is a database that can be read. */
 static evd_code open_file(struct sqlite_client *client, const struct sqlite_url *url, bool create,
                           evd_error *error) {
-  create = create || url->has_mode || url->is_memory;
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0) |
-              (url->is_uri ? SQLITE_OPEN_URI : 0);
-  int result = sqlite3_open_v2(url->name, &client->db, flags, NULL);
-  if (result == SQLITE_OK) {
-    sqlite3_extended_result_codes(client->db, 1);
+  evd_code code = sqlite_file_open(url, create, &client->db, error);
+  if (code == EVD_OK) {
     sqlite3_busy_timeout(client->db, (int)url->busy_timeout_ms);
-    sqlite3_db_config(client->db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
-    return EVD_OK;
+    code = sqlite_file_probe(client->db, error);
   }
-  if (!create && (result & 0xff) == SQLITE_CANTOPEN && client->db != NULL &&
-      sqlite3_system_errno(client->db) == ENOENT) {
-    return error_set(error, EVD_ESCHEMA, "url",
-                     "there is no SQLite database %s; create it by `evdurable migrate up`",
-                     url->name);
+  if (code != EVD_OK) {
+    sqlite_file_explain(url, error);
+    return error->code;
   }
-  evd_error cause;
-  fail(client, result, "open", &cause);
-  error_set(error, EVD_EUNAVAILABLE, "url", "cannot open the SQLite database %s: %s", url->name,
-            cause.message);
-  error_set_native(error, cause.native);
-  return error->code;
+  return EVD_OK;
 }
 
 static struct sql_client *open_client(const char *url, bool create, evd_error *error) {

@@ -1,16 +1,14 @@
 #include "engine/sqlite/connection.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "engine/clock.h"
 #include "engine/sqlite/errors.h"
+#include "engine/sqlite/file.h"
 #include "engine/sqlite/table.h"
 #include "model/error.h"
 
@@ -95,11 +93,6 @@ static evd_code set_journal_mode(struct connection *connection, evd_error *error
 /* Brings the connection into the state that the engine relies on. */
 static evd_code configure(struct connection *connection, evd_error *error) {
   sqlite3 *db = connection->db;
-  sqlite3_extended_result_codes(db, 1);
-  sqlite3_busy_handler(db, wait_for_lock, connection);
-  /* A mistaken column name shall be an error, not a string. */
-  sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
-
   /* "Full" is to survive a loss of power. Where the journal is deleted at the end of a transaction,
    * that takes "extra": the directory is synced, too. With a WAL the two are the same. */
   const char *synchronous = connection->url.synchronous;
@@ -111,11 +104,11 @@ static evd_code configure(struct connection *connection, evd_error *error) {
                  "pragma synchronous = %s; pragma cache_size = -%d; "
                  "pragma wal_autocheckpoint = %d; pragma journal_size_limit = %d",
                  synchronous, CACHE_KIB, CHECKPOINT_PAGES, WAL_LIMIT_BYTES);
-  evd_code code = connection_execute(connection, sql, error);
-  if (code == EVD_OK && sqlite3_db_readonly(db, "main") == 0) {
-    code = set_journal_mode(connection, error);
+  int result = sqlite3_exec(db, sql, NULL, NULL, NULL);
+  if (result != SQLITE_OK) {
+    return sqlite_error_set(error, db, result, "settings");
   }
-  return code;
+  return sqlite3_db_readonly(db, "main") == 0 ? set_journal_mode(connection, error) : EVD_OK;
 }
 
 /* Prepares the statements that begin and end transactions. */
@@ -137,65 +130,23 @@ static evd_code prepare_transactions(struct connection *connection, evd_error *e
   return EVD_OK;
 }
 
-/* Whether the directory of a file exists: then only the file itself is missing. */
-static bool directory_exists(const char *path) {
-  const char *slash = strrchr(path, '/');
-  if (slash == NULL || slash == path) {
-    return true;
-  }
-  char *directory = strndup(path, (size_t)(slash - path));
-  bool exists = directory != NULL && access(directory, F_OK) == 0;
-  free(directory);
-  return exists;
-}
-
-/* Opens the file. It is created only where the table may be, too, or where a URI says so itself. */
+/* Opens the file, which is created only where the table may be, too. */
 static evd_code open_file(struct connection *connection, evd_error *error) {
-  const struct sqlite_url *url = &connection->url;
-  bool create = connection->schema == EVD_SCHEMA_CREATE || url->has_mode || url->is_memory;
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0) |
-              (url->is_uri ? SQLITE_OPEN_URI : 0);
-
-  int result = sqlite3_open_v2(url->name, &connection->db, flags, NULL);
-  if (result == SQLITE_OK) {
-    return EVD_OK;
+  bool create = connection->schema == EVD_SCHEMA_CREATE;
+  evd_code code = sqlite_file_open(&connection->url, create, &connection->db, error);
+  if (code == EVD_OK) {
+    sqlite3_busy_handler(connection->db, wait_for_lock, connection);
   }
-
-  if (!create && (result & 0xff) == SQLITE_CANTOPEN && connection->db != NULL &&
-      sqlite3_system_errno(connection->db) == ENOENT &&
-      (url->is_uri || directory_exists(url->name))) {
-    return error_set(error, EVD_ESCHEMA, "url",
-                     "there is no SQLite database %s; create it by opening with "
-                     "EVD_SCHEMA_CREATE or by `evdurable migrate up`",
-                     url->name);
-  }
-  return sqlite_error_set(error, connection->db, result, "open");
-}
-
-/* Whether what could not be opened now may be opened later: another has it locked, the disk or the
- * file's directory is not there. */
-static bool may_pass(const evd_error *error) {
-  return error->code == EVD_ECONFLICT || strcmp(error->native, "SQLITE_CANTOPEN") == 0 ||
-         strncmp(error->native, "SQLITE_IOERR", strlen("SQLITE_IOERR")) == 0;
-}
-
-/* Makes an error of opening one that says what could not be opened. What has to do with the table
- * stays as it is. */
-static void set_open_error(const struct connection *connection, evd_error *error) {
-  if (error->code == EVD_ESCHEMA || error->code == EVD_ENOMEM || error->code == EVD_ECLOSED) {
-    return;
-  }
-  evd_error cause = *error;
-  error_set(error, may_pass(&cause) ? EVD_EUNAVAILABLE : cause.code,
-            cause.field[0] != '\0' ? cause.field : "url", "cannot open the SQLite database %s: %s",
-            connection->url.name, cause.message);
-  error_set_native(error, cause.native);
+  return code;
 }
 
 /* Opens the database; see connection.h. */
 evd_code connection_open(struct connection *connection, evd_error *error) {
   connection->patience_ms = connection->url.busy_timeout_ms;
   evd_code code = open_file(connection, error);
+  if (code == EVD_OK) {
+    code = sqlite_file_probe(connection->db, error);
+  }
   if (code == EVD_OK) {
     code = configure(connection, error);
   }
@@ -206,7 +157,7 @@ evd_code connection_open(struct connection *connection, evd_error *error) {
     code = prepare_transactions(connection, error);
   }
   if (code != EVD_OK) {
-    set_open_error(connection, error);
+    sqlite_file_explain(&connection->url, error);
     connection_close(connection);
     return error->code;
   }
