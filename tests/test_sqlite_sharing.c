@@ -2,6 +2,9 @@
  * An SQLite file that others use, too: locks, other processes, files that go away; and how the engine
  * ends.
  */
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +148,42 @@ static void a_journal_mode_that_cannot_be_had_is_told(void **state) {
   assert_true(error.retryable);
   assert_string_equal(error.native, "SQLITE_BUSY");
   driver_close(&driver);
+}
+
+static atomic_bool stop_writing;
+
+/* Tries to write all the time. While a commit waits for readers, nobody else can begin to read. */
+static void *write_restlessly(void *path) {
+  sqlite3 *db;
+  sqlite3_open(path, &db);
+  sqlite3_busy_timeout(db, 10);
+  while (!atomic_load(&stop_writing)) {
+    sqlite3_exec(db, "begin immediate; insert into t values (1); commit", NULL, NULL, NULL);
+    sqlite3_exec(db, "rollback", NULL, NULL, NULL);
+    usleep(10 * 1000);
+  }
+  sqlite3_close(db);
+  return NULL;
+}
+
+static void a_journal_mode_is_waited_for_only_so_long_among_restless_writers(void **state) {
+  (void)state;
+  const char *url = new_url("");
+  struct native *native = native_open(url);
+  native_run(native, "create table t (a); begin; select count(*) from t;");
+  pthread_t writer;
+  atomic_store(&stop_writing, false);
+  assert_int_equal(pthread_create(&writer, NULL, write_restlessly, (void *)path_of(url)), 0);
+
+  double start = ev_time();
+  struct driver driver;
+  driver_open(&driver, text("%s?busy_timeout=1000", url), NULL, EVD_SCHEMA_SKIP);
+  double spent = ev_time() - start;
+  atomic_store(&stop_writing, true);
+  pthread_join(writer, NULL);
+  native_close(native);
+  assert_int_equal(driver.open_error.code, EVD_EUNAVAILABLE);
+  expect(spent < 1.6, "it took %g s", spent);
 }
 
 static void a_database_opened_for_reading_can_be_read(void **state) {
@@ -457,6 +496,7 @@ int main(int argc, char **argv) {
       test(a_wait_for_a_lock_holds_up_reads_for_a_second_at_most),
       test(a_commit_that_finds_a_reader_is_rolled_back),
       test(a_journal_mode_that_cannot_be_had_is_told),
+      test(a_journal_mode_is_waited_for_only_so_long_among_restless_writers),
       test(a_database_opened_for_reading_can_be_read),
       test(a_file_that_was_deleted_or_replaced_takes_no_more),
       test(a_table_dropped_meanwhile_is_an_error_of_the_schema),

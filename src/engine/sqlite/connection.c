@@ -67,7 +67,7 @@ static int run_pragma(struct connection *connection, const char *sql, char *word
 }
 
 /* Sets the journal mode. A change of mode needs the file for itself, and SQLite does not wait for
- * that: so this does. */
+ * that: so this does, and for the other locks on the way as well, or each try could wait anew. */
 static evd_code set_journal_mode(struct connection *connection, evd_error *error) {
   const char *wanted = connection->url.journal_mode;
   char sql[64];
@@ -76,9 +76,11 @@ static evd_code set_journal_mode(struct connection *connection, evd_error *error
 
   int result;
   int attempt = 0;
+  sqlite3_busy_handler(connection->db, NULL, NULL);
   do {
     result = run_pragma(connection, sql, mode, sizeof(mode));
   } while ((result & 0xff) == SQLITE_BUSY && wait_for_lock(connection, attempt++) != 0);
+  sqlite3_busy_handler(connection->db, wait_for_lock, connection);
   if (result != SQLITE_OK) {
     return sqlite_error_set(error, connection->db, result, sql);
   }
