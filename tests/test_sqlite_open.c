@@ -381,6 +381,37 @@ static void a_database_that_cannot_be_written_is_refused(void **state) {
   assert_false(error.retryable);
 }
 
+static void a_file_that_may_not_be_written_is_refused_unless_it_shall_only_be_read(void **state) {
+  (void)state;
+  const char *path = scratch_new();
+  struct driver driver;
+  driver_open_new(&driver, text("sqlite:%s?journal_mode=delete", path));
+  evd_execution execution = sample_execution("id");
+  driver_insert(&driver, &execution, 1);
+  driver_close(&driver);
+  assert_int_equal(chmod(path, 0444), 0);
+  const char *refused[] = {text("sqlite:%s", path), text("file:%s", path),
+                           text("file:%s?mode=rw", path), text("file:%s?immutable=0", path)};
+  for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+    shed_root();
+    driver_open(&driver, refused[i], NULL, EVD_SCHEMA_CHECK);
+    regain_root();
+    assert_int_equal(driver.open_error.code, EVD_EDATABASE);
+    assert_string_equal(driver.open_error.field, "url");
+    assert_string_equal(driver.open_error.native, "SQLITE_READONLY");
+    assert_non_null(strstr(driver.open_error.message, "may not be written"));
+  }
+  const char *read_only[] = {text("file:%s?mode=ro", path), text("file:%s?immutable=1", path)};
+  for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++) {
+    shed_root();
+    driver_open(&driver, read_only[i], NULL, EVD_SCHEMA_CHECK);
+    regain_root();
+    expect(driver.open_error.code == EVD_OK, "%s", driver.open_error.message);
+    assert_non_null(driver_get(&driver, "id"));
+    driver_close(&driver);
+  }
+}
+
 static void duplicates_that_keep_an_index_from_being_made_are_told(void **state) {
   (void)state;
   const char *url = text("sqlite:%s", scratch_new());
@@ -528,6 +559,7 @@ int main(void) {
       test(a_missing_directory_is_unavailable),
       test(a_file_that_is_no_database_is_refused_and_stays_as_it_is),
       test(a_database_that_cannot_be_written_is_refused),
+      test(a_file_that_may_not_be_written_is_refused_unless_it_shall_only_be_read),
       test(duplicates_that_keep_an_index_from_being_made_are_told),
       test(migrations_say_what_the_engine_says),
       test(a_locked_file_is_waited_for_as_long_as_the_url_says),

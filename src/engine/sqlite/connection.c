@@ -142,10 +142,29 @@ static evd_code open_file(struct connection *connection, evd_error *error) {
   return code;
 }
 
+/* EVD_EDATABASE when the file may only be read, unless the URL asks for that: SQLite opens it all the
+ * same, and the first write would be the first to fail. */
+static evd_code check_writable(struct connection *connection, evd_error *error) {
+  const char *name = sqlite3_db_filename(connection->db, "main");
+  const char *mode = name != NULL ? sqlite3_uri_parameter(name, "mode") : NULL;
+  bool is_wanted = (mode != NULL && strcmp(mode, "ro") == 0) ||
+                   (name != NULL && sqlite3_uri_boolean(name, "immutable", 0) != 0);
+  if (is_wanted || sqlite3_db_readonly(connection->db, "main") != 1) {
+    return EVD_OK;
+  }
+  error_set(error, EVD_EDATABASE, "url",
+            "the file may not be written; to read only, use a file: URI with mode=ro");
+  error_set_native(error, sqlite_error_name(SQLITE_READONLY));
+  return EVD_EDATABASE;
+}
+
 /* Opens the database; see connection.h. */
 evd_code connection_open(struct connection *connection, evd_error *error) {
   connection->patience_ms = connection->url.busy_timeout_ms;
   evd_code code = open_file(connection, error);
+  if (code == EVD_OK) {
+    code = check_writable(connection, error);
+  }
   if (code == EVD_OK) {
     code = sqlite_file_probe(connection->db, error);
   }
