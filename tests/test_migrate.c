@@ -324,9 +324,9 @@ static void a_failure_names_its_step_and_what_stays(void **state) {
   expect_table_works(engine_case.table);
 }
 
-static void another_migration_is_waited_for_only_so_long(void **state) {
+/* A session that holds the lock of a migration of the test's table. */
+static struct native *hold_lock(void) {
   struct native *native = native_open(engine_case.url);
-  struct migrate_result result;
   if (engine_is("sqlite")) {
     native_run(native, "begin immediate");
   } else if (engine_is("postgres")) {
@@ -340,15 +340,37 @@ static void another_migration_is_waited_for_only_so_long(void **state) {
              " 1)",
              engine_case.table));
   }
+  return native;
+}
+
+static void another_migration_is_waited_for_only_so_long(void **state) {
+  struct native *native = hold_lock();
+  struct migrate_result result;
+  const char *url = engine_case.url;
   /* SQLite's own waiting is of its URL. */
   if (engine_is("sqlite")) {
-    engine_case.url = text("%s?busy_timeout=10", engine_case.url);
+    engine_case.url = text("%s?busy_timeout=10", url);
   }
   evd_error error =
-      engine_try_up(engine_case.table, (struct migrate_options){.wait_ms = 200}, &result);
+      engine_try_up(engine_case.table, (struct migrate_options){.wait_ms = 1000}, &result);
   assert_int_equal(error.code, EVD_ECONFLICT);
+  const char *who = engine_is("sqlite")
+                        ? text("another process has been writing to %s for 1 s", url)
+                        : text("another migration of table %s", engine_case.table);
+  expect(strstr(error.message, who) != NULL, "%s", error.message);
   native_close(native);
   assert_true(up() > 0);
+}
+
+static void what_has_nothing_to_do_waits_for_nobody(void **state) {
+  struct migrate_result result;
+  up();
+  struct native *native = hold_lock();
+  evd_error error =
+      engine_try_up(engine_case.table, (struct migrate_options){.wait_ms = 0}, &result);
+  expect(error.code == EVD_OK, "%s", error.message);
+  assert_int_equal(result.steps, 0);
+  native_close(native);
 }
 
 /* Names. */
@@ -504,6 +526,7 @@ int main(int argc, char **argv) {
       engine_test(an_index_that_was_dropped_comes_back),
       engine_test(a_failure_names_its_step_and_what_stays),
       engine_test(another_migration_is_waited_for_only_so_long),
+      engine_test(what_has_nothing_to_do_waits_for_nobody),
       engine_test(hostile_names_of_tables_are_quoted),
       engine_test(a_table_in_a_schema_is_migrated_there),
       engine_test(the_sql_for_other_tools_leaves_nothing_to_do),

@@ -73,6 +73,18 @@ static evd_code try_take(struct migrate_lock *lock, bool *taken, evd_error *erro
   return EVD_OK;
 }
 
+/* Says who has held it all that time. SQLite's lock is that of everybody who writes. */
+static evd_code set_waited(const struct migrate_lock *lock, int64_t wait_ms, evd_error *error) {
+  long long seconds = (long long)wait_ms / 1000;
+  if (sql_client_dialect(lock->client) == DIALECT_SQLITE) {
+    return error_set(error, EVD_ECONFLICT, "", "another process has been writing to %s for %lld s",
+                     sql_client_place(lock->client), seconds);
+  }
+  return error_set(error, EVD_ECONFLICT, "",
+                   "another migration of table %s has been under way for %lld s", lock->table.name,
+                   seconds);
+}
+
 evd_code lock_take(struct migrate_lock *lock, struct sql_client *client,
                    const struct table_name *table, bool concurrently, int64_t wait_ms,
                    evd_error *error) {
@@ -90,9 +102,7 @@ evd_code lock_take(struct migrate_lock *lock, struct sql_client *client,
       return code;
     }
     if (clock_seconds() >= end) {
-      return error_set(error, EVD_ECONFLICT, "",
-                       "another migration of table %s has been under way for %lld s", table->name,
-                       (long long)wait_ms / 1000);
+      return set_waited(lock, wait_ms, error);
     }
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
   }

@@ -31,6 +31,8 @@ struct migration {
               const evd_schema_options *options);
   /* Does it here. */
   evd_code (*apply)(struct migrator *migrator, evd_error *error);
+  /* Whether that would do anything; of one that mends. */
+  evd_code (*look)(struct migrator *migrator, bool *pending, evd_error *error);
   bool mends; /* is run each time, for it does only what is missing */
 };
 
@@ -102,20 +104,47 @@ static void base_sql(struct buffer *buffer, enum dialect dialect, const struct t
   }
 }
 
-static evd_code base_apply(struct migrator *migrator, evd_error *error) {
-  struct catalog catalog;
-  evd_code code = catalog_read(migrator->client, migrator->table, &catalog, error);
+/* Reads what there is and makes the plan; both are to be freed when it succeeds. */
+static evd_code base_plan(struct migrator *migrator, struct catalog *catalog, struct plan *plan,
+                          evd_error *error) {
+  evd_code code = catalog_read(migrator->client, migrator->table, catalog, error);
   if (code != EVD_OK) {
     return code;
   }
-  struct plan plan;
-  code = plan_make(&catalog, migrator->table, &migrator->options->schema, !migrator->was_applied,
-                   &plan, error);
-  if (code == EVD_OK) {
-    code = run_plan(migrator, &plan, error);
-    plan_free(&plan);
+  code = plan_make(catalog, migrator->table, &migrator->options->schema, !migrator->was_applied,
+                   plan, error);
+  if (code != EVD_OK) {
+    catalog_free(catalog);
   }
-  if (code == EVD_OK && migrator->options->drop_strict && catalog.strict) {
+  return code;
+}
+
+static bool drops_strict(const struct migrator *migrator, const struct catalog *catalog) {
+  return migrator->options->drop_strict && catalog->strict;
+}
+
+static evd_code base_look(struct migrator *migrator, bool *pending, evd_error *error) {
+  struct catalog catalog;
+  struct plan plan;
+  evd_code code = base_plan(migrator, &catalog, &plan, error);
+  if (code == EVD_OK) {
+    *pending = plan.first != NULL || drops_strict(migrator, &catalog);
+    plan_free(&plan);
+    catalog_free(&catalog);
+  }
+  return code;
+}
+
+static evd_code base_apply(struct migrator *migrator, evd_error *error) {
+  struct catalog catalog;
+  struct plan plan;
+  evd_code code = base_plan(migrator, &catalog, &plan, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  code = run_plan(migrator, &plan, error);
+  plan_free(&plan);
+  if (code == EVD_OK && drops_strict(migrator, &catalog)) {
     struct buffer sql = {0};
     strict_drop(&sql, catalog.dialect, migrator->table);
     code = sql.failed
@@ -129,7 +158,7 @@ static evd_code base_apply(struct migrator *migrator, evd_error *error) {
 
 /* The table of migrations: number 1 first. */
 static const struct migration migrations[] = {
-    {"table_and_indexes", base_sql, base_apply, true},
+    {"table_and_indexes", base_sql, base_apply, base_look, true},
 };
 
 enum { MIGRATION_COUNT = sizeof(migrations) / sizeof(migrations[0]) };
@@ -283,6 +312,29 @@ static evd_code run_all(struct migrator *migrator, evd_error *error) {
   return code;
 }
 
+/* Whether all is done, as it looks without the lock: what others undo meanwhile they might as well
+ * undo a moment later. Errors are told by whoever has the lock. */
+static bool is_up_to_date(struct migrator *migrator) {
+  struct migrate_state states[MIGRATE_STATES_MAX];
+  size_t count;
+  evd_error ignored;
+  if (migrate_read(migrator->client, migrator->table, states, &count, &ignored) != EVD_OK) {
+    return false;
+  }
+  for (int number = 1; number <= MIGRATION_COUNT; number++) {
+    const struct migration *migration = &migrations[number - 1];
+    migrator->was_applied = states[number - 1].applied;
+    bool pending = !migrator->was_applied;
+    if (!pending && migration->mends && migration->look(migrator, &pending, &ignored) != EVD_OK) {
+      return false;
+    }
+    if (pending) {
+      return false;
+    }
+  }
+  return true;
+}
+
 evd_code migrate_up(struct sql_client *client, const struct table_name *table,
                     const struct migrate_options *options, struct migrate_result *result,
                     evd_error *error) {
@@ -290,6 +342,9 @@ evd_code migrate_up(struct sql_client *client, const struct table_name *table,
   struct migrator migrator = {
       .client = client, .table = table, .options = options, .result = result};
   *result = (struct migrate_result){0};
+  if (is_up_to_date(&migrator)) {
+    return EVD_OK;
+  }
   evd_code code =
       lock_take(&lock, client, table, options->schema.concurrently, options->wait_ms, error);
   if (code != EVD_OK) {

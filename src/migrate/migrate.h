@@ -37,8 +37,8 @@ struct migrate_result {
   bool is_transaction; /* on failure nothing of it stays; else the steps done do */
 };
 
-/* Brings the table up to date. On failure the message names the step and what stays; then the same
- * call does the rest. */
+/* Brings the table up to date; where it is, nothing is locked. On failure the message names the step
+ * and what stays; then the same call does the rest. */
 evd_code migrate_up(struct sql_client *client, const struct table_name *table,
                     const struct migrate_options *options, struct migrate_result *result,
                     evd_error *error);
