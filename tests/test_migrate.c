@@ -432,6 +432,27 @@ static void a_table_in_a_schema_is_migrated_there(void **state) {
 
 /* The SQL for other tools. */
 
+static void a_schema_that_is_none_of_the_file_is_refused(void **state) {
+  static const char *const names[] = {"temp.tasks", "TEMP.tasks", "foo.tasks"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    struct migrate_result result;
+    evd_error error = engine_try_up(names[i], (struct migrate_options){0}, &result);
+    assert_int_equal(error.code, EVD_EINVAL);
+    assert_string_equal(error.field, "table");
+
+    struct table_name table = engine_table(names[i]);
+    struct sql_client *client = engine_client();
+    struct migrate_state states[MIGRATE_STATES_MAX];
+    size_t count;
+    assert_int_equal(migrate_read(client, &table, states, &count, &error), EVD_EINVAL);
+    sql_client_close(client);
+
+    evd_options options = {.table = names[i], .schema = EVD_SCHEMA_MIGRATE};
+    error = await_error(evd_storage_open(suite.loop, engine_case.url, &options), EVD_EINVAL);
+    assert_string_equal(error.field, "table");
+  }
+}
+
 static void the_sql_for_other_tools_leaves_nothing_to_do(void **state) {
   struct table_name name = engine_table(engine_case.table);
   struct sql_client *client = engine_client();
@@ -529,6 +550,7 @@ int main(int argc, char **argv) {
       engine_test(what_has_nothing_to_do_waits_for_nobody),
       engine_test(hostile_names_of_tables_are_quoted),
       engine_test(a_table_in_a_schema_is_migrated_there),
+      engine_test_only(a_schema_that_is_none_of_the_file_is_refused, "sqlite"),
       engine_test(the_sql_for_other_tools_leaves_nothing_to_do),
       engine_test(a_record_of_a_newer_library_is_shown_and_left_alone),
       engine_test(indexes_are_built_concurrently_on_request),

@@ -249,6 +249,10 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
                       struct migrate_state states[MIGRATE_STATES_MAX], size_t *count,
                       evd_error *error) {
   struct reading reading = {.states = states};
+  *count = 0;
+  if (table_name_check(table, sql_client_dialect(client), error) != EVD_OK) {
+    return error->code;
+  }
   for (int number = 1; number <= MIGRATION_COUNT; number++) {
     struct migrate_state *state = &states[reading.count++];
     *state = (struct migrate_state){.number = number, .known = true};
@@ -342,11 +346,14 @@ evd_code migrate_up(struct sql_client *client, const struct table_name *table,
   struct migrator migrator = {
       .client = client, .table = table, .options = options, .result = result};
   *result = (struct migrate_result){0};
+  evd_code code = table_name_check(table, sql_client_dialect(client), error);
+  if (code != EVD_OK) {
+    return code;
+  }
   if (is_up_to_date(&migrator)) {
     return EVD_OK;
   }
-  evd_code code =
-      lock_take(&lock, client, table, options->schema.concurrently, options->wait_ms, error);
+  code = lock_take(&lock, client, table, options->schema.concurrently, options->wait_ms, error);
   if (code != EVD_OK) {
     return code;
   }

@@ -1,6 +1,7 @@
 #include "sql/sql.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "model/columns.h"
 #include "model/error.h"
@@ -65,6 +66,16 @@ evd_code table_name_parse(const char *text, struct table_name *name, evd_error *
     text = dot + 1;
   }
   return table_name_part(text, strlen(text), TABLE_NAME_MAX, "table's", name->name, error);
+}
+
+/* Checks the schema; see sql.h. */
+evd_code table_name_check(const struct table_name *name, enum dialect dialect, evd_error *error) {
+  if (dialect == DIALECT_SQLITE && name->schema[0] != '\0' &&
+      strcasecmp(name->schema, "main") != 0) {
+    return error_set(error, EVD_EINVAL, "table",
+                     "table: an SQLite database has no schemas but \"main\"");
+  }
+  return EVD_OK;
 }
 
 /* Appends a table's name, its schema before it where it has one. */

@@ -33,6 +33,10 @@ struct table_name {
  */
 evd_code table_name_parse(const char *text, struct table_name *name, evd_error *error);
 
+/* EVD_EINVAL with field "table" when the dialect's databases have no such schema: those of SQLite have
+ * "main", and others only as long as a connection lives. */
+evd_code table_name_check(const struct table_name *name, enum dialect dialect, evd_error *error);
+
 /* The table, quoted: "schema"."table" or `schema`.`table`. */
 void sql_table(struct buffer *buffer, enum dialect dialect, const struct table_name *name);
 

@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "async/worker.h"
 #include "engine/engine.h"
@@ -147,14 +146,12 @@ static evd_code configure(struct sqlite_engine *engine, const struct engine_conf
   connection->aborting = &engine->aborting;
 
   evd_code code = table_name_parse(config->table, &connection->table, error);
-  if (code != EVD_OK) {
-    return code;
+  if (code == EVD_OK) {
+    code = table_name_check(&connection->table, DIALECT_SQLITE, error);
   }
-  if (connection->table.schema[0] != '\0' && strcasecmp(connection->table.schema, "main") != 0) {
-    return error_set(error, EVD_EINVAL, "table",
-                     "table: an SQLite database has no schemas but \"main\"");
+  if (code == EVD_OK) {
+    code = sqlite_url_parse(config->url, &connection->url, error);
   }
-  code = sqlite_url_parse(config->url, &connection->url, error);
   if (code == EVD_OK) {
     set_patience(connection, config->timeout_ms);
   }
