@@ -1,9 +1,11 @@
-/* What `evdurable check` finds, that what it says mends it, and the SQL session beneath. */
+/* What `evdurable check` finds, that what it says mends it, records of migrations that are none, and the
+ * SQL session beneath. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "migrate/findings.h"
+#include "migrate/migrate.h"
 #include "migrate/open.h"
 #include "suite/framework_table.h"
 #include "suite/suite.h"
@@ -121,6 +123,42 @@ static void a_strange_column_that_must_be_filled_is_an_error(void **state) {
   native_run_once(engine_case.url,
                   text("alter table %s add column color varchar(20) not null;", engine_case.table));
   (void)expect_found("column color", FINDING_ERROR);
+}
+
+/* The record of migrations. */
+
+/* A table of the record's name, of these columns and this row, is refused by its name. */
+static void expect_record_refused(const char *columns, const char *row) {
+  const char *record = text("%s_migrations", engine_case.table);
+  framework_table_drop(record);
+  native_run_once(engine_case.url, text("create table %s (%s); insert into %s values (%s);", record,
+                                        columns, record, row));
+  struct table_name name = engine_table(engine_case.table);
+  struct sql_client *client = engine_client();
+  struct migrate_state states[MIGRATE_STATES_MAX];
+  size_t count;
+  evd_error error;
+  assert_int_equal(migrate_read(client, &name, states, &count, &error), EVD_ESCHEMA);
+  expect(strstr(error.message, record) != NULL, "%s", error.message);
+  sql_client_close(client);
+}
+
+static void a_record_that_is_none_is_refused_by_name(void **state) {
+  static const char columns[] =
+      "number varchar(9), name varchar(9), applied_at varchar(9), version varchar(9)";
+  engine_up((struct migrate_options){0});
+  expect_record_refused("id integer, done varchar(9)", "1, 'x'");
+  expect_record_refused(columns, "null, 'n', '3', '1.0'");
+  expect_record_refused(columns, "'1', null, '3', '1.0'");
+  expect_record_refused(columns, "'1', 'n', null, '1.0'");
+  expect_record_refused(columns, "'1', 'n', '3', null");
+  expect_record_refused(columns, "'wheels', 'n', '3', '1.0'");
+  expect_record_refused(columns, "'1', 'n', 'today', '1.0'");
+
+  evd_options options = {.table = engine_case.table, .schema = EVD_SCHEMA_MIGRATE};
+  evd_error error =
+      await_error(evd_storage_open(suite.loop, engine_case.url, &options), EVD_ESCHEMA);
+  assert_non_null(strstr(error.message, "_migrations"));
 }
 
 /* The session. */
@@ -276,6 +314,7 @@ int main(void) {
       engine_test_only(a_column_that_takes_no_null_is_found_and_mended, "postgres mysql"),
       engine_test(texts_for_numbers_are_errors),
       engine_test_only(a_strange_column_that_must_be_filled_is_an_error, "postgres mysql"),
+      engine_test(a_record_that_is_none_is_refused_by_name),
       engine_test(parameters_arrive_as_they_are),
       engine_test(a_session_goes_on_after_an_error_and_after_rows_not_wanted),
       engine_test(changed_rows_are_counted),

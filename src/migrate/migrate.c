@@ -1,5 +1,7 @@
 #include "migrate/migrate.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,30 +221,82 @@ void migrate_sql(struct buffer *buffer, int number, enum dialect dialect,
 struct reading {
   struct migrate_state *states;
   size_t count;
+  bool unfit; /* a row is of no migration */
 };
 
-/* A row of the record: of a migration that is known, or of a later one. */
-static bool read_record(const char *const *values, void *data) {
-  struct reading *reading = data;
-  long number = strtol(values[0], NULL, 10);
-  struct migrate_state *state = NULL;
+/* A number as a database prints it. */
+static bool read_number(const char *text, int64_t *number) {
+  char *end;
+  errno = 0;
+  *number = text != NULL ? strtoll(text, &end, 10) : 0;
+  return text != NULL && end > text && *end == '\0' && errno == 0;
+}
+
+/* The state with this number; one is added for a migration of a later library. NULL when there are
+ * too many. */
+static struct migrate_state *state_of(struct reading *reading, int number, const char *name) {
   for (size_t i = 0; i < reading->count; i++) {
     if (reading->states[i].number == number) {
-      state = &reading->states[i];
+      return &reading->states[i];
     }
   }
+  if (reading->count == MIGRATE_STATES_MAX) {
+    return NULL;
+  }
+  struct migrate_state *state = &reading->states[reading->count++];
+  *state = (struct migrate_state){.number = number};
+  (void)snprintf(state->name, sizeof(state->name), "%s", name);
+  return state;
+}
+
+/* Takes a row of the record. The table may be another's, or have been made without "not null". */
+static bool read_record(const char *const *values, void *data) {
+  struct reading *reading = data;
+  const char *name = values[1];
+  const char *version = values[3];
+  int64_t number;
+  int64_t applied_at;
+  if (!read_number(values[0], &number) || number < 1 || number > INT_MAX || name == NULL ||
+      !read_number(values[2], &applied_at) || version == NULL) {
+    reading->unfit = true;
+    return false;
+  }
+  struct migrate_state *state = state_of(reading, (int)number, name);
   if (state == NULL) {
-    if (reading->count == MIGRATE_STATES_MAX) {
-      return false;
-    }
-    state = &reading->states[reading->count++];
-    *state = (struct migrate_state){.number = (int)number};
-    (void)snprintf(state->name, sizeof(state->name), "%s", values[1]);
+    return false;
   }
   state->applied = true;
-  state->applied_at = strtoll(values[2], NULL, 10);
-  (void)snprintf(state->version, sizeof(state->version), "%s", values[3]);
+  state->applied_at = applied_at;
+  (void)snprintf(state->version, sizeof(state->version), "%s", version);
   return true;
+}
+
+/* Says that a table with the record's name is none. */
+static evd_code refuse_record(const struct table_name *record, const char *why, evd_error *error) {
+  return error_set(error, EVD_ESCHEMA, "table",
+                   "table %s%s%s is no record of migrations of evdurable (%.128s); rename it, or "
+                   "call the table of executions otherwise",
+                   record->schema, record->schema[0] != '\0' ? "." : "", record->name, why);
+}
+
+static evd_code read_records(struct sql_client *client, const struct table_name *record,
+                             struct reading *reading, evd_error *error) {
+  struct buffer sql = {0};
+  buffer_append(&sql, "select number, name, applied_at, version from ");
+  sql_table(&sql, sql_client_dialect(client), record);
+  buffer_append(&sql, " order by number");
+  evd_code code = sql.failed
+                      ? out_of_memory(error)
+                      : sql_client_query(client, sql.text, NULL, read_record, reading, error);
+  buffer_free(&sql);
+  if (code == EVD_ESCHEMA) {
+    evd_error cause = *error;
+    return refuse_record(record, cause.message, error);
+  }
+  if (code == EVD_OK && reading->unfit) {
+    return refuse_record(record, "a row is of no migration", error);
+  }
+  return code;
 }
 
 evd_code migrate_read(struct sql_client *client, const struct table_name *table,
@@ -262,13 +316,7 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
   bool has;
   evd_code code = catalog_has_table(client, &record, &has, error);
   if (code == EVD_OK && has) {
-    struct buffer sql = {0};
-    buffer_append(&sql, "select number, name, applied_at, version from ");
-    sql_table(&sql, sql_client_dialect(client), &record);
-    buffer_append(&sql, " order by number");
-    code = sql.failed ? out_of_memory(error)
-                      : sql_client_query(client, sql.text, NULL, read_record, &reading, error);
-    buffer_free(&sql);
+    code = read_records(client, &record, &reading, error);
   }
   *count = reading.count;
   return code;

@@ -55,7 +55,8 @@ struct migrate_state {
 
 enum { MIGRATE_STATES_MAX = 64 };
 
-/* Reads which were done, in the order of their numbers. */
+/* Reads which were done, in the order of their numbers. EVD_ESCHEMA names a table that has the record's
+ * name and is none. */
 evd_code migrate_read(struct sql_client *client, const struct table_name *table,
                       struct migrate_state states[MIGRATE_STATES_MAX], size_t *count,
                       evd_error *error);
