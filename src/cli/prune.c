@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/rows.h"
 #include "cli/text.h"
 #include "model/error.h"
 
@@ -40,14 +41,18 @@ struct prune {
   int64_t deleted;
   char (*ids)[ID_SIZE]; /* of a batch */
   size_t count;
+  bool too_long;      /* the id after those does not fit, and was cut */
   char last[ID_SIZE]; /* the id after which the next batch begins */
   struct progress progress;
 };
 
+/* Adds an id to the batch, which ends before one that is too long: a part of it would be another row's,
+ * or nobody's. */
 static bool add_id(const char *const *values, void *data) {
   struct prune *prune = data;
-  (void)snprintf(prune->ids[prune->count++], ID_SIZE, "%s", values[0]);
-  return true;
+  prune->too_long = snprintf(prune->ids[prune->count], ID_SIZE, "%s", values[0]) >= ID_SIZE;
+  prune->count += !prune->too_long;
+  return !prune->too_long;
 }
 
 /* Appends "there is no other row with this id that is not closed". */
@@ -58,8 +63,8 @@ static void append_none_open(struct buffer *sql, const char *table, const char *
                 table, id);
 }
 
-/* Finds the next batch, by the primary key: the whole pruning reads the table once. */
-static evd_code find_batch(struct prune *prune, const char *table, int64_t before,
+/* Asks for the next batch, by the primary key: the whole pruning reads the table once. */
+static evd_code read_batch(struct prune *prune, const char *table, int64_t before,
                            evd_error *error) {
   struct buffer sql = {0};
   const char *parameters[] = {prune->last};
@@ -74,11 +79,29 @@ static evd_code find_batch(struct prune *prune, const char *table, int64_t befor
   buffer_printf(&sql, " order by p.execution_id limit %" PRId64,
                 rest < prune->batch ? rest : prune->batch);
   prune->count = 0;
+  prune->too_long = false;
   evd_code code = sql.failed
                       ? error_set(error, EVD_ENOMEM, "", "memory ran out")
                       : sql_client_query(prune->client, sql.text, parameters, add_id, prune, error);
   buffer_free(&sql);
   return code;
+}
+
+/* Finds the next batch. There is no way past an id that is too long to begin the batch after it; nor
+ * past the one that the batch before ended with: it was not read as it is in the table, where SQLite
+ * has blobs and texts with zero bytes. */
+static evd_code find_batch(struct prune *prune, const char *table, int64_t before,
+                           evd_error *error) {
+  evd_code code = read_batch(prune, table, before, error);
+  if (code != EVD_OK || (prune->count == 0 && !prune->too_long)) {
+    return code;
+  }
+  const char *id = prune->ids[prune->count > 0 ? prune->count - 1 : 0];
+  if (prune->count == 0 || strcmp(id, prune->last) == 0) {
+    return rows_unfit(evd_column_execution_id, id, id, error);
+  }
+  memcpy(prune->last, id, ID_SIZE);
+  return EVD_OK;
 }
 
 /* Deletes the batch. What it looked at may have changed since: so it looks again. */
@@ -118,7 +141,6 @@ static evd_code prune_all(struct prune *prune, const char *table, evd_error *err
     if (code != EVD_OK || prune->count == 0) {
       break;
     }
-    memcpy(prune->last, prune->ids[prune->count - 1], ID_SIZE);
     if (prune->dry_run) {
       prune->deleted += (int64_t)prune->count;
     } else {

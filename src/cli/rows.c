@@ -154,3 +154,11 @@ bool rows_read(const char *const *values, evd_execution *execution) {
   }
   return true;
 }
+
+evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_error *error) {
+  char shown_id[EVD_ID_MAX * 4 + 4];
+  char shown_value[EVD_ID_MAX * 4 + 4];
+  text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, shown_id, sizeof(shown_id));
+  text_printable(value != NULL ? value : "NULL", EVD_ID_MAX, shown_value, sizeof(shown_value));
+  return execution_unfit(column, shown_id, shown_value, error);
+}

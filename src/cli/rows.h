@@ -81,4 +81,8 @@ evd_code rows_run(struct sql_client *client, struct row_query *query, sql_row ro
  * it holds what no execution can. */
 bool rows_read(const char *const *values, evd_execution *execution);
 
+/* EVD_EDATABASE: in this column of the execution with this id, the database has what no execution can
+ * have. The message has both cut, and as a terminal may see them; they may be NULL. */
+evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_error *error);
+
 #endif
