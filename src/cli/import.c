@@ -2,12 +2,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <ev.h>
 
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
+#include "model/error.h"
 
 /* So many inserts are under way at once, of so many bytes: enough to fill the engine's batches. */
 enum { WINDOW_REQUESTS = 4096, WINDOW_BYTES = 32 << 20, TIMEOUT_MS = 300000, SAID_MAX = 50 };
@@ -110,6 +112,10 @@ static void take_line(struct import *import) {
   if (text == NULL) {
     import->stopping = true;
     import->failed += import->lines.failed;
+  } else if (strlen(text) < import->lines.length) {
+    evd_error error;
+    error_set(&error, EVD_EINVAL, "", "there is a zero byte in the line");
+    refuse(import, import->lines.number, &error);
   } else if (!is_blank(text)) {
     submit(import, text, (size_t)(import->lines.taken - before));
   }

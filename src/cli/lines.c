@@ -87,11 +87,12 @@ char *lines_next(struct lines *lines) {
   }
   char *line = lines->buffer + lines->begin;
   char *end = feed != NULL ? feed : lines->buffer + lines->end;
-  size_t length = (size_t)(end - line) + (feed != NULL);
+  size_t taken = (size_t)(end - line) + (feed != NULL);
   *end = '\0';
-  lines->begin += length;
-  lines->taken += (int64_t)length;
+  lines->begin += taken;
+  lines->taken += (int64_t)taken;
   lines->number++;
+  lines->length = (size_t)(end - line);
   return line;
 }
 

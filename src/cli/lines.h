@@ -20,6 +20,7 @@ struct lines {
   bool ended;        /* there is no more to read */
   bool failed;       /* which has been said */
   uint64_t number;   /* of the line handed out last */
+  size_t length;     /* of that line; where strlen() finds less, it has a zero byte */
   int64_t taken;     /* bytes handed out */
   int64_t total;     /* bytes of the file; -1 when that is not known */
 };

@@ -223,6 +223,7 @@ test_moving() {
   check "import --skip-duplicates passes over them" prints '0 imported, 3000 there already*' \
     "$command" import --skip-duplicates --table "$a" "$scratch/in.jsonl"
   check "import --keep-going stores what it can" keeps_going
+  check "import refuses a line with a zero byte" refuses_zero_bytes
   check "export takes filters" prints '1000' count_exported --table "$a" --status failed,cancelled \
     --task dry --older-than 1d --newer-than 1500w --parent te_000000 --root te_000000 --executor e1
   check "executions go to another engine and back" goes_by_way_of "$1"
@@ -243,6 +244,18 @@ keeps_going() {
   [ "$status" = 1 ] && grep -q 'bad.jsonl:3: .*status' "$scratch/log" &&
     grep -q 'bad.jsonl:7: .*task' "$scratch/log" && grep -q 'bad.jsonl:2000: ' "$scratch/log" &&
     grep -q '^2997 imported, 3 failed' "$scratch/log"
+}
+
+# What follows the zero byte would be lost without a word, and so would a line that begins with one.
+refuses_zero_bytes() {
+  local table=${EVDURABLE_TABLE}_z
+  "$command" migrate up --table "$table" >/dev/null
+  { head -n 1 "$scratch/in.jsonl" | tr '\n' '\0' && sed -n 2p "$scratch/in.jsonl" && printf '\0\n' &&
+    sed -n 3p "$scratch/in.jsonl"; } >"$scratch/zero.jsonl"
+  "$command" import --keep-going --table "$table" "$scratch/zero.jsonl" >"$scratch/log" 2>&1
+  cat "$scratch/log"
+  grep -q 'zero.jsonl:1: .*zero byte' "$scratch/log" && grep -q 'zero.jsonl:2: .*zero byte' "$scratch/log" &&
+    grep -q '^1 imported, 2 failed' "$scratch/log"
 }
 
 count_exported() {
@@ -297,7 +310,7 @@ test_pruning() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((52 + ${2-0}))
+  plan $((53 + ${2-0}))
   test_mistakes
   test_migration
   test_executions
