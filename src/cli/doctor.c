@@ -10,12 +10,13 @@
 #include "cli/findings.h"
 #include "cli/table.h"
 #include "engine/clock.h"
+#include "model/error.h"
 
 static const char help[] =
     "Usage: evdurable doctor [OPTION...]\n"
     "\n"
-    "Asks the database for its version and the settings that matter to durable work, and compares its\n"
-    "clock with this machine's. Exit status 3: something should be changed.\n"
+    "Asks the database for its version, the settings that matter to durable work and whether it takes\n"
+    "writes, and compares its clock with this machine's. Exit status 3: something should be changed.\n"
     "\n"
     "Examples:\n"
     "  evdurable doctor\n"
@@ -124,12 +125,27 @@ static bool is_one_of(const char *value, const char *good) {
   return false;
 }
 
+/* Whether a setting could not be read because the server has none of its name: versions and forks
+ * differ. */
+static bool is_unknown(const evd_error *error) {
+  static const char postgres_undefined_object[] = "42704";
+  static const char mysql_unknown_system_variable[] = "1193";
+  return strcmp(error->native, postgres_undefined_object) == 0 ||
+         strcmp(error->native, mysql_unknown_system_variable) == 0;
+}
+
 /* Asks for one setting; one that the server does not know is passed over. */
 static evd_code examine(struct examination *examination, const struct setting *setting,
                         evd_error *error) {
   char *value;
   evd_code code = sql_client_text(examination->client, setting->sql, NULL, &value, error);
-  if (code == EVD_EUNAVAILABLE || code == EVD_ENOMEM) {
+  if (code != EVD_OK) {
+    evd_error cause = *error;
+    if (is_unknown(&cause)) {
+      return EVD_OK;
+    }
+    error_set(error, code, "", "the setting %s cannot be read: %s", setting->name, cause.message);
+    error_set_native(error, cause.native);
     return code;
   }
   if (value != NULL) {
@@ -147,7 +163,7 @@ static evd_code examine(struct examination *examination, const struct setting *s
   return EVD_OK;
 }
 
-/* The median time of a statement that does nothing. */
+/* The shortest time of a statement that does nothing. */
 static evd_code measure_round_trip(struct examination *examination, evd_error *error) {
   double shortest = INFINITY;
   for (int i = 0; i < ROUND_TRIPS; i++) {
@@ -192,6 +208,24 @@ static evd_code compare_clocks(struct examination *examination, evd_error *error
   return EVD_OK;
 }
 
+/* Whether an SQLite file takes writes: only a write tells, for the file, its directory or the whole
+ * file system may be read-only. It is taken back. Where another has the lock, it takes theirs. */
+static void try_to_write(struct examination *examination) {
+  evd_error error;
+  evd_error ignored;
+  evd_code code = sql_client_execute(examination->client, "begin immediate", &error);
+  if (code == EVD_OK) {
+    code = sql_client_execute(examination->client, "pragma user_version = 1", &error);
+    sql_client_execute(examination->client, "rollback", &ignored);
+  }
+  bool takes_writes = code == EVD_OK || code == EVD_ECONFLICT;
+  add_value(examination, "takes writes", takes_writes ? "yes" : "no");
+  if (!takes_writes) {
+    findings_add(&examination->findings, FINDING_ERROR, "database", "", "takes no writes: %s",
+                 error.message);
+  }
+}
+
 static evd_code examine_all(struct examination *examination, evd_error *error) {
   static const struct setting *const settings[] = {[DIALECT_SQLITE] = sqlite_settings,
                                                    [DIALECT_POSTGRES] = postgres_settings,
@@ -202,6 +236,9 @@ static evd_code examine_all(struct examination *examination, evd_error *error) {
   for (const struct setting *setting = settings[dialect]; code == EVD_OK && setting->name != NULL;
        setting++) {
     code = examine(examination, setting, error);
+  }
+  if (code == EVD_OK && dialect == DIALECT_SQLITE) {
+    try_to_write(examination);
   }
   if (code == EVD_OK && dialect != DIALECT_SQLITE) {
     code = measure_round_trip(examination, error);
