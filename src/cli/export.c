@@ -6,6 +6,7 @@
 
 #include "cli/progress.h"
 #include "cli/rows.h"
+#include "model/error.h"
 
 /* Rows of a page: each page is a query of its own, so that none holds a snapshot for long. */
 enum { PAGE_ROWS = 2000 };
@@ -15,51 +16,67 @@ static const char help[] =
     "\n"
     "Prints executions as JSON objects, one a line, by their ids, for import. It takes a few\n"
     "megabytes, whatever the table's size, and reads page by page: rows that change meanwhile are\n"
-    "printed as they were when their page was read.\n"
+    "printed as they were when their page was read. A row that holds what no execution can is left out,\n"
+    "told of on the standard error, and makes the exit status 1.\n"
     "\n" ROWS_OPTIONS_HELP "\n"
     "Examples:\n"
     "  evdurable export >backup.jsonl\n"
     "  evdurable export --status finished --older-than 30d | gzip >old.jsonl.gz\n";
 
 struct export {
-  char last[EVD_ID_MAX * 4 + 1]; /* the id after which the next page begins */
-  int64_t rows;
-  int64_t page_rows;
-  bool failed; /* which has been said */
+  struct buffer last; /* the id after which the next page begins */
+  int64_t rows;       /* printed */
+  int64_t page_rows;  /* of the page, printed or not */
+  int64_t left_out;   /* not printed: they hold what no execution can */
+  bool failed;        /* which has been said, or is with the output */
   struct progress progress;
 };
 
 static bool print_row(const char *const *values, void *data) {
   struct export *export = data;
-  evd_execution execution;
-  char *json = rows_read(values, &execution) ? evd_execution_to_json(&execution) : NULL;
-  if (json == NULL || strlen(execution.execution_id) >= sizeof(export->last)) {
-    cli_fail_text("row %s holds what no execution can, or memory ran out",
-                  values[evd_column_execution_id]);
-    export->failed = true;
-  } else {
+  evd_error error;
+  char *json = rows_json(values, &error);
+  if (json != NULL) {
     export->failed = puts(json) < 0;
-    (void)snprintf(export->last, sizeof(export->last), "%s", execution.execution_id);
-    export->page_rows++;
+    export->rows++;
+  } else if (error.code == EVD_EDATABASE) {
+    (void)progress_end(&export->progress);
+    rows_leave_out(&export->left_out, &error);
+  } else {
+    export->failed = true;
+    cli_fail(&error);
   }
   free(json);
+  buffer_reset(&export->last);
+  buffer_append(&export->last, values[evd_column_execution_id]);
+  export->page_rows++;
   return !export->failed;
 }
 
+/* Prints a page. There is no way past an id with which it ends as it began: it was not read as it is in
+ * the table, where SQLite has blobs and texts with zero bytes. */
 static evd_code print_page(struct cli *cli, struct sql_client *client,
                            const struct row_filter *filter, struct export *export,
                            evd_error *error) {
   struct row_query query = {.count = 0};
+  char *begin = buffer_take(&export->last);
   rows_select(&query, sql_client_dialect(client), &cli->table);
   rows_where(&query, filter);
   buffer_append(&query.sql, " and execution_id > ?");
-  rows_add_parameter(&query, export->last);
+  rows_add_parameter(&query, begin);
   buffer_printf(&query.sql, " order by execution_id limit %d", PAGE_ROWS);
+  query.sql.failed = query.sql.failed || begin == NULL;
   export->page_rows = 0;
-  char begin[sizeof(export->last)]; /* print_row() moves `last` on while the query is under way */
-  memcpy(begin, export->last, sizeof(begin));
-  query.parameters[query.count - 1] = begin;
-  return rows_run(client, &query, print_row, export, error);
+  buffer_append(&export->last, "");
+  evd_code code = rows_run(client, &query, print_row, export, error);
+  if (code == EVD_OK && export->last.failed) {
+    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  if (code == EVD_OK && export->page_rows > 0 && strcmp(export->last.text, begin) == 0) {
+    code = rows_unfit(evd_column_execution_id, begin, begin, error);
+  }
+  free(begin);
+  return code;
 }
 
 static int print_pages(struct cli *cli, struct sql_client *client,
@@ -67,6 +84,7 @@ static int print_pages(struct cli *cli, struct sql_client *client,
   struct export export = {.rows = 0};
   evd_error error;
   int status = CLI_OK;
+  buffer_append(&export.last, "");
   progress_begin(&export.progress, "exported");
   do {
     if (print_page(cli, client, filter, &export, &error) != EVD_OK) {
@@ -74,10 +92,12 @@ static int print_pages(struct cli *cli, struct sql_client *client,
     } else if (export.failed || ferror(stdout) != 0) {
       status = CLI_FAILED;
     }
-    export.rows += export.page_rows;
     progress_show(&export.progress, export.rows, -1);
   } while (status == CLI_OK && export.page_rows == PAGE_ROWS);
+  buffer_free(&export.last);
   double seconds = progress_end(&export.progress);
+  int left_out = rows_end_left_out(export.left_out);
+  status = status != CLI_OK ? status : left_out;
   if (export.progress.shown && status == CLI_OK) {
     fprintf(stderr, "%" PRId64 " exported, %.1f s\n", export.rows, seconds);
   }

@@ -24,46 +24,58 @@ static const char help[] =
 /* What the rows go to. */
 struct listing {
   bool json;
-  bool failed;
+  bool failed; /* memory ran out, which has been said */
   int64_t now;
+  int64_t left_out; /* rows that hold what no execution can */
   struct table table;
 };
 
-static bool print_line(const evd_execution *execution) {
-  char *json = evd_execution_to_json(execution);
-  bool good = json != NULL;
-  if (good) {
+static void add_execution(struct listing *listing, const evd_execution *execution) {
+  char age[32];
+  char start[32];
+  char attempts[16];
+  text_duration(listing->now > execution->created_at ? listing->now - execution->created_at : 0,
+                age, sizeof(age));
+  text_time(execution->start_at, start, sizeof(start));
+  (void)snprintf(attempts, sizeof(attempts), "%" PRId32, execution->retry_attempts);
+  table_add(&listing->table,
+            (const char *const[]){execution->execution_id, execution->task_id,
+                                  evd_status_name(execution->status),
+                                  evd_close_status_name(execution->close_status), age, start,
+                                  attempts, execution->executor_id},
+            ID_COLUMNS);
+}
+
+/* Prints a row as JSON, or adds it to the table. */
+static evd_code take_row(struct listing *listing, const char *const *values, evd_error *error) {
+  if (listing->json) {
+    char *json = rows_json(values, error);
+    if (json == NULL) {
+      return error->code;
+    }
     puts(json);
+    free(json);
+    return EVD_OK;
   }
-  free(json);
-  return good;
+  evd_execution execution;
+  evd_code code = rows_read(values, &execution, error);
+  if (code == EVD_OK) {
+    add_execution(listing, &execution);
+  }
+  return code;
 }
 
 static bool list_row(const char *const *values, void *data) {
   struct listing *listing = data;
-  evd_execution execution;
-  if (!rows_read(values, &execution)) {
+  evd_error error;
+  evd_code code = take_row(listing, values, &error);
+  if (code == EVD_EDATABASE) {
+    rows_leave_out(&listing->left_out, &error);
+  } else if (code != EVD_OK) {
     listing->failed = true;
-    return false;
+    cli_fail(&error);
   }
-  if (listing->json) {
-    listing->failed = !print_line(&execution);
-    return !listing->failed;
-  }
-  char age[32];
-  char start[32];
-  char attempts[16];
-  text_duration(listing->now > execution.created_at ? listing->now - execution.created_at : 0, age,
-                sizeof(age));
-  text_time(execution.start_at, start, sizeof(start));
-  (void)snprintf(attempts, sizeof(attempts), "%" PRId32, execution.retry_attempts);
-  table_add(&listing->table,
-            (const char *const[]){execution.execution_id, execution.task_id,
-                                  evd_status_name(execution.status),
-                                  evd_close_status_name(execution.close_status), age, start,
-                                  attempts, execution.executor_id},
-            ID_COLUMNS);
-  return true;
+  return !listing->failed;
 }
 
 static int list_rows(struct cli *cli, const struct row_filter *filter, int64_t limit) {
@@ -84,14 +96,18 @@ static int list_rows(struct cli *cli, const struct row_filter *filter, int64_t l
   evd_error error;
   if (rows_run(client, &query, list_row, &listing, &error) != EVD_OK) {
     status = cli_fail(&error);
-  } else if (listing.failed || listing.table.failed) {
-    status = cli_fail_text("a row holds what no execution can, or memory ran out");
+  } else if (listing.table.failed) {
+    status = cli_fail_text("memory ran out");
+  } else if (listing.failed) {
+    status = CLI_FAILED;
   }
   if (cli->json || status != CLI_OK) {
     table_free(&listing.table);
   } else {
     table_end(&listing.table);
   }
+  int left_out = rows_end_left_out(listing.left_out);
+  status = status != CLI_OK ? status : left_out;
   sql_client_close(client);
   return status;
 }

@@ -10,6 +10,10 @@
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/execution.h"
+#include "model/json.h"
+
+/* Of so many rows that are left out it is said why. */
+enum { LEFT_OUT_SAID_MAX = 50 };
 
 /* Options. */
 
@@ -132,33 +136,63 @@ static bool read_integer(const char *text, int64_t *integer) {
   return errno == 0 && end > text && *end == '\0';
 }
 
-bool rows_read(const char *const *values, evd_execution *execution) {
-  execution_clear(execution);
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    const char *value = values[column];
-    int64_t integer;
-    bool good;
-    if (value == NULL) {
-      column_set_null(execution, (evd_column)column);
-      continue;
-    }
-    if (column_is_text((evd_column)column) || column_is_enum((evd_column)column)) {
-      good = column_set_text(execution, (evd_column)column, value);
-    } else {
-      good = read_integer(value, &integer) &&
-             column_set_integer(execution, (evd_column)column, integer);
-    }
-    if (!good) {
-      return false;
-    }
-  }
-  return true;
-}
-
 evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_error *error) {
   char shown_id[EVD_ID_MAX * 4 + 4];
   char shown_value[EVD_ID_MAX * 4 + 4];
   text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, shown_id, sizeof(shown_id));
   text_printable(value != NULL ? value : "NULL", EVD_ID_MAX, shown_value, sizeof(shown_value));
   return execution_unfit(column, shown_id, shown_value, error);
+}
+
+/* Reads one value; false when the column of an execution cannot have it. */
+static bool read_value(evd_execution *execution, evd_column column, const char *value) {
+  int64_t integer;
+  if (value == NULL) {
+    column_set_null(execution, column);
+    return columns[column].null != COLUMN_NOT_NULL;
+  }
+  if (column_is_text(column) || column_is_enum(column)) {
+    return column_set_text(execution, column, value);
+  }
+  return read_integer(value, &integer) && column_set_integer(execution, column, integer);
+}
+
+evd_code rows_read(const char *const *values, evd_execution *execution, evd_error *error) {
+  execution_clear(execution);
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (!read_value(execution, (evd_column)column, values[column])) {
+      return rows_unfit((evd_column)column, values[evd_column_execution_id], values[column], error);
+    }
+  }
+  return EVD_OK;
+}
+
+char *rows_json(const char *const *values, evd_error *error) {
+  evd_execution execution;
+  if (rows_read(values, &execution, error) != EVD_OK) {
+    return NULL;
+  }
+  char *json = evd_execution_to_json(&execution);
+  if (json != NULL) {
+    return json;
+  }
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    const char *value = column_is_json((evd_column)column) ? values[column] : NULL;
+    if (value != NULL && json_scan(value, strlen(value), NULL, NULL) == JSON_INVALID) {
+      rows_unfit((evd_column)column, execution.execution_id, value, error);
+      return NULL;
+    }
+  }
+  error_set(error, EVD_ENOMEM, "", "memory ran out");
+  return NULL;
+}
+
+void rows_leave_out(int64_t *left_out, const evd_error *error) {
+  if (++*left_out <= LEFT_OUT_SAID_MAX) {
+    cli_fail(error);
+  }
+}
+
+int rows_end_left_out(int64_t left_out) {
+  return left_out == 0 ? CLI_OK : cli_fail_text("%" PRId64 " left out", left_out);
 }
