@@ -8,8 +8,9 @@
 
 #include <ev.h>
 
-#include "model/error.h"
+#include "migrate/catalog.h"
 #include "model/json_object.h"
+#include "sql/schema.h"
 
 int cli_next_option(struct cli *cli, int argc, char **argv, const struct option *options,
                     const char *help) {
@@ -65,6 +66,17 @@ int cli_fail(const evd_error *error) {
   cli_fail_text("%s%s%s%s", error->message, has_native ? " [" : "", error->native,
                 has_native ? "]" : "");
   return error->code == EVD_EINVAL && strcmp(error->field, "url") == 0 ? CLI_USAGE : CLI_FAILED;
+}
+
+int cli_fail_query(const struct cli *cli, struct sql_client *client, const evd_error *error) {
+  bool has = true;
+  evd_error other;
+  if (error->code == EVD_ESCHEMA &&
+      catalog_has_table(client, &cli->table, &has, &other) == EVD_OK && !has) {
+    schema_error_no_table(&cli->table, &other);
+    return cli_fail(&other);
+  }
+  return cli_fail(error);
 }
 
 struct sql_client *cli_connect(struct cli *cli, bool create, int *status) {

@@ -68,6 +68,9 @@ int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail(const evd_error *error);
 int cli_fail_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* cli_fail() for a query of the table: where that is not there, says so, and how to make it. */
+int cli_fail_query(const struct cli *cli, struct sql_client *client, const evd_error *error);
+
 /* Connects with an SQL session; NULL with *status when that fails, which has been said. */
 struct sql_client *cli_connect(struct cli *cli, bool create, int *status);
 

@@ -88,7 +88,7 @@ static int print_pages(struct cli *cli, struct sql_client *client,
   progress_begin(&export.progress, "exported");
   do {
     if (print_page(cli, client, filter, &export, &error) != EVD_OK) {
-      status = cli_fail(&error);
+      status = cli_fail_query(cli, client, &error);
     } else if (export.failed || ferror(stdout) != 0) {
       status = CLI_FAILED;
     }

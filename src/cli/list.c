@@ -95,7 +95,7 @@ static int list_rows(struct cli *cli, const struct row_filter *filter, int64_t l
                                     ">ATTEMPTS", "EXECUTOR"});
   evd_error error;
   if (rows_run(client, &query, list_row, &listing, &error) != EVD_OK) {
-    status = cli_fail(&error);
+    status = cli_fail_query(cli, client, &error);
   } else if (listing.table.failed) {
     status = cli_fail_text("memory ran out");
   } else if (listing.failed) {

@@ -177,7 +177,8 @@ static int run_prune(struct prune *prune) {
     progress_begin(&prune->progress, prune->dry_run ? "found" : "deleted");
     evd_code code = prune_all(prune, table.text, &error);
     (void)progress_end(&prune->progress);
-    status = code == EVD_OK ? print_result(prune) : cli_fail(&error);
+    status =
+        code == EVD_OK ? print_result(prune) : cli_fail_query(prune->cli, prune->client, &error);
     if (code != EVD_OK && prune->deleted > 0 && !prune->dry_run) {
       cli_fail_text("before that, %" PRId64 " were deleted", prune->deleted);
     }

@@ -177,7 +177,7 @@ static int print_all(struct cli *cli, struct sql_client *client, int64_t watch_m
   evd_error error;
   for (;;) {
     if (read_figures(client, &cli->table, &figures, &error) != EVD_OK) {
-      return cli_fail(&error);
+      return cli_fail_query(cli, client, &error);
     }
     if (watch_ms > 0 && !cli->json && isatty(STDOUT_FILENO)) {
       fputs("\033[H\033[2J", stdout); /* the top of an empty screen */
