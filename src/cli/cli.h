@@ -64,7 +64,8 @@ int cli_check_target(struct cli *cli);
 /* Says on the standard error, after "evdurable: ", what is wrong; returns CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Says why something failed; returns CLI_FAILED, or CLI_USAGE for a bad URL. */
+/* Says why something failed, with what a terminal could take for a command made "?"; returns CLI_FAILED,
+ * or CLI_USAGE for a bad URL. */
 int cli_fail(const evd_error *error);
 int cli_fail_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -96,7 +96,9 @@ static int insert(struct cli *cli, const evd_execution *execution) {
     cJSON_AddStringToObject(json, "executionId", execution->execution_id);
     status = cli_print_json(json);
   } else {
-    puts(execution->execution_id);
+    char id[EVD_ID_MAX * 4 + 4];
+    text_printable(execution->execution_id, EVD_ID_MAX, id, sizeof(id));
+    puts(id);
   }
   evd_future_release(inserted);
   cli_close_storage(storage);

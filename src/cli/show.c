@@ -63,13 +63,23 @@ static evd_future *get_children(struct tree *tree, const char *id, const evd_exe
   return children;
 }
 
+/* A foreign table may have NULL where an execution has an id. */
+static void print_id(const char *id) {
+  char text[EVD_ID_MAX * 4 + 4];
+  text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, text, sizeof(text));
+  fputs(text, stdout);
+}
+
 static void print_node(struct tree *tree, const evd_execution *execution, const char *indent,
                        const char *branch) {
-  char task[EVD_ID_MAX * 4 + 4];
-  text_printable(execution->task_id, EVD_ID_MAX, task, sizeof(task));
-  printf("%s%s%s  %s  %s%s%s\n", indent, branch, execution->execution_id, task,
-         evd_status_name(execution->status), execution->is_finalize_of_parent ? "  finalize" : "",
-         strcmp(execution->execution_id, tree->id) == 0 ? "  <--" : "");
+  const char *id = execution->execution_id;
+  printf("%s%s", indent, branch);
+  print_id(id);
+  fputs("  ", stdout);
+  print_id(execution->task_id);
+  printf("  %s%s%s\n", evd_status_name(execution->status),
+         execution->is_finalize_of_parent ? "  finalize" : "",
+         id != NULL && strcmp(id, tree->id) == 0 ? "  <--" : "");
   tree->nodes--;
 }
 

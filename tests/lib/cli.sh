@@ -198,9 +198,18 @@ test_executions() {
   check "enqueue refuses what is no JSON" says '*input*' 1 "$command" enqueue paint --input '{color:red}'
   check "enqueue stores sleeping executions" prints 'te_nap' \
     "$command" enqueue nap --sleeping nap-x --id te_nap
+  check "no terminal gets commands from ids" ids_are_printable
   check "stats counts them" prints '*"total":3*"ready":2,"running":1*"due":1*' "$command" stats --json
   check "stats prints them" prints '*ready  * 2*total * 3*the oldest for*' "$command" stats
   check "a full disk is an error" gives 1 to_full_disk "$command" list
+}
+
+ids_are_printable() {
+  local table=${EVDURABLE_TABLE}_p id=$'te_\e[31m'
+  "$command" migrate up --table "$table" >/dev/null &&
+    prints 'te_[?]\[31m' "$command" enqueue paint --id "$id" --table "$table" &&
+    prints '*"te_\\u001b\[31m"*' "$command" list --json --table "$table" &&
+    prints $'*\nte_[?]\\[31m  paint  ready  <--' "$command" show "$id" --table "$table"
 }
 
 to_full_disk() {
@@ -319,7 +328,7 @@ test_pruning() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((53 + ${2-0}))
+  plan $((54 + ${2-0}))
   test_mistakes
   test_migration
   test_executions
