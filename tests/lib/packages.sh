@@ -35,13 +35,27 @@ install_packages() {
   trap restore EXIT
   trap 'exit 1' INT TERM HUP
 
-  [ -e "$policy" ] && mv "$policy" "$policy.evdurable"
-  printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+  # Where an installation was killed, what is there is ours, and what was there before is kept already.
+  if [ -e "$policy" ] && ! [ -e "$policy.evdurable" ] && ! grep -q evdurable "$policy"; then
+    mv "$policy" "$policy.evdurable"
+  fi
+  printf '#!/bin/sh\n# While evdurable installs packages.\nexit 101\n' >"$policy" && chmod 755 "$policy"
   mkdir -p "$cluster" && echo 'create_main_cluster = false' >"$cluster/evdurable.conf"
 
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q && apt-get install -q -y --no-install-recommends --no-upgrade "$@"
+  apt_get update && apt_get install -y --no-install-recommends --no-upgrade "$@"
 }
+
+# apt_get ARGUMENT...: waits up to five minutes for another apt, as new machines run one at boot. For
+# dpkg's lock apt-get itself waits; for those of the lists and the archives it does not.
+apt_get() {
+  local errors end=$((SECONDS + 300))
+  until errors=$(LC_ALL=C apt-get -q -o DPkg::Lock::Timeout=300 "$@" 2>&1 >&3); do
+    echo "$errors" >&2
+    [[ $errors == *'Could not get lock'* ]] && [ $SECONDS -lt $end ] || return
+    sleep 2
+  done
+} 3>&1
 
 restore() {
   rm -f "$policy" "$cluster/evdurable.conf"
