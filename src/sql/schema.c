@@ -462,8 +462,8 @@ evd_code schema_check_columns(const struct table_name *table, uint64_t present, 
   }
 
   evd_code code = error_set(error, EVD_ESCHEMA, first,
-                            "table %s%s%s lacks these columns; add them by `evdurable migrate up`: "
-                            "%s",
+                            "table %s%s%s lacks these columns; `evdurable migrate up` adds those "
+                            "for which it knows a value: %s",
                             table->schema, table->schema[0] != '\0' ? "." : "", table->name,
                             names.failed ? first : names.text);
   buffer_free(&names);
