@@ -118,6 +118,26 @@ static void texts_for_numbers_are_errors(void **state) {
   findings_free(&findings);
 }
 
+static void the_case_of_a_columns_name_is_no_matter(void **state) {
+  make_table();
+  native_run_once(engine_case.url,
+                  text("alter table %s rename column start_at to START_AT;", engine_case.table));
+  expect_nothing_found();
+  engine_close(engine_open(engine_case.table, EVD_SCHEMA_CHECK));
+}
+
+/* There is no table, and none can be made. */
+static void a_view_is_no_table(void **state) {
+  struct migrate_result result;
+  native_run_once(engine_case.url, text("create view %s as select 1 as one;", engine_case.table));
+  struct catalog catalog = engine_catalog(engine_case.table);
+  evd_error error = engine_try_up(engine_case.table, (struct migrate_options){0}, &result);
+  native_run_once(engine_case.url, text("drop view %s;", engine_case.table));
+  assert_true(catalog.is_other && !catalog.exists);
+  assert_int_equal(error.code, EVD_ESCHEMA);
+  expect(strstr(error.message, "view") != NULL, "%s", error.message);
+}
+
 static void a_strange_column_that_must_be_filled_is_an_error(void **state) {
   framework_table_make(engine_case.table, EVD_COLUMN_COUNT);
   native_run_once(engine_case.url,
@@ -313,6 +333,8 @@ int main(void) {
       engine_test_only(a_number_that_is_too_small_is_found_and_mended, "postgres mysql"),
       engine_test_only(a_column_that_takes_no_null_is_found_and_mended, "postgres mysql"),
       engine_test(texts_for_numbers_are_errors),
+      engine_test_only(the_case_of_a_columns_name_is_no_matter, "sqlite"),
+      engine_test(a_view_is_no_table),
       engine_test_only(a_strange_column_that_must_be_filled_is_an_error, "postgres mysql"),
       engine_test(a_record_that_is_none_is_refused_by_name),
       engine_test(parameters_arrive_as_they_are),

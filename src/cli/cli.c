@@ -71,10 +71,10 @@ int cli_fail(const evd_error *error) {
 }
 
 int cli_fail_query(const struct cli *cli, struct sql_client *client, const evd_error *error) {
-  bool has = true;
+  enum catalog_kind kind;
   evd_error other;
-  if (error->code == EVD_ESCHEMA &&
-      catalog_has_table(client, &cli->table, &has, &other) == EVD_OK && !has) {
+  if (error->code == EVD_ESCHEMA && catalog_find(client, &cli->table, &kind, &other) == EVD_OK &&
+      kind == CATALOG_NOTHING) {
     schema_error_no_table(&cli->table, &other);
     return cli_fail(&other);
   }

@@ -13,10 +13,11 @@
 
 /*
  * The queries of each dialect. Their first parameters are the table: on PostgreSQL its quoted name, on
- * MySQL schema ("" for the database of the URL) and name, on SQLite its name.
+ * MySQL schema ("" for the database of the URL) and name, on SQLite its name. The names of
+ * SQLite's columns, which have no case, come in lower case.
  */
 struct catalog_queries {
-  const char *table;   /* a row if there is such a table */
+  const char *table;   /* a row if anything has that name: whether it is a table */
   const char *columns; /* name, type, not null, whether an insert need not fill it */
   const char *indexes; /* name, unique, valid, predicate, columns with "," between */
   const char *trigger; /* a row if there is a trigger with the name of the last parameter */
@@ -25,12 +26,12 @@ struct catalog_queries {
 static const struct catalog_queries queries[] = {
     [DIALECT_SQLITE] =
         {
-            .table = "select 1 from main.sqlite_schema where type = 'table'"
+            .table = "select type = 'table' from main.sqlite_schema where type in ('table', 'view')"
                      " and name = ? collate nocase",
-            .columns = "select name, type, \"notnull\", dflt_value is not null or pk > 0"
+            .columns = "select lower(name), type, \"notnull\", dflt_value is not null or pk > 0"
                        " from pragma_table_info(?, 'main')",
             .indexes = "select l.name, l.\"unique\", 1, case when l.partial then 'partial' end,"
-                       " (select group_concat(coalesce(name, ''))"
+                       " (select group_concat(coalesce(lower(name), ''))"
                        "  from (select name from pragma_index_info(l.name, 'main') order by seqno))"
                        " from pragma_index_list(?, 'main') l",
             .trigger = "select 1 from main.sqlite_schema where type = 'trigger'"
@@ -38,7 +39,7 @@ static const struct catalog_queries queries[] = {
         },
     [DIALECT_POSTGRES] =
         {
-            .table = "select 1 from pg_class where oid = to_regclass(?) and relkind in ('r', 'p')",
+            .table = "select (relkind in ('r', 'p'))::int from pg_class where oid = to_regclass(?)",
             .columns = "select attname, format_type(atttypid, atttypmod), attnotnull::int,"
                        " (atthasdef or attidentity <> '')::int from pg_attribute"
                        " where attrelid = to_regclass(?) and attnum > 0 and not attisdropped",
@@ -56,9 +57,8 @@ static const struct catalog_queries queries[] = {
         },
     [DIALECT_MYSQL] =
         {
-            .table = "select 1 from information_schema.tables"
-                     " where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?"
-                     " and table_type = 'BASE TABLE'",
+            .table = "select table_type = 'BASE TABLE' from information_schema.tables"
+                     " where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?",
             .columns = "select column_name, column_type, is_nullable = 'NO',"
                        " column_default is not null or extra <> ''"
                        " from information_schema.columns"
@@ -125,15 +125,20 @@ static bool note_row(const char *const *values, void *data) {
   return false;
 }
 
-evd_code catalog_has_table(struct sql_client *client, const struct table_name *table, bool *has,
-                           evd_error *error) {
-  *has = false;
-  const struct catalog_queries *all = &queries[sql_client_dialect(client)];
-  return ask(client, all->table, table, NULL, note_row, has, error);
-}
-
 static bool is_true(const char *value) {
   return value != NULL && strcmp(value, "1") == 0;
+}
+
+static bool note_kind(const char *const *values, void *data) {
+  *(enum catalog_kind *)data = is_true(values[0]) ? CATALOG_TABLE : CATALOG_OTHER;
+  return false;
+}
+
+evd_code catalog_find(struct sql_client *client, const struct table_name *table,
+                      enum catalog_kind *kind, evd_error *error) {
+  *kind = CATALOG_NOTHING;
+  const struct catalog_queries *all = &queries[sql_client_dialect(client)];
+  return ask(client, all->table, table, NULL, note_kind, kind, error);
 }
 
 static bool add_column(const char *const *values, void *data) {
@@ -211,7 +216,10 @@ evd_code catalog_read(struct sql_client *client, const struct table_name *table,
                       struct catalog *catalog, evd_error *error) {
   *catalog = (struct catalog){.dialect = sql_client_dialect(client)};
   const struct catalog_queries *all = &queries[catalog->dialect];
-  evd_code code = catalog_has_table(client, table, &catalog->exists, error);
+  enum catalog_kind kind;
+  evd_code code = catalog_find(client, table, &kind, error);
+  catalog->exists = kind == CATALOG_TABLE;
+  catalog->is_other = kind == CATALOG_OTHER;
   if (code != EVD_OK || !catalog->exists) {
     return code;
   }

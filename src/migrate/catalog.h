@@ -15,6 +15,13 @@
 
 enum { CATALOG_INDEX_COLUMNS = 8, CATALOG_NAME_SIZE = 65 * 4, CATALOG_TYPE_SIZE = 64 };
 
+/* What has a name. */
+enum catalog_kind {
+  CATALOG_NOTHING,
+  CATALOG_TABLE,
+  CATALOG_OTHER /* a view, or what else keeps a table from having the name */
+};
+
 struct catalog_column {
   bool present;
   bool not_null;
@@ -35,6 +42,7 @@ struct catalog_index {
 struct catalog {
   enum dialect dialect;
   bool exists;
+  bool is_other;        /* it does not, and cannot: CATALOG_OTHER */
   bool framework_shape; /* it has a key column beside ours: id */
   bool has_rows;
   bool strict; /* the trigger of sql/strict.h is there */
@@ -51,9 +59,9 @@ evd_code catalog_read(struct sql_client *client, const struct table_name *table,
 
 void catalog_free(struct catalog *catalog);
 
-/* Whether there is a table of this name. */
-evd_code catalog_has_table(struct sql_client *client, const struct table_name *table, bool *has,
-                           evd_error *error);
+/* Finds out what has this name. */
+evd_code catalog_find(struct sql_client *client, const struct table_name *table,
+                      enum catalog_kind *kind, evd_error *error);
 
 /* The index of this name; NULL when there is none. */
 const struct catalog_index *catalog_find_index(const struct catalog *catalog, const char *name);

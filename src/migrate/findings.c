@@ -204,6 +204,9 @@ static void find_superfluous(struct findings *findings, const struct catalog *ca
 
 void findings_of_table(struct findings *findings, const struct catalog *catalog,
                        const struct table_name *table, const struct plan *plan) {
+  if (catalog->is_other) {
+    return; /* the plan has failed */
+  }
   if (!catalog->exists) {
     char object[96];
     (void)snprintf(object, sizeof(object), "table %.64s", table->name);

@@ -274,7 +274,7 @@ static bool read_record(const char *const *values, void *data) {
 /* Says that a table with the record's name is none. */
 static evd_code refuse_record(const struct table_name *record, const char *why, evd_error *error) {
   return error_set(error, EVD_ESCHEMA, "table",
-                   "table %s%s%s is no record of migrations of evdurable (%.128s); rename it, or "
+                   "%s%s%s is no record of migrations of evdurable (%.128s); rename it, or "
                    "call the table of executions otherwise",
                    record->schema, record->schema[0] != '\0' ? "." : "", record->name, why);
 }
@@ -313,9 +313,11 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
     (void)snprintf(state->name, sizeof(state->name), "%s", migrate_name(number));
   }
   struct table_name record = record_name(table);
-  bool has;
-  evd_code code = catalog_has_table(client, &record, &has, error);
-  if (code == EVD_OK && has) {
+  enum catalog_kind kind;
+  evd_code code = catalog_find(client, &record, &kind, error);
+  if (code == EVD_OK && kind == CATALOG_OTHER) {
+    code = refuse_record(&record, "it is no table", error);
+  } else if (code == EVD_OK && kind == CATALOG_TABLE) {
     code = read_records(client, &record, &reading, error);
   }
   *count = reading.count;

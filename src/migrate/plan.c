@@ -214,6 +214,12 @@ evd_code plan_make(const struct catalog *catalog, const struct table_name *table
                                                                : options->framework_shape,
                             .plan = plan};
   evd_code code = EVD_OK;
+  if (catalog->is_other) {
+    return error_set(error, EVD_ESCHEMA, "table",
+                     "%s is no table, but a view or another thing that keeps a table from having "
+                     "the name",
+                     table->name);
+  }
   if (catalog->exists && options->framework_shape && !catalog->framework_shape) {
     return error_set(error, EVD_ESCHEMA, "table",
                      "table %s is there already, and not in the framework's shape; export it, make "

@@ -27,7 +27,8 @@ struct plan {
  * @param adopt also gives a table that another made our own partial indexes beside its whole ones,
  *              which do the same work at a higher price. Otherwise only work that no index does is
  *              an index missing.
- * @return EVD_ESCHEMA when a column is missing that rows of the table cannot do without.
+ * @return EVD_ESCHEMA when a column is missing that rows of the table cannot do without, or when the name
+ *         is no table's.
  */
 evd_code plan_make(const struct catalog *catalog, const struct table_name *table,
                    const evd_schema_options *options, bool adopt, struct plan *plan,
