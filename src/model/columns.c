@@ -183,11 +183,19 @@ void column_set_null(evd_execution *execution, evd_column column) {
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer) {
   enum column_type type = columns[column].type;
   bool bounded = type == COLUMN_DURATION || type == COLUMN_TIME;
+  int64_t least = type == COLUMN_TIME ? -COLUMN_INTEGER_MAX : 0;
 
-  if (bounded && (integer < -COLUMN_INTEGER_MAX || integer > COLUMN_INTEGER_MAX)) {
+  if (bounded && (integer < least || integer > COLUMN_INTEGER_MAX)) {
     return false;
   }
   return column_set_integer(execution, column, integer);
+}
+
+bool column_load_null(const evd_execution *execution, evd_column column) {
+  enum column_null null = columns[column].null;
+
+  return null == COLUMN_NULLABLE ||
+         (null == COLUMN_WITH_PARENT && execution->parent_execution_id == NULL);
 }
 
 evd_column column_from_name(const char *name) {

@@ -87,9 +87,14 @@ bool column_set_text(evd_execution *execution, evd_column column, const char *te
 bool column_set_integer(evd_execution *execution, evd_column column, int64_t integer);
 void column_set_null(evd_execution *execution, evd_column column);
 
-/* The same for what a database has in a column, which anybody may have put there. Returns false also
- * for a time or a duration beyond the bound. */
+/*
+ * The same for what a database has, which anybody may have put there. Return false for what no execution
+ * can have: a time or a duration out of bounds, a NULL where there is none. (Counts may be negative:
+ * children that are closed are taken off whatever their parent counts.) Columns are to be loaded in
+ * their order, into a record that is clear.
+ */
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer);
+bool column_load_null(const evd_execution *execution, evd_column column);
 
 /* The column with this SQL name or JSON key; EVD_COLUMN_COUNT when there is none. */
 evd_column column_from_name(const char *name);

@@ -343,9 +343,11 @@ static void append_claim(struct writer *writer, bool returning) {
   append(writer, " as t set ");
   append_changes(writer);
   if (operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-    append(writer, ", expires_at = ");
+    long long most = COLUMN_INTEGER_MAX; /* as execution_expires_at() has it */
+    buffer_printf(writer->buffer, ", expires_at = least(%lld, least(%lld, t.timeout_ms) + ", most,
+                  most);
     append_typed(writer, "bigint", false);
-    append(writer, " + least(t.timeout_ms, 9007199254740991)");
+    append(writer, ")");
   }
   append(writer, " from picked where ");
   append_match(writer, "picked.execution_id");

@@ -138,6 +138,39 @@ static void a_row_that_cannot_be_read_is_left_out_of_a_claim(void **state) {
   assert_int_equal(count, 0);
 }
 
+/* Neither a time-out as long as can be, nor one that is longer, is too much for the sum. */
+static void a_claim_expires_within_the_bounds_of_times(void **state) {
+  static const int64_t longest = (INT64_C(1) << 53) - 1;
+  evd_execution rows[3];
+  for (int i = 0; i < 3; i++) {
+    rows[i] = sample_execution(text("te_%d", i));
+    rows[i].timeout_ms = i == 1 ? longest : 1000;
+    suite_insert(&rows[i]);
+  }
+  native_run_once(suite.url, text("update %s set timeout_ms = 9223372036854775807"
+                                  " where execution_id = 'te_2';",
+                                  suite.table));
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  size_t count;
+  const evd_execution *claimed =
+      await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2,
+                                       SAMPLE_TIME, &changes, 10),
+                 &count);
+  assert_int_equal(count, 2);
+  for (size_t i = 0; i < count; i++) {
+    bool is_longest = claimed[i].timeout_ms == longest;
+    assert_int_equal(claimed[i].expires_at, is_longest ? longest : SAMPLE_TIME + 1000);
+  }
+  assert_int_equal(await_row(evd_get(suite.storage, "te_1", NULL))->expires_at, longest);
+  evd_error error = await_error(evd_get(suite.storage, "te_2", NULL), EVD_EDATABASE);
+  assert_string_equal(error.field, "timeout_ms");
+  struct native *native = native_open(suite.url);
+  assert_int_equal(
+      native_number(native, text("select count(*) from %s where status = 'running';", suite.table)),
+      3);
+  native_close(native);
+}
+
 static void a_claim_of_nothing_but_what_cannot_be_read_is_empty(void **state) {
   evd_execution row = sample_execution("te_1");
   suite_insert(&row);
@@ -203,6 +236,7 @@ int framework_table_tests(void) {
       suite_test(rows_that_the_framework_wrote_are_read_and_updated),
       suite_test(rows_that_we_write_are_as_the_framework_writes_them),
       suite_test(a_row_that_cannot_be_read_is_left_out_of_a_claim),
+      suite_test(a_claim_expires_within_the_bounds_of_times),
       suite_test(a_claim_of_nothing_but_what_cannot_be_read_is_empty),
       suite_test(a_table_in_the_frameworks_shape_can_be_made),
       suite_test(the_schemas_sql_makes_what_opening_checks),

@@ -34,7 +34,7 @@ static bool read_integer(const char *text, size_t length, int64_t *integer) {
 static evd_code decode_column(struct records *records, evd_execution *execution, evd_column column,
                               const char *text, size_t length) {
   if (text == NULL) { /* as it is in a new record */
-    return columns[column].null != COLUMN_NOT_NULL ? EVD_OK : EVD_EDATABASE;
+    return column_load_null(execution, column) ? EVD_OK : EVD_EDATABASE;
   }
   if (column_is_enum(column)) {
     return column_set_text(execution, column, text) ? EVD_OK : EVD_EDATABASE;

@@ -13,9 +13,6 @@
 /* The most rows that are decoded in one go, and the bytes after which it ends. */
 enum { ROWS_AT_A_TIME = 32, BYTES_AT_A_TIME = 128 * 1024 };
 
-/* The longest duration in milliseconds. */
-#define DURATION_MAX ((INT64_C(1) << 53) - 1)
-
 static evd_code out_of_memory(evd_error *error) {
   return error_set(error, EVD_ENOMEM, "", "memory ran out");
 }
@@ -51,20 +48,14 @@ static evd_code read_text(struct records *records, evd_execution *execution, evd
   return column_set_text(execution, column, text) ? EVD_OK : EVD_EDATABASE;
 }
 
-/* An integer. The database of somebody else may have durations that no execution can have. */
-static bool read_integer(evd_execution *execution, evd_column column, int64_t integer) {
-  bool is_duration = columns[column].type == COLUMN_DURATION;
-  bool fits = !is_duration || (integer >= -DURATION_MAX && integer <= DURATION_MAX);
-  return fits && column_set_integer(execution, column, integer);
-}
-
 /* A number, a truth or an enumeration. False when the column cannot be that. */
 static bool read_small(evd_execution *execution, evd_column column, enum postgres_format format,
                        const char *bytes, int length) {
   switch (format) {
   case POSTGRES_INT4:
-    return length == 4 && column_set_integer(execution, column, read_int32(bytes));
-  case POSTGRES_INT8: return length == 8 && read_integer(execution, column, read_int64(bytes));
+    return length == 4 && column_load_integer(execution, column, read_int32(bytes));
+  case POSTGRES_INT8:
+    return length == 8 && column_load_integer(execution, column, read_int64(bytes));
   case POSTGRES_BOOL: return length == 1 && column_set_integer(execution, column, bytes[0]);
   default: return column_set_text(execution, column, bytes); /* libpq ends it by zero */
   }
@@ -119,7 +110,7 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
     int length = PQgetlength(result, row, column);
     evd_code code;
     if (length == 0 && PQgetisnull(result, row, column)) { /* as in a new record */
-      code = columns[column].null == COLUMN_NOT_NULL ? EVD_EDATABASE : EVD_OK;
+      code = column_load_null(execution, (evd_column)column) ? EVD_OK : EVD_EDATABASE;
     } else {
       code = read_value(table, records, execution, (evd_column)column, bytes, length);
     }

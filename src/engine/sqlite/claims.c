@@ -11,9 +11,6 @@
 #include "model/execution.h"
 #include "sql/sqlite.h"
 
-/* The latest time; see model/check.h. */
-#define TIME_MAX ((INT64_C(1) << 53) - 1)
-
 /* A row that was selected. */
 struct selected {
   int64_t rowid;
@@ -66,15 +63,6 @@ static int bind_selection(struct statement *statement, const struct request *req
   return result == SQLITE_OK ? rows_bind_integer(statement, index, request->limit) : result;
 }
 
-/* When a row expires that was claimed at that time: within the times that there are, whatever the
- * time-out of a row that is left out may be. */
-static int64_t expiry(int64_t started_at, int64_t timeout_ms) {
-  if (timeout_ms < 0) {
-    return started_at;
-  }
-  return timeout_ms > TIME_MAX - started_at ? TIME_MAX : started_at + timeout_ms;
-}
-
 /* Keeps the present row of a claim. One with a value that cannot be is claimed as well, but left out
  * of the answer: else it would be the first to be selected again, and in the way of the others for
  * ever. */
@@ -86,8 +74,8 @@ static evd_code keep_claimed(struct connection *connection, struct statement *st
     return no_memory(error);
   }
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
-  selected->expires_at = expiry(request->started_at,
-                                sqlite3_column_int64(statement->handle, 1 + evd_column_timeout_ms));
+  selected->expires_at = execution_expires_at(
+      request->started_at, sqlite3_column_int64(statement->handle, 1 + evd_column_timeout_ms));
   evd_error why;
   if (rows_add(statement, 1, (size_t)request->limit, &request->rows, &why) != NULL) {
     return EVD_OK;
@@ -201,7 +189,7 @@ static evd_code apply_changes(struct request *request, evd_error *error) {
   for (size_t i = 0; i < records_count(request->rows); i++) {
     changes_apply(&changes, &rows[i]);
     if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-      rows[i].expires_at = expiry(request->started_at, rows[i].timeout_ms);
+      rows[i].expires_at = execution_expires_at(request->started_at, rows[i].timeout_ms);
     }
   }
   return EVD_OK;

@@ -1,6 +1,5 @@
 #include "engine/sqlite/rows.h"
 
-#include "model/check.h"
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/execution.h"
@@ -64,30 +63,17 @@ int rows_bind_changes(struct statement *statement, const evd_changes *changes, i
   return result;
 }
 
-/* Whether the column may be NULL in this row, whose columns before it have been read. */
-static bool may_be_null(const evd_execution *row, evd_column column) {
-  return columns[column].null == COLUMN_NULLABLE ||
-         (columns[column].null == COLUMN_WITH_PARENT && row->parent_execution_id == NULL);
-}
-
 /* Reads a number or a truth; false when no execution can have it. */
 static bool read_integer(sqlite3_stmt *handle, int index, evd_column column, evd_execution *row) {
-  int64_t integer = sqlite3_column_int64(handle, index);
-  evd_error ignored;
-  if (sqlite3_column_type(handle, index) != SQLITE_INTEGER || integer == EVD_NONE ||
-      !column_set_integer(row, column, integer)) {
-    return false;
-  }
-  /* Closing children takes them off their parent whatever it counted, so below zero, too. */
-  return column == evd_column_active_children_count ||
-         check_column(row, column, &ignored) == EVD_OK;
+  return sqlite3_column_type(handle, index) == SQLITE_INTEGER &&
+         column_load_integer(row, column, sqlite3_column_int64(handle, index));
 }
 
 /* Reads one column of the present row. EVD_EDATABASE when no execution can have its value. */
 static evd_code read_column(sqlite3_stmt *handle, int index, evd_column column,
                             struct records *records, evd_execution *row) {
   if (sqlite3_column_type(handle, index) == SQLITE_NULL) { /* as execution_clear() left it */
-    return may_be_null(row, column) ? EVD_OK : EVD_EDATABASE;
+    return column_load_null(row, column) ? EVD_OK : EVD_EDATABASE;
   }
   bool is_enum = column_is_enum(column);
   if (!is_enum && !column_is_text(column)) {
