@@ -350,7 +350,7 @@ static void a_claim_is_two_packets_the_second_guarded(void **state) {
   assert_string_equal(
       next(fixture),
       "update `t` force index (`PRIMARY`) set status = 'running', updated_at = 9,"
-      " expires_at = least(timeout_ms, 9007199254740892) + 99 where execution_id in ('x')"
+      " expires_at = greatest(0, least(timeout_ms, 9007199254740892)) + 99 where execution_id in ('x')"
       " and status = 'ready' and start_at < 100;commit");
   assert_false(script_is_committing(&fixture->script));
   answer(fixture, 1, 1);

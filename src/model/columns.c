@@ -182,10 +182,10 @@ void column_set_null(evd_execution *execution, evd_column column) {
 
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer) {
   enum column_type type = columns[column].type;
-  bool bounded = type == COLUMN_DURATION || type == COLUMN_TIME;
-  int64_t least = type == COLUMN_TIME ? -COLUMN_INTEGER_MAX : 0;
+  bool is_signed = type == COLUMN_TIME || column == evd_column_active_children_count;
+  int64_t least = is_signed ? -COLUMN_INTEGER_MAX : 0;
 
-  if (bounded && (integer < least || integer > COLUMN_INTEGER_MAX)) {
+  if (type != COLUMN_BOOL && (integer < least || integer > COLUMN_INTEGER_MAX)) {
     return false;
   }
   return column_set_integer(execution, column, integer);

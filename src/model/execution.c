@@ -122,6 +122,9 @@ evd_code execution_unfit(evd_column column, const char *id, const char *value, e
 int64_t execution_expires_at(int64_t started_at, int64_t timeout_ms) {
   int64_t most = COLUMN_INTEGER_MAX - started_at;
 
+  if (timeout_ms < 0) {
+    return started_at;
+  }
   return started_at + (timeout_ms < most ? timeout_ms : most);
 }
 

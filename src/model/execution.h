@@ -25,7 +25,8 @@ void changes_copy_into(evd_changes *to, const evd_changes *from, char **text);
  * NULL) that the column cannot have. */
 evd_code execution_unfit(evd_column column, const char *id, const char *value, evd_error *error);
 
-/* When a claim at this time expires, by the row's time-out: not past the bound of times. */
+/* When a claim at this time expires, by the row's time-out, whatever that is in the database: not before
+ * the claim, nor past the bound of times. */
 int64_t execution_expires_at(int64_t started_at, int64_t timeout_ms);
 
 /* Makes a record what it is after the changes. Strings are shared with the changes, not copied. */

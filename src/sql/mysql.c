@@ -334,9 +334,9 @@ void mysql_sql_update_selected(struct mysql_writer *writer, const struct mysql_t
   put(writer, " set ");
   put_changes(writer, table, one, 1, expires ? COLUMN_BIT(evd_column_expires_at) : 0);
   if (expires) {
-    put(writer, ", expires_at = least(timeout_ms, "); /* as execution_expires_at() has it */
+    put(writer, ", expires_at = greatest(0, least(timeout_ms, "); /* execution_expires_at() */
     mysql_literal_integer(writer, COLUMN_INTEGER_MAX - request->started_at);
-    put(writer, ") + ");
+    put(writer, ")) + ");
     mysql_literal_integer(writer, request->started_at);
   }
   put(writer, " where ");

@@ -344,7 +344,8 @@ static void append_claim(struct writer *writer, bool returning) {
   append_changes(writer);
   if (operation == EVD_OPERATION_CLAIM_BY_START_AT) {
     long long most = COLUMN_INTEGER_MAX; /* as execution_expires_at() has it */
-    buffer_printf(writer->buffer, ", expires_at = least(%lld, least(%lld, t.timeout_ms) + ", most,
+    buffer_printf(writer->buffer,
+                  ", expires_at = least(%lld, greatest(0, least(%lld, t.timeout_ms)) + ", most,
                   most);
     append_typed(writer, "bigint", false);
     append(writer, ")");
