@@ -484,6 +484,7 @@ static void what_the_environment_or_a_service_says_is_not_preset(void **state) {
                : cases[i].gssencmode == NULL,
            "%s: %s", cases[i].url, gssencmode);
     assert_string_equal(parameters_get(&parameters, "keepalives_idle"), cases[i].keepalives);
+    assert_null(parameters_get(&parameters, "tcp_user_timeout")); /* cuts off who is only busy */
     parameters_free(&parameters);
     postgres_url_free(&url);
     assert_int_equal(unsetenv("PGGSSENCMODE"), 0);

@@ -5,8 +5,10 @@
 
 #include "sql/buffer.h"
 
-/* Ours, where neither the URL nor a service nor the environment says anything. A dead peer is noticed in half a minute at the latest. GSS is
- * only asked for by who wants it: looking for a ticket takes time. */
+/* Ours, where neither the URL nor a service nor the environment says anything. A dead peer is noticed
+ * in half a minute while nothing is under way; and else by its silence (connection.c), not by
+ * tcp_user_timeout, which would cut off a server that is busy and reads nothing meanwhile. GSS is only
+ * asked for by who wants it: looking for a ticket takes time. */
 static const struct {
   const char *keyword, *value;
 } presets[] = {
@@ -15,7 +17,6 @@ static const struct {
     {"keepalives_idle", "10"},
     {"keepalives_interval", "5"},
     {"keepalives_count", "3"},
-    {"tcp_user_timeout", "30000"},
 };
 
 /* The place of a keyword; `count` when it is not set. */
