@@ -338,6 +338,30 @@ static void expect_reachable(const char *url) {
   release_kept();
 }
 
+/* Each is as many iterations further on with connecting when the program is busy for a while. */
+static void a_loop_that_is_busy_for_too_long_connects_all_the_same(void **state) {
+  needs_postgres();
+  enum { STORAGES = 12 };
+  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+  const char *port = strrchr(server_address(), ':');
+  const char *url =
+      postgres_url_with(url_with_hosts(text("localhost%s", port)), "connect_timeout=1");
+  evd_options options = {.schema = EVD_SCHEMA_CREATE};
+  await_ok(evd_storage_close(await_storage(evd_storage_open(loop, url, &options)), -1));
+  evd_future *opening[STORAGES];
+  for (int i = 0; i < STORAGES; i++) {
+    opening[i] = evd_storage_open(loop, url, NULL);
+    ev_run(loop, EVRUN_ONCE);
+  }
+  (void)sleep(2);
+  for (int i = 0; i < STORAGES; i++) {
+    await_ok(evd_storage_close(await_storage(opening[i]), -1));
+  }
+  ev_loop_destroy(loop);
+  postgres_drop_databases();
+  release_kept();
+}
+
 static void the_next_host_is_tried_when_one_refuses(void **state) {
   needs_postgres();
   int port;
@@ -514,6 +538,7 @@ int main(void) {
       cmocka_unit_test(a_host_that_does_not_exist_is_named),
       cmocka_unit_test(a_server_that_does_not_answer_is_given_up),
       cmocka_unit_test(a_server_that_is_silent_once_it_has_let_us_in_is_given_up),
+      cmocka_unit_test(a_loop_that_is_busy_for_too_long_connects_all_the_same),
       cmocka_unit_test(the_next_host_is_tried_when_one_refuses),
       cmocka_unit_test(the_next_host_is_tried_when_one_does_not_answer),
       cmocka_unit_test(the_next_host_is_tried_when_a_name_is_not_resolved_in_time),

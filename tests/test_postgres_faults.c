@@ -302,6 +302,25 @@ static void a_session_that_is_stuck_is_replaced(void **state) {
   ev_loop_destroy(loop);
 }
 
+/* The server has answered meanwhile. */
+static void a_loop_that_is_busy_for_too_long_loses_no_connection(void **state) {
+  needs_postgres();
+  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+  evd_options options = {.schema = EVD_SCHEMA_CREATE, .operation_timeout_ms = 500};
+  evd_storage *storage =
+      await_storage(evd_storage_open(loop, postgres_url_with(server.url, "pool_max=1"), &options));
+  evd_future *getting = keep_future(evd_get(storage, "te_none", NULL));
+  ev_run(loop, EVRUN_NOWAIT);
+  ev_sleep(7); /* longer than the server may be silent */
+  (void)evd_future_await(getting);
+  await_ok(evd_get(storage, "te_none", NULL));
+  evd_stats stats;
+  evd_storage_stats(storage, &stats);
+  assert_int_equal(stats.reconnections, 0);
+  await_ok(evd_storage_close(storage, -1));
+  ev_loop_destroy(loop);
+}
+
 static void a_session_that_the_administrator_ends_is_replaced(void **state) {
   needs_postgres();
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
@@ -377,6 +396,7 @@ int main(int count, char **arguments) {
       cmocka_unit_test(connections_cut_at_any_byte_lose_and_double_nothing),
       cmocka_unit_test(a_server_that_does_not_answer_any_more_is_given_up),
       cmocka_unit_test(a_session_that_is_stuck_is_replaced),
+      cmocka_unit_test(a_loop_that_is_busy_for_too_long_loses_no_connection),
       cmocka_unit_test(a_session_that_the_administrator_ends_is_replaced),
       cmocka_unit_test(the_victim_of_a_deadlock_is_run_again),
   };

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,7 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
   (void)loop;
   (void)events;
   struct connection *connection = io->data;
+  connection->progress_at = clock_seconds(); /* the server has taken something */
   postgres_send_flush(connection);
   if (!connection->broken && !ev_is_active(&connection->writable)) {
     postgres_send_more(connection);
@@ -184,6 +186,14 @@ static double silence_limit(const struct connection *connection) {
   return postgres->timeout_ms > 0 ? (double)postgres->timeout_ms / 1000 + WATCH_GRACE : 0;
 }
 
+/* Whether it is the loop that is late, and not the server: the socket waits for us, or something of the
+ * connection is to be done in the next iteration. */
+static bool is_loop_late(const struct connection *connection) {
+  short writing = ev_is_active(&connection->writable) ? POLLOUT : 0;
+  struct pollfd socket = {.fd = PQsocket(connection->pg), .events = (short)(POLLIN | writing)};
+  return ev_is_active(&connection->more) || poll(&socket, 1, 0) > 0;
+}
+
 /* A server that says nothing for longer than any statement may take is gone, though its host still
  * answers for it. */
 static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
@@ -193,7 +203,7 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   double limit = silence_limit(connection);
   if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
-  } else if (clock_seconds() - connection->progress_at > limit) {
+  } else if (clock_seconds() - connection->progress_at > limit && !is_loop_late(connection)) {
     evd_error error;
     error_set(&error, EVD_EUNAVAILABLE, "", "%s has not answered for %g s", connection->where,
               limit);

@@ -1,5 +1,7 @@
 #include "engine/postgres/dial.h"
 
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ struct resolution {
   struct targets targets; /* the name, then its addresses; with the rest, the worker's meanwhile */
   struct buffer complaint;
   bool out_of_memory;
+  atomic_bool is_over; /* set by the worker: what it has found is on its way to the loop */
 };
 
 /* Owns itself: it is freed when it has called back or was cancelled, and no job is under way. While
@@ -93,6 +96,7 @@ static void ignore_notice(void *data, const char *message) {
 static void run_resolution(struct job *job) {
   struct resolution *resolution = (struct resolution *)job;
   resolution->out_of_memory = !targets_resolve(&resolution->targets, &resolution->complaint);
+  atomic_store(&resolution->is_over, true);
 }
 
 static void abandon_resolution(struct job *job) {
@@ -186,11 +190,15 @@ static bool resolve(struct dial *dial) {
   return true;
 }
 
-/* Begins with the next target. False when that cannot be. */
-static bool begin_target(struct dial *dial) {
+static void start_timer(struct dial *dial) {
   if (dial->timeout > 0) {
     quiet_timer_start(dial->loop, &dial->timer, dial->timeout);
   }
+}
+
+/* Begins with the next target. False when that cannot be. */
+static bool begin_target(struct dial *dial) {
+  start_timer(dial);
   if (targets_is_name(&dial->targets, dial->target)) {
     return resolve(dial);
   }
@@ -274,6 +282,19 @@ static void wait_for_socket(struct dial *dial) {
   quiet_io_start(dial->loop, &dial->io);
 }
 
+/* The target's time is over, but the loop may have been busy for longer than that: if the socket is
+ * ready, the server did its part, and its time begins anew. */
+static bool is_loop_late(struct dial *dial) {
+  struct pollfd socket = {.fd = PQsocket(dial->pg),
+                          .events = dial->polled == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+  if (poll(&socket, 1, 0) <= 0) {
+    return false;
+  }
+  dial->is_late = false;
+  start_timer(dial);
+  return true;
+}
+
 /* A step was made: what now? */
 static void after_step(struct dial *dial) {
   if (dial->pg == NULL) {
@@ -290,7 +311,7 @@ static void after_step(struct dial *dial) {
   }
   case PGRES_POLLING_READING:
   case PGRES_POLLING_WRITING:
-    if (dial->is_late) {
+    if (dial->is_late && !is_loop_late(dial)) {
       give_up_target(dial);
     } else {
       wait_for_socket(dial);
@@ -318,15 +339,24 @@ static void socket_ready(struct ev_loop *loop, ev_io *io, int events) {
   submit_step(io->data);
 }
 
-/* The attempt takes too long. A step is a computation, which ends soon. */
+/* The attempt takes too long. A step is a computation, which ends soon; what has ended already, the loop
+ * learns next. */
 static void timed_out(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct dial *dial = timer->data;
   quiet_timer_stop(loop, timer);
   switch (dial->state) {
-  case DIAL_RESOLVING: give_up_name(dial); break;
+  case DIAL_RESOLVING:
+    if (!atomic_load(&dial->resolution->is_over)) {
+      give_up_name(dial);
+    }
+    break;
   case DIAL_STEPPING: dial->is_late = true; break;
-  case DIAL_WAITING: give_up_target(dial); break;
+  case DIAL_WAITING:
+    if (!is_loop_late(dial)) {
+      give_up_target(dial);
+    }
+    break;
   }
 }
 

@@ -101,7 +101,7 @@ struct connection {
   ev_io writable;     /* while libpq holds what the socket does not take */
   ev_timer more;      /* goes on with work in the next iteration of the loop */
   ev_timer watch;     /* looks whether the server still answers, while it has to */
-  double progress_at; /* when it last answered, or was first asked */
+  double progress_at; /* when it last answered or took something, or was first asked */
   bool read_again;    /* TLS may hold what no event tells of */
   bool broken;        /* sending failed: to be seen to from the loop */
 
