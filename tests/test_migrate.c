@@ -179,6 +179,18 @@ static void storages_that_open_at_once_migrate_once(void **state) {
   expect_table_works(engine_case.table);
 }
 
+/* What another connection migrates there, the storage's never sees. */
+static void a_database_without_a_name_is_created(void **state) {
+  static const char *const urls[] = {"file:", "file:?cache=private", "file://localhost"};
+  for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+    evd_options options = {.schema = EVD_SCHEMA_MIGRATE};
+    evd_storage *storage = await_storage(evd_storage_open(suite.loop, urls[i], &options));
+    evd_execution execution = sample_execution("te_1");
+    await_ok(evd_insert(storage, &execution, 1));
+    engine_close(storage);
+  }
+}
+
 static void a_starter_that_dies_half_way_leaves_work_that_can_be_done(void **state) {
   static const char *const steps[] = {"1", "2", "4"};
   for (int i = 0; i < 3; i++) {
@@ -539,6 +551,7 @@ int main(int argc, char **argv) {
       engine_test(a_table_that_a_storage_created_is_only_recorded),
       engine_test(of_five_processes_at_once_one_does_it),
       engine_test(storages_that_open_at_once_migrate_once),
+      engine_test_only(a_database_without_a_name_is_created, "sqlite"),
       engine_test(a_starter_that_dies_half_way_leaves_work_that_can_be_done),
       engine_test(an_adoption_that_dies_half_way_can_be_done_again),
       engine_test(a_table_of_the_framework_is_adopted_and_loses_nothing),

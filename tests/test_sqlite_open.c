@@ -40,7 +40,7 @@ static void a_url_is_taken_apart(void **state) {
   static const struct {
     const char *url;
     const char *name;
-    bool is_uri, has_mode, is_memory;
+    bool is_uri, has_mode, is_private;
     const char *synchronous, *journal_mode;
     int64_t busy_timeout_ms;
   } cases[] = {
@@ -55,6 +55,10 @@ static void a_url_is_taken_apart(void **state) {
       {"file:x?cache=private&synchronous=off&mode=ro&busy_timeout=17&vfs=unix#f?y",
        "file:x?cache=private&mode=ro&vfs=unix", true, true, false, "off", "wal", 17},
       {"file::memory:", "file::memory:", true, false, true, "full", "wal", 5000},
+      {"file:", "file:", true, false, true, "full", "wal", 5000},
+      {"file:?cache=private#x", "file:?cache=private", true, false, true, "full", "wal", 5000},
+      {"file://localhost", "file://localhost", true, false, true, "full", "wal", 5000},
+      {"file:///x", "file:///x", true, false, false, "full", "wal", 5000},
       {"file:x?mode=memory&journal_mode=MEMORY", "file:x?mode=memory", true, true, true, "full",
        "memory", 5000},
   };
@@ -66,7 +70,7 @@ static void a_url_is_taken_apart(void **state) {
     assert_string_equal(url.name, cases[i].name);
     assert_int_equal(url.is_uri, cases[i].is_uri);
     assert_int_equal(url.has_mode, cases[i].has_mode);
-    assert_int_equal(url.is_memory, cases[i].is_memory);
+    assert_int_equal(url.is_private, cases[i].is_private);
     assert_string_equal(url.synchronous, cases[i].synchronous);
     assert_string_equal(url.journal_mode, cases[i].journal_mode);
     assert_int_equal(url.busy_timeout_ms, cases[i].busy_timeout_ms);
@@ -537,6 +541,7 @@ static void a_database_in_memory_does_as_well(void **state) {
   (void)state;
   check_round_trip("sqlite::memory:", NULL, EVD_SCHEMA_CREATE);
   check_round_trip("file:x?mode=memory", NULL, EVD_SCHEMA_CREATE);
+  check_round_trip("file:", NULL, EVD_SCHEMA_CREATE);
 }
 
 static int teardown(void **state) {

@@ -100,7 +100,7 @@ bool migrate_open_is_private(const char *url) {
   struct sqlite_url parsed;
   evd_error ignored;
   if (sqlite_url_accepts(url) && sqlite_url_parse(url, &parsed, &ignored) == EVD_OK) {
-    is_private = parsed.is_memory;
+    is_private = parsed.is_private;
     sqlite_url_free(&parsed);
   }
 #else

@@ -85,7 +85,7 @@ static evd_code set_journal_mode(struct connection *connection, evd_error *error
     return sqlite_error_set(error, connection->db, result, sql);
   }
 
-  if (strcasecmp(mode, wanted) != 0 && !connection->url.is_memory) {
+  if (strcasecmp(mode, wanted) != 0 && !connection->url.is_private) {
     (void)snprintf(connection->warning, sizeof(connection->warning),
                    "SQLite keeps journal_mode %s where %s was asked for", mode, wanted);
   }

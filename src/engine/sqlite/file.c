@@ -64,7 +64,7 @@ static evd_code set_failure(const struct sqlite_url *url, bool create, sqlite3 *
 
 evd_code sqlite_file_open(const struct sqlite_url *url, bool create, sqlite3 **db,
                           evd_error *error) {
-  create = create || url->has_mode || url->is_memory;
+  create = create || url->has_mode || url->is_private;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0) |
               (url->is_uri ? SQLITE_OPEN_URI : 0);
   errno = 0; /* SQLite reports it, even where no call of the system was made */

@@ -119,7 +119,7 @@ static evd_code read_parameter(const struct parameter *parameter, struct sqlite_
 
   if (is_named(parameter, "mode")) {
     url->has_mode = true;
-    url->is_memory = url->is_memory || starts_with(parameter->value, "memory");
+    url->is_private = url->is_private || starts_with(parameter->value, "memory");
   }
   buffer_append(kept, kept->length > 0 ? "&" : "?");
   buffer_append_bytes(kept, parameter->text, parameter->length);
@@ -155,6 +155,14 @@ static evd_code check_path(const char *path, size_t length, evd_error *error) {
   return EVD_OK;
 }
 
+/* Whether a URI has no path: "file:" or "file://host". That is SQLite's temporary database. */
+static bool is_nameless(const char *uri, size_t length) {
+  const char *rest = uri + strlen(file_scheme);
+  size_t left = length - strlen(file_scheme);
+  return left == 0 ||
+         (left >= 2 && memcmp(rest, "//", 2) == 0 && memchr(rest + 2, '/', left - 2) == NULL);
+}
+
 /* Reads the URL into `url` (with defaults in it) and the name for SQLite into `name`. */
 static evd_code read_url(const char *text, struct sqlite_url *url, struct buffer *name,
                          evd_error *error) {
@@ -174,7 +182,8 @@ static evd_code read_url(const char *text, struct sqlite_url *url, struct buffer
   buffer_append_bytes(name, path, length);
 
   const char *memory = url->is_uri ? "file::memory:" : ":memory:";
-  url->is_memory = length == strlen(memory) && memcmp(path, memory, length) == 0;
+  url->is_private = (length == strlen(memory) && memcmp(path, memory, length) == 0) ||
+                    (url->is_uri && is_nameless(path, length));
 
   struct buffer kept = {0};
   if (query != NULL) {

@@ -21,8 +21,8 @@
 struct sqlite_url {
   char *name; /* what sqlite3_open_v2() gets; owned */
   bool is_uri;
-  bool has_mode; /* a URI that says itself whether the file may be created */
-  bool is_memory;
+  bool has_mode;   /* a URI that says itself whether the file may be created */
+  bool is_private; /* a database that ends with its connection: in memory, or of an empty name */
   const char *synchronous;  /* static: a word of PRAGMA synchronous */
   const char *journal_mode; /* static: a word of PRAGMA journal_mode */
   int64_t busy_timeout_ms;
