@@ -164,6 +164,7 @@ static void no_count_or_duration_is_negative(void **state) {
     if (type != COLUMN_COUNT32 && type != COLUMN_DURATION) {
       continue;
     }
+    execution.finalize = NULL;
     assert_true(column_set_integer(&execution, (evd_column)i, -1));
     expect_refused(&execution, columns[i].name, "is negative");
     assert_true(column_set_integer(&execution, (evd_column)i, 0));
@@ -171,6 +172,20 @@ static void no_count_or_duration_is_negative(void **state) {
     count++;
   }
   assert_int_equal(count, 5);
+}
+
+/* As evd_close_finished() leaves it. */
+static void the_counter_of_a_parent_with_a_finalize_task_may_be_minus_1(void **state) {
+  evd_execution execution = sample_full("id");
+
+  (void)state;
+  execution.active_children_count = -1;
+  expect_good(&execution);
+  execution.active_children_count = -2;
+  expect_refused(&execution, "active_children_count", "is negative");
+  execution.active_children_count = -1;
+  execution.finalize = NULL;
+  expect_refused(&execution, "active_children_count", "is negative");
 }
 
 static void times_are_what_javascript_can_hold(void **state) {
@@ -375,6 +390,7 @@ int main(void) {
       TEST(a_unique_id_is_1_to_255_bytes_of_utf8),
       TEST(every_json_column_is_json_of_its_kind),
       TEST(no_count_or_duration_is_negative),
+      TEST(the_counter_of_a_parent_with_a_finalize_task_may_be_minus_1),
       TEST(times_are_what_javascript_can_hold),
       TEST(an_enumeration_is_one_of_its_values),
       TEST(parent_and_root_are_given_whole),

@@ -90,6 +90,14 @@ static void the_largest_integers_survive(void **state) {
   expect_round_trip(&execution);
 }
 
+static void a_parent_whose_finalize_task_was_closed_survives(void **state) {
+  evd_execution parent = sample_full("parent");
+
+  (void)state;
+  parent.active_children_count = -1;
+  expect_round_trip(&parent);
+}
+
 static void documents_keep_their_numbers_and_spelling(void **state) {
   evd_execution execution = sample_execution("id");
 
@@ -370,6 +378,7 @@ int main(void) {
       TEST(a_minimal_record_survives),
       TEST(a_full_record_without_one_column_survives),
       TEST(the_largest_integers_survive),
+      TEST(a_parent_whose_finalize_task_was_closed_survives),
       TEST(documents_keep_their_numbers_and_spelling),
       TEST(a_record_is_one_line_whatever_its_documents_are),
       TEST(texts_with_special_characters_survive),

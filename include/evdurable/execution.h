@@ -117,7 +117,7 @@ typedef struct evd_execution {
   int64_t waiting_for_finalize_started_at; /**< May be EVD_NONE. */
   int64_t finished_at;                     /**< May be EVD_NONE. */
   const char *children;                    /**< JSON array of {taskId, executionId}, or NULL. */
-  int32_t active_children_count;
+  int32_t active_children_count; /**< Not negative, but -1 where a finalize task was closed. */
   evd_ocfp_status on_children_finished_processing_status;
   int64_t on_children_finished_processing_expires_at;  /**< May be EVD_NONE. */
   int64_t on_children_finished_processing_finished_at; /**< May be EVD_NONE. */

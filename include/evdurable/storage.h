@@ -242,7 +242,8 @@ EVD_API evd_future *evd_update_by_parent(evd_storage *storage, const char *paren
  * 1 off its parent's active_children_count (and sets the parent's updated_at to that of the
  * changes), in one transaction
  * (updateAndDecrementParentActiveChildrenCountByIsFinishedAndCloseStatus). Result: count of rows
- * updated, parents not included.
+ * updated, parents not included. The counter has no lower bound: it ends at -1 where a finalize task is
+ * closed, which the framework does not count.
  */
 EVD_API evd_future *evd_close_finished(evd_storage *storage, bool is_finished,
                                        evd_close_status close_status, const evd_changes *changes,

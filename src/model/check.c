@@ -120,7 +120,17 @@ static evd_code check_value(const evd_execution *execution, evd_column column, e
   return EVD_OK;
 }
 
+/* A finalize task is not counted among the active children of its parent, but taken off when it is
+ * closed: the counter of a parent that has one ends at -1. */
+static bool is_counter_past_finalize(const evd_execution *execution, evd_column column) {
+  return column == evd_column_active_children_count && execution->active_children_count == -1 &&
+         execution->finalize != NULL;
+}
+
 evd_code check_column(const evd_execution *execution, evd_column column, evd_error *error) {
+  if (is_counter_past_finalize(execution, column)) {
+    return EVD_OK;
+  }
   if (columns[column].null != COLUMN_NOT_NULL && column_get(execution, column).kind == VALUE_NULL) {
     return EVD_OK;
   }
