@@ -37,8 +37,11 @@ EVD_API evd_code evd_future_then(evd_future *future, evd_callback callback, void
 
 /**
  * Runs the loop until the future is finished; for programs that are not event-driven. Events of
- * others on the loop are served meanwhile. The caller goes on owning the future. May be called in a
- * callback.
+ * others on the loop are served meanwhile. The caller goes on owning the future.
+ *
+ * May be called in a callback; but meanwhile other callbacks are called within it, and where those await
+ * too, they nest as deep as there are finished futures, each on top of the stack of the one before. Where
+ * many operations are under way, let callbacks submit with callbacks of their own.
  *
  * @return the future's code, as evd_future_code(). EVD_EPENDING when the loop ended before: somebody
  *         called ev_break(), or nothing is left on the loop that could finish the future.
