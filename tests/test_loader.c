@@ -31,6 +31,7 @@ static time_t clock_step;
 /* In place of the C library's, to be seen by libev, which asks one of these, as it was built. */
 #define SEEN __attribute__((visibility("default")))
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 SEEN int clock_gettime(clockid_t clock, struct timespec *now) {
   int result = (int)syscall(SYS_clock_gettime, clock, now);
   if (clock == CLOCK_REALTIME) {
@@ -39,6 +40,7 @@ SEEN int clock_gettime(clockid_t clock, struct timespec *now) {
   return result;
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name)
 SEEN int gettimeofday(struct timeval *restrict now, void *restrict zone) {
   int result = (int)syscall(SYS_gettimeofday, now, zone);
   now->tv_sec += clock_step;

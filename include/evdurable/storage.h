@@ -175,7 +175,7 @@ EVD_API evd_future *evd_update_and_insert_children(evd_storage *storage, const c
  * Claims those with this status and start_at < start_at_before, ordered by start_at; sets
  * expires_at to started_at + the row's timeout_ms beside the changes, whatever they say of it
  * (updateByStatusAndStartAtLessThanAndReturn). Result: rows. To claim what is due now, give
- * evd_now() + 1.
+ * evd_now() + 1. The sum is 2^53 - 1 at most.
  */
 EVD_API evd_future *evd_claim_by_start_at(evd_storage *storage, evd_status status,
                                           int64_t start_at_before, int64_t started_at,

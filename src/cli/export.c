@@ -60,12 +60,14 @@ static evd_code print_page(struct cli *cli, struct sql_client *client,
                            evd_error *error) {
   struct row_query query = {.count = 0};
   char *begin = buffer_take(&export->last);
+  if (begin == NULL) {
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
   rows_select(&query, sql_client_dialect(client), &cli->table);
   rows_where(&query, filter);
   buffer_append(&query.sql, " and execution_id > ?");
   rows_add_parameter(&query, begin);
   buffer_printf(&query.sql, " order by execution_id limit %d", PAGE_ROWS);
-  query.sql.failed = query.sql.failed || begin == NULL;
   export->page_rows = 0;
   buffer_append(&export->last, "");
   evd_code code = rows_run(client, &query, print_row, export, error);

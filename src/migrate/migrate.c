@@ -347,7 +347,7 @@ static evd_code record(struct migrator *migrator, int number, evd_error *error) 
 
 /* Runs what is to be run, under the lock. */
 static evd_code run_all(struct migrator *migrator, evd_error *error) {
-  struct migrate_state states[MIGRATE_STATES_MAX];
+  struct migrate_state states[MIGRATE_STATES_MAX] = {{0}};
   size_t count;
   evd_code code = make_record_table(migrator, error);
   if (code == EVD_OK) {
@@ -369,7 +369,7 @@ static evd_code run_all(struct migrator *migrator, evd_error *error) {
 /* Whether all is done, as it looks without the lock: what others undo meanwhile they might as well
  * undo a moment later. Errors are told by whoever has the lock. */
 static bool is_up_to_date(struct migrator *migrator) {
-  struct migrate_state states[MIGRATE_STATES_MAX];
+  struct migrate_state states[MIGRATE_STATES_MAX] = {{0}};
   size_t count;
   evd_error ignored;
   if (migrate_read(migrator->client, migrator->table, states, &count, &ignored) != EVD_OK) {
