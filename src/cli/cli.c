@@ -143,8 +143,13 @@ void cli_json_integer(cJSON *object, const char *key, int64_t integer) {
 }
 
 int cli_end_output(void) {
-  if (fflush(stdout) != 0 || ferror(stdout) != 0) {
-    return cli_fail_text("writing the output: %s", strerror(errno));
+  static bool said;
+  if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+    return CLI_OK;
   }
-  return CLI_OK;
+  if (!said) {
+    cli_fail_text("writing the output: %s", strerror(errno));
+    said = true;
+  }
+  return CLI_FAILED;
 }

@@ -90,7 +90,7 @@ int cli_print_json(cJSON *json);
 /* Adds an integer, exactly. */
 void cli_json_integer(cJSON *object, const char *key, int64_t integer);
 
-/* Whether all that was printed is written; CLI_FAILED and a message if not (a full disk). */
+/* Whether all that was printed is written; CLI_FAILED if not (a full disk), which is said once. */
 int cli_end_output(void);
 
 #endif

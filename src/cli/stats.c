@@ -183,8 +183,11 @@ static int print_all(struct cli *cli, struct sql_client *client, int64_t watch_m
       fputs("\033[H\033[2J", stdout); /* the top of an empty screen */
     }
     int status = cli->json ? print_json(&figures) : print_text(&figures);
-    if (status != CLI_OK || watch_ms == 0 || cli_end_output() != CLI_OK) {
+    if (status != CLI_OK || watch_ms == 0) {
       return status;
+    }
+    if (cli_end_output() != CLI_OK) {
+      return CLI_FAILED;
     }
     nanosleep(&(struct timespec){.tv_sec = watch_ms / 1000, .tv_nsec = watch_ms % 1000 * 1000000},
               NULL);

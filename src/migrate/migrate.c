@@ -44,19 +44,30 @@ static evd_code out_of_memory(evd_error *error) {
 
 /* Steps. */
 
-/* Makes an error of a step one that says which, and what stays of the others. */
-static void explain_failure(const struct migrator *migrator, const char *what, evd_error *error) {
+/* Makes an error one that says what failed, and what stays. */
+static void explain_failure(const char *what, const char *stays, evd_error *error) {
   evd_error cause = *error;
-  const struct migrate_result *result = migrator->result;
-  char stays[96];
-  if (result->is_transaction || result->steps == 0) {
-    (void)snprintf(stays, sizeof(stays), "nothing was changed");
-  } else {
+  error_set(error, cause.code, cause.field, "%s: %.220s; %s", what, cause.message, stays);
+  error_set_native(error, cause.native);
+}
+
+static void explain_failed_step(const struct migrate_result *result, const char *what,
+                                evd_error *error) {
+  char stays[96] = "nothing was changed";
+  if (!result->is_transaction && result->steps > 0) {
     (void)snprintf(stays, sizeof(stays), "the steps done before it stay (%zu); it can be run again",
                    result->steps);
   }
-  error_set(error, cause.code, cause.field, "%s: %.220s; %s", what, cause.message, stays);
-  error_set_native(error, cause.native);
+  explain_failure(what, stays, error);
+}
+
+/* Of a commit whose answer did not come, nobody knows. */
+static void explain_failed_commit(evd_error *error) {
+  bool unanswered = error->code == EVD_EUNAVAILABLE;
+  explain_failure("commit",
+                  unanswered ? "whether it was done is not known; it can be run again"
+                             : "nothing was changed",
+                  error);
 }
 
 static evd_code run_step(struct migrator *migrator, const char *what, const char *sql,
@@ -67,7 +78,7 @@ static evd_code run_step(struct migrator *migrator, const char *what, const char
   }
   evd_code code = sql_client_execute(migrator->client, sql, error);
   if (code != EVD_OK) {
-    explain_failure(migrator, what, error);
+    explain_failed_step(migrator->result, what, error);
     return error->code;
   }
   migrator->result->steps++;
@@ -410,5 +421,9 @@ evd_code migrate_up(struct sql_client *client, const struct table_name *table,
   result->is_transaction = lock.is_transaction;
   code = run_all(&migrator, error);
   evd_code released = lock_release(&lock, code != EVD_OK, error);
-  return code != EVD_OK ? code : released;
+  if (code == EVD_OK && released != EVD_OK) {
+    explain_failed_commit(error);
+    code = released;
+  }
+  return code;
 }

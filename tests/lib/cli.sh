@@ -202,6 +202,7 @@ test_executions() {
   check "stats counts them" prints '*"total":3*"ready":2,"running":1*"due":1*' "$command" stats --json
   check "stats prints them" prints '*ready  * 2*total * 3*the oldest for*' "$command" stats
   check "a full disk is an error" gives 1 to_full_disk "$command" list
+  check "stats --watch ends without a reader, and says so once" ends_without_a_reader
 }
 
 ids_are_printable() {
@@ -214,6 +215,13 @@ ids_are_printable() {
 
 to_full_disk() {
   "$@" >/dev/full
+}
+
+# As under a supervisor that ignores SIGPIPE.
+ends_without_a_reader() {
+  (trap '' PIPE; timeout 20 "$command" stats --watch=10ms 2>"$scratch/stderr"; echo $? >"$scratch/status") | true
+  cat "$scratch/stderr"
+  [ "$(<"$scratch/status")" = 1 ] && [ "$(grep -c '^evdurable: writing the output: ' "$scratch/stderr")" = 1 ]
 }
 
 # Moving executions.
@@ -328,7 +336,7 @@ test_pruning() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((54 + ${2-0}))
+  plan $((55 + ${2-0}))
   test_mistakes
   test_migration
   test_executions
