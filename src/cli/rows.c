@@ -148,13 +148,12 @@ evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_er
 static bool read_value(evd_execution *execution, evd_column column, const char *value) {
   int64_t integer;
   if (value == NULL) {
-    column_set_null(execution, column);
-    return columns[column].null != COLUMN_NOT_NULL;
+    return column_load_null(execution, column); /* as execution_clear() left it */
   }
   if (column_is_text(column) || column_is_enum(column)) {
     return column_set_text(execution, column, value);
   }
-  return read_integer(value, &integer) && column_set_integer(execution, column, integer);
+  return read_integer(value, &integer) && column_load_integer(execution, column, integer);
 }
 
 evd_code rows_read(const char *const *values, evd_execution *execution, evd_error *error) {

@@ -165,6 +165,7 @@ static void numbers_out_of_range_are_refused(void **state) {
     evd_execution bad = sample_full("te_bad");
     void *member = sample_member(&bad, column);
     if (sample_kind(column) == SAMPLE_INT32) {
+      bad.finalize = NULL; /* beside it, a counter of -1 is good */
       *(int32_t *)member = -1;
       expect_refused(&bad, evd_column_name(column));
     }
