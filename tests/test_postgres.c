@@ -648,6 +648,47 @@ static void one_large_row_does_not_make_a_claim_of_many_fail(void **state) {
   assert_int_equal(strlen(claimed[0].input), LARGE);
 }
 
+/* Of the statements that insert. */
+struct durations {
+  int statements;
+  double longest, shortest; /* milliseconds */
+};
+
+static void note_duration(const evd_log_event *event, void *data) {
+  struct durations *durations = data;
+  if (event->level == EVD_LOG_QUERY && event->operation == EVD_OPERATION_INSERT) {
+    bool is_first = durations->statements++ == 0;
+    double ms = event->duration_ms;
+    durations->longest = is_first || ms > durations->longest ? ms : durations->longest;
+    durations->shortest = is_first || ms < durations->shortest ? ms : durations->shortest;
+  }
+}
+
+/* The first is answered before the last is sent: a notice makes the server send what it has. */
+static void each_statement_of_a_batch_has_its_own_duration(void **state) {
+  needs_postgres();
+  enum { ROWS = 24, SIZE = 1100000 };
+  struct durations durations = {0};
+  open_with("pool_max=1", &(evd_options){.schema = EVD_SCHEMA_CREATE,
+                                         .log = note_duration,
+                                         .log_level = EVD_LOG_QUERY,
+                                         .log_data = &durations});
+  sql("create function tell() returns trigger language plpgsql as $$ begin raise notice 'hear'; "
+      "return null; end $$;"
+      "create trigger tell before insert on task_executions execute function tell()");
+  evd_execution rows[ROWS];
+  for (int i = 0; i < ROWS; i++) {
+    rows[i] = sample_execution(text("te_%d", i));
+    rows[i].input = document(SIZE);
+  }
+  double start = ev_time();
+  await_ok(evd_insert(test.storage, rows, ROWS));
+  double took = (ev_time() - start) * 1000;
+  assert_int_equal(durations.statements, ROWS);
+  expect(durations.shortest > 0 && durations.longest <= took, "from %g to %g ms, of %g in all",
+         durations.shortest, durations.longest, took);
+}
+
 static void large_updates_are_several_statements(void **state) {
   enum { COUNT = 16, SIZE = 300000, STEPS = 4 };
   evd_changes changes = sample_changes(EVD_STATUS_COMPLETED);
@@ -724,6 +765,7 @@ int main(void) {
       postgres_test(the_isolation_asked_for_is_that_of_every_transaction),
       postgres_test(both_directions_may_be_full_at_once),
       postgres_test(an_answer_that_comes_while_the_socket_is_full_is_seen),
+      postgres_test(each_statement_of_a_batch_has_its_own_duration),
       cmocka_unit_test(large_updates_are_several_statements),
       postgres_test(one_large_row_does_not_make_a_claim_of_many_fail),
   };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/clock.h"
 #include "model/columns.h"
 #include "model/execution.h"
 #include "model/records.h"
@@ -220,7 +221,9 @@ const struct step *flight_next_step(struct flight *flight) {
   if (flight->sent == flight->step_count && !plan_rows(flight)) {
     return NULL;
   }
-  return &flight->steps[flight->sent++];
+  struct step *step = &flight->steps[flight->sent++];
+  step->sent_at = clock_seconds();
+  return step;
 }
 
 void flight_give_up(struct flight *flight) {

@@ -26,6 +26,7 @@ struct step {
   size_t count;
   const struct flight_row *rows; /* that it inserts */
   size_t row_count;
+  double sent_at;
 };
 
 /* Owned by a connection. */
@@ -41,7 +42,6 @@ struct flight {
   size_t sent;       /* steps that were sent */
   size_t answered;   /* steps that were answered */
   bool synced;       /* all was sent, with a sync: the outcome is the server's */
-  double sent_at;
 };
 
 /* A flight for the batch; NULL when memory is out. */

@@ -66,7 +66,7 @@ static void record_query(const struct source *source, const struct flight *fligh
   buffer_reset(sql);
   postgres_statement(sql, &source->table, &step->key);
   if (!sql->failed) {
-    batch_record_query(flight->batch, sql->text, (clock_seconds() - flight->sent_at) * 1000);
+    batch_record_query(flight->batch, sql->text, (clock_seconds() - step->sent_at) * 1000);
   }
 }
 

@@ -140,7 +140,6 @@ static bool send_next(struct connection *connection, struct flight *flight) {
     return step != NULL && send_step(connection, flight, step);
   }
   flight->synced = true;
-  flight->sent_at = clock_seconds();
   connection->sending = flight->next;
   return PQpipelineSync(connection->pg) == 1 && postgres_send_expect(connection, EXPECT_SYNC, 0);
 }
