@@ -528,6 +528,17 @@ static void a_statement_that_takes_too_long_ends_and_poisons_nothing(void **stat
   assert_int_equal(stats.reconnections, 0);
 }
 
+static void an_operation_may_have_more_time_than_a_statement_can_have(void **state) {
+  needs_postgres();
+  static const int64_t times[] = {INT32_MAX, INT64_C(1) + INT32_MAX, INT64_MAX};
+  for (int i = 0; i < 3; i++) {
+    open_with("", &(evd_options){.schema = EVD_SCHEMA_CREATE, .operation_timeout_ms = times[i]});
+    assert_null(await_row(evd_get(test.storage, "te_1", NULL)));
+    await_ok(evd_storage_close(test.storage, -1));
+  }
+  test.storage = NULL;
+}
+
 static void the_isolation_asked_for_is_that_of_every_transaction(void **state) {
   needs_postgres();
   static const struct {
@@ -762,6 +773,7 @@ int main(void) {
       postgres_test(a_lock_that_is_held_for_too_long_is_waited_for_again),
       postgres_test(closings_at_once_do_not_meet_in_a_deadlock),
       postgres_test(a_statement_that_takes_too_long_ends_and_poisons_nothing),
+      postgres_test(an_operation_may_have_more_time_than_a_statement_can_have),
       postgres_test(the_isolation_asked_for_is_that_of_every_transaction),
       postgres_test(both_directions_may_be_full_at_once),
       postgres_test(an_answer_that_comes_while_the_socket_is_full_is_seen),

@@ -67,13 +67,19 @@ static void source_closed(void *owner) {
 
 /* Opening. */
 
+/* What the server is told to end a statement after; it takes no more than 31 bits, 24 days. */
+static int64_t statement_timeout(const struct postgres_url *url, int64_t timeout_ms) {
+  if (url->statement_timeout_ms >= 0) {
+    return url->statement_timeout_ms;
+  }
+  return timeout_ms < 0 ? 0 : timeout_ms < INT32_MAX ? timeout_ms : INT32_MAX;
+}
+
 /* The settings of a session. Behind a pooler (prepare=off) a session is not ours to set. */
 static char *session_settings(const struct postgres_url *url, int64_t timeout_ms) {
   struct buffer settings = {0};
   if (url->prepare) {
-    int64_t timeout = url->statement_timeout_ms >= 0 ? url->statement_timeout_ms
-                      : timeout_ms > 0               ? timeout_ms
-                                                     : 0;
+    int64_t timeout = statement_timeout(url, timeout_ms);
     for (const char *const *setting = postgres_planner_settings; *setting != NULL; setting++) {
       buffer_printf(&settings, "-c %s ", *setting);
     }
