@@ -118,8 +118,9 @@ void engine_close(evd_storage *storage) {
 static void run_pairing(void **state) {
   const struct pairing *pairing = *state;
   if (!engine_case.url) {
+    const char *variable = engines[pairing->engine].variable; /* NULL where an engine needs none */
     print_message("%s: %s is not set (tests/run sets it)\n", pairing->name,
-                  engines[pairing->engine].variable);
+                  variable ? variable : "a URL");
     skip();
   }
   pairing->test->run(state);
