@@ -477,6 +477,21 @@ static void a_lock_that_is_held_for_too_long_is_waited_for_again(void **state) {
   expect(stats.operations[EVD_OPERATION_UPDATE].retries > 0, "no retry was counted");
 }
 
+static void a_table_that_is_locked_for_a_while_is_checked_after_that(void **state) {
+  needs_postgres();
+  open_with("", NULL);
+  await_ok(evd_storage_close(test.storage, -1));
+  struct native *other = native_open(test.url);
+  native_run(other, "begin; lock table task_executions in access exclusive mode");
+  ev_timer timer;
+  ev_timer_init(&timer, on_timer, 3, 0);
+  timer.data = other;
+  ev_now_update(test.loop);
+  ev_timer_start(test.loop, &timer);
+  open_with("connect_timeout=1", &(evd_options){0});
+  ev_run(test.loop, 0); /* to the timer's end, should this server not ask for the lock */
+}
+
 /* Each closing takes children of all parents, and counts all of these down. */
 static void closings_at_once_do_not_meet_in_a_deadlock(void **state) {
   enum { PARENTS = 40, CLOSINGS = 60 };
@@ -771,6 +786,7 @@ int main(void) {
       cmocka_unit_test(the_column_of_a_bad_value_is_named),
       postgres_test(a_foreign_constraint_is_named),
       postgres_test(a_lock_that_is_held_for_too_long_is_waited_for_again),
+      postgres_test(a_table_that_is_locked_for_a_while_is_checked_after_that),
       postgres_test(closings_at_once_do_not_meet_in_a_deadlock),
       postgres_test(a_statement_that_takes_too_long_ends_and_poisons_nothing),
       postgres_test(an_operation_may_have_more_time_than_a_statement_can_have),

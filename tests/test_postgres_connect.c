@@ -235,8 +235,9 @@ static void count_tick(struct ev_loop *loop, ev_timer *timer, int events) {
   ++*(int *)timer->data;
 }
 
-/* Opening fails within so many seconds, and says this; the loop runs on meanwhile. */
-static void expect_unreachable(const char *url, const char *says, double seconds) {
+/* Opening with these options fails within so many seconds, and says this; the loop runs on meanwhile. */
+static void expect_unreachable_with(const evd_options *options, const char *url, const char *says,
+                                    double seconds) {
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   int ticks = 0;
   ev_timer timer;
@@ -244,7 +245,7 @@ static void expect_unreachable(const char *url, const char *says, double seconds
   timer.data = &ticks;
   ev_timer_start(loop, &timer);
   double start = ev_time();
-  evd_error error = await_error(evd_storage_open(loop, url, NULL), EVD_EUNAVAILABLE);
+  evd_error error = await_error(evd_storage_open(loop, url, options), EVD_EUNAVAILABLE);
   double took = ev_time() - start;
   ev_timer_stop(loop, &timer);
   expect(strstr(error.message, says) != NULL, "%s: %s", url, error.message);
@@ -254,6 +255,10 @@ static void expect_unreachable(const char *url, const char *says, double seconds
   release_kept();
   ev_run(loop, 0); /* returns: nothing keeps it */
   ev_loop_destroy(loop);
+}
+
+static void expect_unreachable(const char *url, const char *says, double seconds) {
+  expect_unreachable_with(NULL, url, says, seconds);
 }
 
 static void a_port_where_nobody_listens_is_named(void **state) {
@@ -298,8 +303,9 @@ static void a_server_that_is_silent_once_it_has_let_us_in_is_given_up(void **sta
   pthread_t thread;
   listen(fd, 8);
   assert_int_equal(pthread_create(&thread, NULL, let_in_and_be_silent, &fd), 0);
-  expect_unreachable(text("postgresql://u@127.0.0.1:%d/d?sslmode=disable&connect_timeout=1", port),
-                     text("127.0.0.1:%d has not answered for 1 s", port), 4);
+  evd_options options = {.operation_timeout_ms = 100};
+  expect_unreachable_with(&options, text("postgresql://u@127.0.0.1:%d/d?sslmode=disable", port),
+                          text("127.0.0.1:%d has not answered for 5.1 s", port), 9);
   shutdown(fd, SHUT_RDWR);
   pthread_join(thread, NULL);
   close(fd);

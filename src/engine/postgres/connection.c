@@ -175,14 +175,9 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
   }
 }
 
-/* For how long the server may be silent, in seconds; 0 is for ever. What makes the table may have to
- * wait for locks, as an operation may; what only looks at it waits for nothing. */
-static double silence_limit(const struct connection *connection) {
-  const struct postgres *postgres = connection->postgres;
-  bool is_opening = connection->link.state == POOL_CONNECTING;
-  if (is_opening && postgres->schema_mode != EVD_SCHEMA_CREATE) {
-    return dial_timeout(&connection->source->url);
-  }
+/* For how long the server may be silent, in seconds; 0 is for ever. What makes or looks at the table may
+ * have to wait for locks, as an operation may. */
+static double silence_limit(const struct postgres *postgres) {
   return postgres->timeout_ms > 0 ? (double)postgres->timeout_ms / 1000 + WATCH_GRACE : 0;
 }
 
@@ -200,7 +195,7 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct connection *connection = timer->data;
   bool waits = connection->flights != NULL || connection->link.state == POOL_CONNECTING;
-  double limit = silence_limit(connection);
+  double limit = silence_limit(connection->postgres);
   if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
   } else if (clock_seconds() - connection->progress_at > limit && !is_loop_late(connection)) {

@@ -360,7 +360,8 @@ static void timed_out(struct ev_loop *loop, ev_timer *timer, int events) {
   }
 }
 
-double dial_timeout(const struct postgres_url *url) {
+/* How long the attempt to reach one address may take, in seconds; 0 is as long as it takes. */
+static double attempt_timeout(const struct postgres_url *url) {
   const char *timeout = postgres_url_value(url, "connect_timeout");
   double seconds = timeout != NULL ? strtod(timeout, NULL) : DEFAULT_TIMEOUT;
   return seconds > 0 ? seconds : 0;
@@ -368,7 +369,7 @@ double dial_timeout(const struct postgres_url *url) {
 
 /* Reads what the dial itself follows of the URL's parameters. */
 static bool read_parameters(struct dial *dial, const struct postgres_url *url) {
-  dial->timeout = dial_timeout(url);
+  dial->timeout = attempt_timeout(url);
   const char *wanted = postgres_url_value(url, "target_session_attrs");
   dial->prefers_standby = wanted != NULL && strcmp(wanted, "prefer-standby") == 0;
   const char *balance = postgres_url_value(url, "load_balance_hosts");

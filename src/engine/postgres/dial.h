@@ -29,9 +29,6 @@ struct worker;
 /* Called once, from the loop: the connection, which is the callee's now; or NULL with the error. */
 typedef void (*dial_callback)(PGconn *pg, const evd_error *error, void *data);
 
-/* How long the attempt to reach one address may take, in seconds; 0 is as long as it takes. */
-double dial_timeout(const struct postgres_url *url);
-
 /*
  * Begins to connect: in steps on the worker, with names resolved on the spares. `session` are settings
  * for the server ("-c name=value ..."), "" for none. Nothing of the arguments but worker and spares
