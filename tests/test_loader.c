@@ -306,16 +306,17 @@ static void a_row_that_stays_locked_fails_only_who_wants_it(void **state) {
   }
 }
 
-static void what_has_no_time_for_a_part_of_its_own_fails_with_the_batch(void **state) {
-  struct fixture *fixture = *state;
+/* A batch of two fails with this code when one of them has too little time left to be sent again. */
+static void fail_with_too_little_time(struct fixture *fixture, evd_code code) {
   evd_future *old = submit_update(fixture, "a", 1);
   evd_future *young = submit_update(fixture, "b", 2);
   fixture->loader->limits.timeout_ms = 30000;
   turn_until_held(fixture, 1);
+  assert_int_equal(fixture->engine.held[0]->count, 2);
   fixture->loader->oldest->submitted -= 29.9;
   ((struct parcel *)fixture->engine.held[0])->sent -= 0.1; /* so long did it take */
-  answer(fixture, EVD_ETIMEDOUT, EVD_OUTCOME_NOT_APPLIED);
-  assert_int_equal(evd_future_code(old), EVD_ETIMEDOUT);
+  answer(fixture, code, EVD_OUTCOME_NOT_APPLIED);
+  assert_int_equal(evd_future_code(old), code);
   assert_int_equal(evd_future_error(old)->outcome, EVD_OUTCOME_NOT_APPLIED);
   turn_until_held(fixture, 1);
   assert_int_equal(fixture->engine.held[0]->count, 1);
@@ -323,6 +324,10 @@ static void what_has_no_time_for_a_part_of_its_own_fails_with_the_batch(void **s
   assert_int_equal(evd_future_code(young), EVD_OK);
   evd_future_release(old);
   evd_future_release(young);
+}
+
+static void what_has_no_time_for_a_part_of_its_own_fails_with_the_batch(void **state) {
+  fail_with_too_little_time(*state, EVD_ETIMEDOUT);
 }
 
 static void reads_that_the_database_ends_are_not_split(void **state) {
@@ -537,23 +542,7 @@ static void a_time_out_says_whether_the_request_had_left(void **state) {
 /* What would only be with the engine again when its time is over is failed while it is known that
  * nothing was applied. */
 static void a_conflict_without_time_for_another_attempt_is_given_up(void **state) {
-  struct fixture *fixture = *state;
-  evd_future *old = submit_update(fixture, "a", 1);
-  evd_future *young = submit_update(fixture, "b", 2);
-  fixture->loader->limits.timeout_ms = 30000;
-  turn_until_held(fixture, 1);
-  fixture->loader->oldest->submitted -= 29.9;
-  assert_int_equal(fixture->engine.held[0]->count, 2);
-  ((struct parcel *)fixture->engine.held[0])->sent -= 0.1; /* so long did it take */
-  answer(fixture, EVD_ECONFLICT, EVD_OUTCOME_NOT_APPLIED);
-  assert_int_equal(evd_future_code(old), EVD_ECONFLICT);
-  assert_int_equal(evd_future_error(old)->outcome, EVD_OUTCOME_NOT_APPLIED);
-  turn_until_held(fixture, 1);
-  assert_int_equal(fixture->engine.held[0]->count, 1);
-  answer(fixture, EVD_OK, EVD_OUTCOME_NOT_APPLIED);
-  assert_int_equal(evd_future_code(young), EVD_OK);
-  evd_future_release(old);
-  evd_future_release(young);
+  fail_with_too_little_time(*state, EVD_ECONFLICT);
 }
 
 static void what_is_out_of_time_before_it_could_leave_is_not_sent(void **state) {
