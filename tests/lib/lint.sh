@@ -40,8 +40,15 @@ lint_scripts() {
   scripts | xargs -0 shellcheck
 }
 
+# libpq closes its socket in whichever call finds that the server has gone, so wire.c alone makes those
+# calls and has the watchers of the socket.
+lint_wire() {
+  ! grep -nE 'PQ(consumeInput|flush|send[A-Z]|pipelineSync|getResult|isBusy|setnonblocking)' \
+    src/engine/postgres/*.c | grep -v '^src/engine/postgres/wire\.c:'
+}
+
 failed=0
-for check in format tidy cppcheck scripts; do
+for check in format tidy cppcheck scripts wire; do
   echo "lint: $check"
   "lint_$check" || { echo "lint: $check found something" >&2; failed=1; }
 done

@@ -1,9 +1,7 @@
-#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include <utlist.h>
 
@@ -20,11 +18,8 @@
 #define WATCH_GRACE 5.0
 
 static void stop_watchers(struct connection *connection) {
-  struct ev_loop *loop = connection->postgres->loop;
-  quiet_io_stop(loop, &connection->readable);
-  quiet_io_stop(loop, &connection->writable);
-  quiet_timer_stop(loop, &connection->more);
-  quiet_timer_stop(loop, &connection->watch);
+  wire_stop(&connection->wire);
+  quiet_timer_stop(connection->postgres->loop, &connection->watch);
 }
 
 /* What a flight that ends with the connection leaves behind. */
@@ -49,7 +44,7 @@ static void fail_flights(struct connection *connection, const evd_error *error) 
   struct postgres *postgres = connection->postgres;
   postgres_discard(connection);
   connection->sending = NULL;
-  connection->expected_count = 0;
+  wire_forget(&connection->wire);
   struct flight *flight;
   while ((flight = connection->flights) != NULL) {
     DL_DELETE(connection->flights, flight);
@@ -86,7 +81,7 @@ static struct connection *of_job(struct job *job) {
 }
 
 static void run_closing(struct job *job) {
-  PQfinish(of_job(job)->pg);
+  PQfinish(of_job(job)->wire.pg);
 }
 
 static void end_closing(struct job *job) {
@@ -98,45 +93,23 @@ static void end_closing(struct job *job) {
 void postgres_connection_close(struct pool_connection *link) {
   struct connection *connection = (struct connection *)link;
   stop_watchers(connection);
-  ev_clear_pending(connection->postgres->loop, &connection->more);
   if (connection->dial != NULL) {
     dial_cancel(connection->dial);
   }
   prepared_clear(&connection->prepared);
-  free(connection->expected);
+  wire_free(&connection->wire);
   connection->closing = (struct job){.run = run_closing, .done = end_closing};
-  if (connection->pg != NULL) {
+  if (connection->wire.pg != NULL) {
     worker_submit(connection->source->worker, &connection->closing);
   } else {
     end_closing(&connection->closing);
   }
 }
 
-void postgres_connection_go_on(struct connection *connection) {
-  quiet_timer_start(connection->postgres->loop, &connection->more, 0);
-}
-
 /* Watchers. */
 
-static void lose_by_failure(struct connection *connection) {
-  evd_error error;
-  failure_of_connection(connection->pg, connection->where, &error);
-  postgres_connection_lose(connection, &error);
-}
-
-/*
- * Reads what the socket has. A record of TLS that is larger than libpq's free room stays in part within
- * the TLS library, where no event tells of it: as long as the socket had something, it is read again in
- * the next iteration.
- */
 static void read_socket(struct connection *connection) {
-  int waiting = 0;
-  connection->read_again =
-      PQsslInUse(connection->pg) &&
-      (ioctl(PQsocket(connection->pg), FIONREAD, &waiting) != 0 || waiting > 0);
-  if (PQconsumeInput(connection->pg) == 0) {
-    connection->broken = true;
-  }
+  wire_read(&connection->wire);
   connection->progress_at = clock_seconds();
 }
 
@@ -150,7 +123,7 @@ static void on_more(struct ev_loop *loop, ev_timer *timer, int events) {
   }
   answer_refused(connection);
   postgres_send_more(connection);
-  if (connection->read_again && connection->decoding.result == NULL && !connection->broken) {
+  if (connection->wire.has_unread && connection->decoding.result == NULL) {
     read_socket(connection);
   }
   postgres_receive_more(connection);
@@ -169,10 +142,8 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
   (void)events;
   struct connection *connection = io->data;
   connection->progress_at = clock_seconds(); /* the server has taken something */
-  postgres_send_flush(connection);
-  if (!connection->broken && !ev_is_active(&connection->writable)) {
-    postgres_send_more(connection);
-  }
+  wire_flush(&connection->wire);
+  postgres_send_more(connection);
 }
 
 /* For how long the server may be silent, in seconds; 0 is for ever. What makes or looks at the table may
@@ -181,16 +152,8 @@ static double silence_limit(const struct postgres *postgres) {
   return postgres->timeout_ms > 0 ? (double)postgres->timeout_ms / 1000 + WATCH_GRACE : 0;
 }
 
-/* Whether it is the loop that is late, and not the server: the socket waits for us, or something of the
- * connection is to be done in the next iteration. */
-static bool is_loop_late(const struct connection *connection) {
-  short writing = ev_is_active(&connection->writable) ? POLLOUT : 0;
-  struct pollfd socket = {.fd = PQsocket(connection->pg), .events = (short)(POLLIN | writing)};
-  return ev_is_active(&connection->more) || poll(&socket, 1, 0) > 0;
-}
-
 /* A server that says nothing for longer than any statement may take is gone, though its host still
- * answers for it. */
+ * answers for it; unless it is the loop that is late. */
 static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct connection *connection = timer->data;
@@ -198,7 +161,8 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   double limit = silence_limit(connection->postgres);
   if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
-  } else if (clock_seconds() - connection->progress_at > limit && !is_loop_late(connection)) {
+  } else if (clock_seconds() - connection->progress_at > limit &&
+             !wire_is_ready(&connection->wire)) {
     evd_error error;
     error_set(&error, EVD_EUNAVAILABLE, "", "%s has not answered for %g s", connection->where,
               limit);
@@ -212,34 +176,21 @@ void postgres_connection_watch(struct connection *connection) {
 }
 
 static void init_watchers(struct connection *connection) {
-  ev_init(&connection->readable, on_readable);
-  ev_init(&connection->writable, on_writable);
-  ev_init(&connection->more, on_more);
+  const struct wire_events events = {on_readable, on_writable, on_more, connection};
+  wire_init(&connection->wire, connection->postgres->loop, &events);
   ev_init(&connection->watch, on_watch);
-  connection->readable.data = connection->writable.data = connection;
-  connection->more.data = connection->watch.data = connection;
+  connection->watch.data = connection;
 }
 
 /* Connecting. */
 
 /* Names the server that answers, for messages. */
 static void set_where(struct connection *connection) {
-  const char *host = PQhost(connection->pg);
+  const PGconn *pg = connection->wire.pg;
+  const char *host = PQhost(pg);
   snprintf(connection->where, sizeof(connection->where), "%s:%s", host != NULL ? host : "",
-           PQport(connection->pg));
+           PQport(pg));
   connection->link.where = connection->where;
-}
-
-/* Brings a new connection into pipeline mode. */
-static bool enter_pipeline(struct connection *connection) {
-  struct ev_loop *loop = connection->postgres->loop;
-  if (PQsetnonblocking(connection->pg, 1) != 0 || PQenterPipelineMode(connection->pg) != 1) {
-    return false;
-  }
-  ev_io_set(&connection->readable, PQsocket(connection->pg), EV_READ);
-  ev_io_set(&connection->writable, PQsocket(connection->pg), EV_WRITE);
-  quiet_io_start(loop, &connection->readable);
-  return true;
 }
 
 static void dialled(PGconn *pg, const evd_error *error, void *data) {
@@ -249,14 +200,12 @@ static void dialled(PGconn *pg, const evd_error *error, void *data) {
     postgres_connection_lose(connection, error);
     return;
   }
-  connection->pg = pg;
+  wire_open(&connection->wire, pg);
   set_where(connection);
-  bool first = connection->postgres->state == POSTGRES_OPENING;
-  if (!enter_pipeline(connection) || (first && !postgres_schema_send(connection))) {
-    lose_by_failure(connection);
-  } else if (first) {
+  if (connection->postgres->state == POSTGRES_OPENING) {
+    postgres_schema_send(connection);
     postgres_connection_watch(connection);
-  } else {
+  } else if (!connection->wire.broken) {
     pool_connection_ready(&connection->link);
   }
 }

@@ -311,6 +311,9 @@ static void after_step(struct dial *dial) {
   }
   case PGRES_POLLING_READING:
   case PGRES_POLLING_WRITING:
+    if (PQsocket(dial->pg) < 0) {
+      break;
+    }
     if (dial->is_late && !is_loop_late(dial)) {
       give_up_target(dial);
     } else {

@@ -5,6 +5,7 @@
  *   url.c        the URL's options
  *   dial.c       connecting (with parameters.c and targets.c)
  *   connection.c a connection's life
+ *   wire.c       its socket: all calls into libpq that may read or write
  *   send.c       batches, onto a connection
  *   receive.c    answers, off a connection
  *   flight.c     a batch on a connection: which statements it takes, in which order
@@ -36,6 +37,7 @@
 #include "engine/postgres/flight.h"
 #include "engine/postgres/prepared.h"
 #include "engine/postgres/url.h"
+#include "engine/postgres/wire.h"
 #include "engine/spares.h"
 #include "sql/buffer.h"
 #include "sql/postgres.h"
@@ -68,22 +70,6 @@ struct postgres {
   struct encoder encoder;
 };
 
-/* What the server will answer next on a connection, one entry for each thing sent. */
-struct expected {
-  enum expected_kind {
-    EXPECT_STATEMENT,     /* of the flight at the head */
-    EXPECT_PREPARE,       /* the prepared statement with this number */
-    EXPECT_DEALLOCATE,    /* the one with this number given back */
-    EXPECT_ROLLBACK,      /* a failure, on purpose */
-    EXPECT_SYNC,          /* the end of the flight at the head */
-    EXPECT_CREATION,      /* a statement that makes the table */
-    EXPECT_CREATION_SYNC, /* the end of those */
-    EXPECT_COLUMNS,       /* the table's columns */
-    EXPECT_COLUMNS_SYNC   /* the end of that, and of seeing to the schema */
-  } kind;
-  unsigned number;
-};
-
 /*
  * A connection. The pool's part of it says in which state it is:
  *
@@ -94,22 +80,15 @@ struct connection {
   struct postgres *postgres;
   struct source *source;
   struct dial *dial; /* while dialling */
-  PGconn *pg;        /* once dialled */
+  struct wire wire;  /* open once dialled */
   char where[128];   /* "host:port" */
 
-  ev_io readable;     /* while there is a pg, and no rows wait to be decoded */
-  ev_io writable;     /* while libpq holds what the socket does not take */
-  ev_timer more;      /* goes on with work in the next iteration of the loop */
   ev_timer watch;     /* looks whether the server still answers, while it has to */
   double progress_at; /* when it last answered or took something, or was first asked */
-  bool read_again;    /* TLS may hold what no event tells of */
-  bool broken;        /* sending failed: to be seen to from the loop */
 
-  struct batch *refused;     /* memory was out: to be answered from the loop; a list */
-  struct flight *flights;    /* in the order of sending; a list */
-  struct flight *sending;    /* the first that is not sent whole; NULL when all are */
-  struct expected *expected; /* a ring */
-  size_t expected_first, expected_count, expected_size;
+  struct batch *refused;  /* memory was out: to be answered from the loop; a list */
+  struct flight *flights; /* in the order of sending; a list */
+  struct flight *sending; /* the first that is not sent whole; NULL when all are */
   struct prepared prepared;
   unsigned table_version; /* that the prepared statements are for */
   evd_error schema_error; /* while seeing to the schema */
@@ -136,9 +115,6 @@ void postgres_connection_lose(struct connection *connection, const evd_error *er
 /* From now on the server is to answer, within its time. */
 void postgres_connection_watch(struct connection *connection);
 
-/* Goes on in the next iteration of the loop. */
-void postgres_connection_go_on(struct connection *connection);
-
 /* send.c */
 
 /* The pool's callback. */
@@ -146,12 +122,6 @@ void postgres_connection_send(struct pool_connection *link, struct batch *batch)
 
 /* Sends what waits, as far as the socket takes it and the turn allows. */
 void postgres_send_more(struct connection *connection);
-
-/* Writes what libpq still holds, or waits for the socket. */
-void postgres_send_flush(struct connection *connection);
-
-/* Notes what the server will answer next. False when memory is out. */
-bool postgres_send_expect(struct connection *connection, enum expected_kind kind, unsigned number);
 
 /* receive.c */
 
@@ -165,9 +135,8 @@ void postgres_discard(struct connection *connection);
 
 /* schema.c */
 
-/* Sends what the schema mode asks for, and the question for the table's columns, each with a sync.
- * False when that fails. */
-bool postgres_schema_send(struct connection *connection);
+/* Sends what the schema mode asks for, and the question for the table's columns, each with a sync. */
+void postgres_schema_send(struct connection *connection);
 
 /* Reads the table's columns into the source's table. */
 evd_code postgres_schema_read(struct source *source, const PGresult *result, evd_error *error);

@@ -10,15 +10,6 @@
 #include "engine/quiet.h"
 #include "model/error.h"
 
-static struct expected *next_expected(struct connection *connection) {
-  return connection->expected_count > 0 ? &connection->expected[connection->expected_first] : NULL;
-}
-
-static void pop_expected(struct connection *connection) {
-  connection->expected_first = (connection->expected_first + 1) % connection->expected_size;
-  connection->expected_count--;
-}
-
 static bool is_success(const PGresult *result) {
   ExecStatusType status = PQresultStatus(result);
   return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
@@ -74,7 +65,7 @@ static void record_query(const struct source *source, const struct flight *fligh
 static void statement_answered(struct connection *connection, PGresult *result) {
   struct flight *flight = connection->flights;
   const struct step *step = &flight->steps[flight->answered];
-  pop_expected(connection);
+  wire_answered(&connection->wire);
   record_query(connection->source, flight, step);
   if (is_success(result)) {
     connection->decoding =
@@ -170,13 +161,13 @@ static void sync_answered(struct connection *connection, const PGresult *result)
     note_failure(connection, result, true);
     return;
   }
-  pop_expected(connection);
+  wire_answered(&connection->wire);
   end_flight(connection);
 }
 
 static void prepare_answered(struct connection *connection, unsigned number,
                              const PGresult *result) {
-  pop_expected(connection);
+  wire_answered(&connection->wire);
   if (is_success(result)) {
     return;
   }
@@ -187,7 +178,7 @@ static void prepare_answered(struct connection *connection, unsigned number,
 /* A statement that could not be given back is not there, or the transaction was over before. It stays
  * forgotten in either case: its name is not used again. */
 static void deallocate_answered(struct connection *connection, const PGresult *result) {
-  pop_expected(connection);
+  wire_answered(&connection->wire);
   if (!is_success(result)) {
     note_failure(connection, result, false);
   }
@@ -216,7 +207,7 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
   if (is_sync && failed) {
     return; /* the sync is yet to come */
   }
-  pop_expected(connection);
+  wire_answered(&connection->wire);
   if (kind == EXPECT_COLUMNS && is_success(result)) {
     columns_answered(connection, result);
   }
@@ -231,26 +222,15 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
   postgres_opened(connection->postgres, NULL);
 }
 
-/* Whether a result is no answer of the server's: libpq makes it when the connection has broken. */
-static bool is_libpqs(const PGresult *result) {
-  return PQresultStatus(result) == PGRES_FATAL_ERROR &&
-         PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
-}
-
 /* Takes the result over. */
 static void answered(struct connection *connection, PGresult *result) {
-  if (is_libpqs(result)) {
-    connection->broken = true;
-    PQclear(result);
-    return;
-  }
-  const struct expected *expected = next_expected(connection);
+  const struct expected *expected = wire_expected(&connection->wire);
   enum expected_kind kind = expected->kind;
   switch (kind) {
   case EXPECT_STATEMENT: statement_answered(connection, result); return;
   case EXPECT_PREPARE: prepare_answered(connection, expected->number, result); break;
   case EXPECT_DEALLOCATE: deallocate_answered(connection, result); break;
-  case EXPECT_ROLLBACK: pop_expected(connection); break;
+  case EXPECT_ROLLBACK: wire_answered(&connection->wire); break;
   case EXPECT_SYNC: sync_answered(connection, result); break;
   case EXPECT_CREATION:
   case EXPECT_CREATION_SYNC:
@@ -260,28 +240,13 @@ static void answered(struct connection *connection, PGresult *result) {
   PQclear(result);
 }
 
-/* The next result that is here; NULL when there is none yet. libpq marks the end of each
- * statement's results by NULL, which says nothing here, where each has one. */
-static PGresult *next_result(struct connection *connection) {
-  for (int marks = 0; marks < 2; marks++) {
-    if (PQisBusy(connection->pg) || connection->expected_count == 0) {
-      return NULL;
-    }
-    PGresult *result = PQgetResult(connection->pg);
-    if (result != NULL) {
-      return result;
-    }
-  }
-  return NULL;
-}
-
 /* Deals with one thing that has come; false when there is none. */
 static bool receive_one(struct connection *connection) {
   if (connection->decoding.result != NULL) {
     decode_some(connection);
     return true;
   }
-  PGresult *result = next_result(connection);
+  PGresult *result = wire_result(&connection->wire);
   if (result != NULL) {
     answered(connection, result);
   }
@@ -291,14 +256,9 @@ static bool receive_one(struct connection *connection) {
 /* What follows a result stays in the socket until its rows are decoded: libpq would take all of the
  * next result apart in one go. */
 static void read_unless_decoding(struct connection *connection) {
-  struct ev_loop *loop = connection->postgres->loop;
-  if (connection->decoding.result == NULL) {
-    quiet_io_start(loop, &connection->readable);
-    if (connection->read_again) {
-      postgres_connection_go_on(connection);
-    }
-  } else {
-    quiet_io_stop(loop, &connection->readable);
+  bool decodes = connection->decoding.result != NULL;
+  wire_pause(&connection->wire, decodes);
+  if (decodes) {
     connection->progress_at = clock_seconds();
   }
 }
@@ -314,10 +274,10 @@ void postgres_receive_more(struct connection *connection) {
   }
   read_unless_decoding(connection);
   if (more) {
-    postgres_connection_go_on(connection);
-  } else if (connection->broken) {
+    wire_go_on(&connection->wire);
+  } else if (connection->wire.broken) {
     evd_error error;
-    failure_of_connection(connection->pg, connection->where, &error);
+    failure_of_connection(connection->wire.pg, connection->where, &error);
     postgres_connection_lose(connection, &error);
   }
 }

@@ -27,52 +27,55 @@ static const char columns_sql[] =
 
 enum { FIELD_NAME, FIELD_TYPE, FIELD_MUST_BE_GIVEN, FIELD_UNIQUE, FIELD_TYPE_NAME };
 
-/* Sends a statement that may have the table's name as its parameter. */
-static bool send_sql(struct connection *connection, const char *sql, const char *table,
-                     enum expected_kind kind) {
-  const char *const values[] = {table};
-  return PQsendQueryParams(connection->pg, sql, table != NULL ? 1 : 0, NULL, values, NULL, NULL,
-                           1) == 1 &&
-         postgres_send_expect(connection, kind, 0);
+static void send_sync(struct connection *connection, enum expected_kind kind) {
+  wire_sync(&connection->wire, &(struct expected){.kind = kind});
 }
 
-static bool send_sync(struct connection *connection, enum expected_kind kind) {
-  return PQpipelineSync(connection->pg) == 1 && postgres_send_expect(connection, kind, 0);
+/* Sends a statement of the table's making; without memory for its text, gives the connection up. */
+static void send_made(struct connection *connection, const struct buffer *sql) {
+  if (sql->failed) {
+    wire_break(&connection->wire);
+  } else {
+    wire_query(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql->text, NULL);
+  }
 }
 
 /* Sends what makes the table and its indexes. It is a transaction of its own, so that the columns are
  * asked for whatever becomes of it, and, if it had to wait for another process that made them, as they
  * are after that at any level of isolation. */
-static bool send_creation(struct connection *connection, const char *table) {
+static void send_creation(struct connection *connection, const char *table) {
   const struct table_name *name = &connection->source->table.name;
   size_t count;
   const struct index_definition *indexes = schema_indexes(false, &count);
   struct buffer sql = {0};
   schema_create_table(&sql, DIALECT_POSTGRES, name, false);
-  bool ok = send_sql(connection, lock_sql, table, EXPECT_CREATION) && !sql.failed &&
-            send_sql(connection, sql.text, NULL, EXPECT_CREATION);
-  for (size_t i = 0; i < count && ok; i++) {
+  wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, lock_sql, table);
+  send_made(connection, &sql);
+  for (size_t i = 0; i < count; i++) {
     buffer_reset(&sql);
     schema_create_index(&sql, DIALECT_POSTGRES, name, false, &indexes[i]);
-    ok = !sql.failed && send_sql(connection, sql.text, NULL, EXPECT_CREATION);
+    send_made(connection, &sql);
   }
   buffer_free(&sql);
-  return ok && send_sync(connection, EXPECT_CREATION_SYNC);
+  send_sync(connection, EXPECT_CREATION_SYNC);
 }
 
-bool postgres_schema_send(struct connection *connection) {
+void postgres_schema_send(struct connection *connection) {
   const struct postgres *postgres = connection->postgres;
   struct buffer table = {0};
   sql_table(&table, DIALECT_POSTGRES, &connection->source->table.name);
-  bool ok = !table.failed;
-  if (postgres->schema_mode == EVD_SCHEMA_CREATE) {
-    ok = ok && send_creation(connection, table.text);
+  if (table.failed) {
+    wire_break(&connection->wire);
+  } else {
+    if (postgres->schema_mode == EVD_SCHEMA_CREATE) {
+      send_creation(connection, table.text);
+    }
+    wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS}, columns_sql,
+                    table.text);
+    send_sync(connection, EXPECT_COLUMNS_SYNC);
+    wire_flush(&connection->wire);
   }
-  ok = ok && send_sql(connection, columns_sql, table.text, EXPECT_COLUMNS) &&
-       send_sync(connection, EXPECT_COLUMNS_SYNC);
   buffer_free(&table);
-  postgres_send_flush(connection);
-  return ok;
 }
 
 static bool field_bool(const PGresult *result, int row, int field) {
