@@ -28,6 +28,7 @@ static struct {
   bool closed;
   bool answers;                  /* connections become ready at once */
   bool refuses;                  /* they are lost at once */
+  double closing_takes;          /* seconds of the loop's thread */
   double attempts[ATTEMPTS_MAX]; /* when each began */
   struct ev_timer answer;
 } engine;
@@ -70,6 +71,7 @@ static void on_fail(struct pool_connection *link, const evd_error *error) {
 static void on_close(struct pool_connection *link) {
   struct pretended *connection = (struct pretended *)link;
   assert_int_equal(link->in_flight, 0);
+  ev_sleep(engine.closing_takes);
   pool_connection_closed(link);
   DL_DELETE(engine.connections, connection);
   engine.count--;
@@ -300,6 +302,23 @@ static void a_lost_connection_is_replaced(void **state) {
   end();
 }
 
+static void a_pause_that_is_over_before_the_pool_has_looked_round_ends(void **state) {
+  start((struct pool_config){.min = 1, .max = 1, .depth = 1});
+  watchdog(20);
+  while (engine.grew < 1) {
+    ev_run(engine.loop, EVRUN_ONCE);
+  }
+  engine.closing_takes = 0.05; /* longer than the pause */
+  evd_error error;
+  error_set(&error, EVD_EUNAVAILABLE, "", "lost");
+  pool_connection_lost(&engine.connections->link, &error);
+  while (engine.grew < 2) {
+    ev_run(engine.loop, EVRUN_ONCE);
+  }
+  watchdog(0);
+  end();
+}
+
 static void attempts_come_at_growing_intervals_one_at_a_time(void **state) {
   start((struct pool_config){
       .min = 3, .max = 3, .depth = 1, .backoff_min = 0.02, .backoff_max = 0.16});
@@ -416,6 +435,7 @@ int main(void) {
       cmocka_unit_test(the_loss_of_what_was_good_for_long_is_made_good_soon),
       cmocka_unit_test(a_batch_is_finished_before_its_old_connection_goes),
       cmocka_unit_test(a_lost_connection_is_replaced),
+      cmocka_unit_test(a_pause_that_is_over_before_the_pool_has_looked_round_ends),
       cmocka_unit_test(attempts_come_at_growing_intervals_one_at_a_time),
       cmocka_unit_test(connecting_takes_no_longer_than_it_may),
       cmocka_unit_test(closing_waits_for_what_is_under_way),

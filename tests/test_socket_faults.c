@@ -10,45 +10,43 @@
 
 #include <ev.h>
 
-#include "suite/suite.h"
+#include "config.h"
 #include "support/await.h"
 #include "support/check.h"
-#include "support/engines.h"
+#include "support/mariadb_server.h"
+#include "support/postgres_server.h"
 #include "support/sample.h"
 #include "support/socket_faults.h"
 #include "support/watchdog.h"
 
-enum { ROWS = 3 };
+static struct postgres_server postgres;
+static struct mariadb_server mariadb;
+
+/* How a test comes to its server. */
+struct way {
+  struct ev_loop *loop;
+  unsigned port;
+  const char *url; /* for a single connection */
+  int call;        /* that is being tried; for messages */
+};
 
 static const enum socket_fault faults[] = {SOCKET_FAULT_CLOSED, SOCKET_FAULT_RESET};
 
-/* The engine's URL, for a single connection without TLS. */
-static const char *single_url(void) {
-  return text("%s?pool_max=1%s", engine_case.url, engine_is("postgres") ? "&sslmode=disable" : "");
+static evd_future *open_storage(const struct way *way) {
+  return evd_storage_open(way->loop, way->url, &(evd_options){.schema = EVD_SCHEMA_CREATE});
 }
 
-static unsigned server_port(void) {
-  const char *port = strrchr(engine_case.url, ':');
-  return (unsigned)strtoul(port + 1, NULL, 10);
-}
-
-static evd_future *open_storage(void) {
-  evd_options options = {.table = engine_case.table, .schema = EVD_SCHEMA_CREATE};
-  return evd_storage_open(suite.loop, single_url(), &options);
-}
-
-/* A fault may end an operation, but not with anything else. */
-static void await_end(evd_future *future, int call) {
-  evd_error error;
+/* A fault may end an operation, but only so. */
+static void await_end(const struct way *way, evd_future *future) {
   evd_future_await(future);
-  error = *evd_future_error(future);
+  evd_error error = *evd_future_error(future);
   evd_future_release(future);
-  expect(error.code == EVD_OK || error.code == EVD_EUNAVAILABLE, "call %d: %s %s", call,
+  expect(error.code == EVD_OK || error.code == EVD_EUNAVAILABLE, "call %d: %s %s", way->call,
          evd_code_name(error.code), error.message);
 }
 
 /* Operations of several kinds, all under way at once: each ends. */
-static void work(evd_storage *storage, int call) {
+static void work(const struct way *way, evd_storage *storage) {
   static int number;
   const char *id = text("te_%d", number++);
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
@@ -57,11 +55,11 @@ static void work(evd_storage *storage, int call) {
       evd_insert(storage, &row, 1),
       evd_get(storage, id, NULL),
       evd_update(storage, id, NULL, &changes),
-      evd_claim_by_start_at(storage, EVD_STATUS_READY, INT64_C(1) << 50, 0, &changes, ROWS),
+      evd_claim_by_start_at(storage, EVD_STATUS_READY, INT64_C(1) << 50, 0, &changes, 1),
       evd_get_by_parent(storage, id),
   };
   for (size_t i = 0; i < sizeof futures / sizeof futures[0]; i++) {
-    await_end(futures[i], call);
+    await_end(way, futures[i]);
   }
 }
 
@@ -72,15 +70,15 @@ static void await_recovery(evd_storage *storage) {
 }
 
 /* Opens, works and closes while the server goes at one call; whether that call was made. */
-static bool open_and_work(enum socket_fault fault, int call) {
+static bool open_and_work(const struct way *way, enum socket_fault fault) {
   evd_storage *storage;
-  socket_faults_arm(server_port(), fault, call, 0);
-  evd_future *opened = open_storage();
+  socket_faults_arm(way->port, fault, way->call, 0);
+  evd_future *opened = open_storage(way);
   evd_future_await(opened);
   evd_code code = evd_future_storage(opened, &storage);
-  await_end(opened, call);
+  await_end(way, opened);
   if (code == EVD_OK) {
-    work(storage, call);
+    work(way, storage);
   }
   bool made = socket_faults_disarm();
   if (code == EVD_OK) {
@@ -92,48 +90,94 @@ static bool open_and_work(enum socket_fault fault, int call) {
 
 /* Loses the connection of an open storage with all operations under way, and then loses the next one,
  * that they wait for, at one call; whether that call was made. */
-static bool lose_and_work(evd_storage *storage, enum socket_fault fault, int call) {
-  socket_faults_arm(server_port(), fault, 1, call);
-  work(storage, call);
+static bool lose_and_work(const struct way *way, evd_storage *storage, enum socket_fault fault) {
+  socket_faults_arm(way->port, fault, 1, way->call);
+  work(way, storage);
   bool made = socket_faults_disarm();
   await_recovery(storage);
   return made;
 }
 
-static void a_server_may_go_at_any_call_on_its_socket(void **state) {
-  (void)state;
-  await_ok(evd_storage_close(await_storage(open_storage()), -1)); /* makes the table */
-  for (int fault = 0; fault < 2; fault++) {
-    int call = 1;
-    for (watchdog(60); open_and_work(faults[fault], call); call++) {
-      watchdog(60);
-      release_kept();
-    }
-    (void)printf("# %d calls\n", call - 1);
-    expect(call > 5, "the client made %d calls: are they intercepted?", call - 1);
-  }
+/* After the last call that there was. */
+static void check_calls(struct way *way) {
+  release_kept_futures();
+  watchdog(0);
+  (void)printf("# %d calls\n", way->call - 1);
+  expect(way->call > 5, "only %d calls: are they intercepted?", way->call - 1);
 }
 
-static void a_server_may_go_again_at_any_call_while_its_connection_is_replaced(void **state) {
-  (void)state;
-  evd_storage *storage = await_storage(open_storage());
+static void try_way(struct way way) {
+  way.loop = ev_loop_new(EVFLAG_AUTO);
+  evd_storage *storage = await_storage(open_storage(&way));
   for (int fault = 0; fault < 2; fault++) {
-    int call = 2;
-    for (watchdog(60); lose_and_work(storage, faults[fault], call); call++) {
+    for (way.call = 1, watchdog(60); open_and_work(&way, faults[fault]); way.call++) {
       watchdog(60);
-      release_kept_futures();
     }
-    (void)printf("# %d calls\n", call - 2);
-    expect(call > 5, "the client made %d calls: are they intercepted?", call - 2);
+    check_calls(&way);
+    for (way.call = 2, watchdog(60); lose_and_work(&way, storage, faults[fault]); way.call++) {
+      watchdog(60);
+    }
+    check_calls(&way);
   }
   await_ok(evd_storage_close(storage, -1));
+  ev_loop_destroy(way.loop);
+}
+
+static void postgres_may_go_at_any_call(void **state) {
+  needs_postgres();
+  const char *url = postgres_url_with(postgres.url, "pool_max=1&sslmode=disable");
+  try_way((struct way){.port = (unsigned)postgres.port, .url = url});
+}
+
+static void postgres_may_go_at_any_call_over_tls(void **state) {
+  needs_postgres();
+  const char *url = postgres_url_with(postgres.url, "pool_max=1&sslmode=require");
+  try_way((struct way){.port = (unsigned)postgres.port, .url = url});
+}
+
+static void mariadb_may_go_at_any_call(void **state) {
+  needs_mysql();
+  const char *url = mysql_url_with(mariadb.url, "pool_max=1&ssl=off");
+  try_way((struct way){.port = mariadb.port, .url = url});
+}
+
+static void mariadb_may_go_at_any_call_over_tls(void **state) {
+  needs_mysql();
+  const char *url = mysql_url_with(mariadb.tls_user, "pool_max=1&ssl=on");
+  try_way((struct way){.port = mariadb.port, .url = url});
+}
+
+static int set_up(void **state) {
+  if (postgres_is_there()) {
+    postgres_server_start(&postgres, true, "");
+  }
+  if (mysql_is_there()) {
+    mariadb_server_start(&mariadb, "");
+  }
+  return 0;
+}
+
+static int tear_down(void **state) {
+  if (postgres_is_there()) {
+    postgres_server_end(&postgres);
+  }
+  if (mysql_is_there()) {
+    mariadb_server_end(&mariadb);
+  }
+  release_kept();
+  return 0;
 }
 
 int main(void) {
-  const struct engine_test tests[] = {
-      engine_test_only(a_server_may_go_at_any_call_on_its_socket, "postgres mysql"),
-      engine_test_only(a_server_may_go_again_at_any_call_while_its_connection_is_replaced,
-                       "postgres mysql"),
+  const struct CMUnitTest tests[] = {
+#ifdef EVD_WITH_POSTGRES
+      cmocka_unit_test(postgres_may_go_at_any_call),
+      cmocka_unit_test(postgres_may_go_at_any_call_over_tls),
+#endif
+#ifdef EVD_WITH_MYSQL
+      cmocka_unit_test(mariadb_may_go_at_any_call),
+      cmocka_unit_test(mariadb_may_go_at_any_call_over_tls),
+#endif
   };
-  return run_on_engines(tests, sizeof tests / sizeof tests[0]);
+  return cmocka_run_group_tests(tests, set_up, tear_down);
 }

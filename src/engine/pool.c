@@ -286,7 +286,8 @@ static double next_look(const struct pool *pool, const struct pool_connection *c
   return at;
 }
 
-/* Sets the timer for the next thing to do, or stops it. */
+/* Sets the timer for the next thing to do after `now`, or stops it. All that was due then is done; what
+ * has become due since is not, however long that took. */
 static void set_timer(struct pool *pool, double now) {
   double at = pool->retry_at > now ? pool->retry_at : 0;
   const struct pool_connection *connection;
@@ -297,7 +298,8 @@ static void set_timer(struct pool *pool, double now) {
   if (at == 0 || !pool->started) {
     quiet_timer_stop(pool->config.loop, &pool->timer);
   } else {
-    quiet_timer_start(pool->config.loop, &pool->timer, at - now > 0.001 ? at - now : 0.001);
+    double pause = at - clock_seconds();
+    quiet_timer_start(pool->config.loop, &pool->timer, pause > 0.001 ? pause : 0.001);
   }
 }
 
@@ -319,7 +321,7 @@ static void attend(struct ev_loop *loop, ev_timer *timer, int events) {
     open_missing(pool, now);
   }
   hold_loop(pool);
-  set_timer(pool, clock_seconds());
+  set_timer(pool, now);
 
   if (pool->closing && pool->connections == NULL && pool->started) {
     pool->started = false;

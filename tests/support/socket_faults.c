@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { DESCRIPTORS_MAX = 4096 };
 
@@ -75,6 +76,19 @@ ssize_t recv(int fd, void *bytes, size_t length, int flags) {
   ssize_t (*real_recv)(int, void *, size_t, int);
   *(void **)&real_recv = real("recv");
   return may_call(fd) ? real_recv(fd, bytes, length, flags) : -1;
+}
+
+/* As TLS libraries do it. */
+ssize_t write(int fd, const void *bytes, size_t length) {
+  ssize_t (*real_write)(int, const void *, size_t);
+  *(void **)&real_write = real("write");
+  return may_call(fd) ? real_write(fd, bytes, length) : -1;
+}
+
+ssize_t read(int fd, void *bytes, size_t length) {
+  ssize_t (*real_read)(int, void *, size_t);
+  *(void **)&real_read = real("read");
+  return may_call(fd) ? real_read(fd, bytes, length) : -1;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t length) {
