@@ -849,13 +849,18 @@ static void statements_are_recorded_for_the_log_without_their_values(void **stat
   driver_submit(&driver, &batch);
   driver_wait(&driver, &batch);
   assert_int_equal(batch.error.code, EVD_OK);
-  assert_non_null(batch.queries);
-  assert_null(batch.queries->next);
-  assert_non_null(strstr(batch.queries->sql, "begin; select execution_id, "));
-  assert_non_null(strstr(batch.queries->sql, "set status = ?"));
-  assert_null(strstr(batch.queries->sql, "secret"));
-  assert_true(batch.queries->duration_ms > 0);
-  free(batch.queries);
+  struct query_record *lock = batch.queries;
+  assert_non_null(lock);
+  struct query_record *update = lock->next;
+  assert_non_null(update);
+  assert_null(update->next);
+  assert_non_null(strstr(lock->sql, "begin; select execution_id, "));
+  assert_non_null(strstr(update->sql, "set status = ?"));
+  assert_null(strstr(lock->sql, "secret"));
+  assert_null(strstr(update->sql, "secret"));
+  assert_true(lock->duration_ms > 0 && update->duration_ms > 0);
+  free(lock);
+  free(update);
 }
 
 static void closing_by_force_answers_what_is_under_way(void **state) {

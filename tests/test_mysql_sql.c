@@ -132,6 +132,14 @@ static void row(struct fixture *fixture, const char *const *values, size_t count
   assert_int_equal(script_row(&fixture->script, copy, lengths, &error), EVD_OK);
 }
 
+/* Answers the packet that locks, with ready rows of these two ids. */
+static void answer_lock(struct fixture *fixture, const char *first, const char *second) {
+  answer(fixture, 1, 0);
+  row(fixture, (const char *const[]){first, "ready", "0", "0"}, 4);
+  row(fixture, (const char *const[]){second, "ready", "0", "0"}, 4);
+  answer(fixture, 1, 0);
+}
+
 static void one_update_is_one_statement(void **state) {
   struct fixture *fixture = *state;
   evd_changes changes = {0};
@@ -154,40 +162,43 @@ static void one_update_is_one_statement(void **state) {
   assert_int_equal(fixture->requests[0].count, 1);
 }
 
-static void several_updates_are_one_packet_that_locks_in_order(void **state) {
+static void several_updates_lock_in_order_and_touch_what_matched(void **state) {
   struct fixture *fixture = *state;
-  evd_changes changes[3] = {0};
-  for (int i = 0; i < 3; i++) {
+  evd_changes changes[4] = {0};
+  for (int i = 0; i < 4; i++) {
     evd_set(&changes[i], updated_at, 5 + i % 2);
     fixture->requests[i].changes = &changes[i];
   }
   evd_set(&changes[1], output, "[1]");
-  fixture->requests[0].id = "c";
-  fixture->requests[1].id = "b";
-  fixture->requests[2].id = "a";
-  fixture->requests[2].filter.status = EVD_STATUS_READY;
-  begin(fixture, EVD_OPERATION_UPDATE, 3);
+  fixture->requests[0].id = "d";
+  fixture->requests[1].id = "c";
+  fixture->requests[2].id = "b"; /* is not there, though it may be a moment later */
+  fixture->requests[3].id = "a";
+  fixture->requests[3].filter.status = EVD_STATUS_READY;
+  begin(fixture, EVD_OPERATION_UPDATE, 4);
   assert_string_equal(
       next(fixture),
       "begin;select execution_id, status, is_sleeping_task, is_finished from `t`"
-      " force index (`PRIMARY`) where execution_id in ('a', 'b', 'c') for update;"
-      "update `t` force index (`PRIMARY`) set updated_at = 5 where execution_id in ('a')"
-      " and status = 'ready';"
-      "update `t` force index (`PRIMARY`) set output = '[1]', updated_at = 6"
-      " where execution_id in ('b');"
-      "update `t` force index (`PRIMARY`) set updated_at = 5 where execution_id in ('c');commit");
+      " force index (`PRIMARY`) where execution_id in ('a', 'b', 'c', 'd') for update");
+  assert_false(fixture->script.commits);
   answer(fixture, 1, 0);
   row(fixture, (const char *const[]){"a", "running", "0", "0"}, 4);
-  row(fixture, (const char *const[]){"b", "running", "0", "0"}, 4);
-  answer(fixture, 2, 0);
-  answer(fixture, 1, 1);
+  row(fixture, (const char *const[]){"c", "running", "0", "0"}, 4);
+  row(fixture, (const char *const[]){"d", "ready", "0", "0"}, 4);
   answer(fixture, 1, 0);
+  assert_string_equal(
+      next(fixture),
+      "update `t` force index (`PRIMARY`) set output = '[1]', updated_at = 6"
+      " where execution_id in ('c');"
+      "update `t` force index (`PRIMARY`) set updated_at = 5 where execution_id in ('d');commit");
+  answer(fixture, 2, 1);
   assert_true(script_is_committing(&fixture->script));
   answer(fixture, 1, 0);
   assert_null(next(fixture));
-  assert_int_equal(fixture->requests[0].count, 0);
+  assert_int_equal(fixture->requests[0].count, 1);
   assert_int_equal(fixture->requests[1].count, 1);
   assert_int_equal(fixture->requests[2].count, 0);
+  assert_int_equal(fixture->requests[3].count, 0);
 }
 
 static void updates_alike_are_one_statement_with_each_its_value(void **state) {
@@ -200,8 +211,10 @@ static void updates_alike_are_one_statement_with_each_its_value(void **state) {
     fixture->requests[i] = (struct request){.id = i == 0 ? "a" : "b", .changes = &changes[i]};
   }
   begin(fixture, EVD_OPERATION_UPDATE, 2);
+  assert_non_null(next(fixture));
+  answer_lock(fixture, "a", "b");
   const char *sql = next(fixture);
-  assert_non_null(strstr(sql, ";update `t` force index (`PRIMARY`) set status = 'completed',"
+  assert_non_null(strstr(sql, "update `t` force index (`PRIMARY`) set status = 'completed',"
                               " output = case execution_id when 'a' then '1' when 'b' then '2' end,"
                               " updated_at = 5 where execution_id in ('a', 'b');commit"));
 }
@@ -213,10 +226,8 @@ static void an_update_that_finds_less_than_was_locked_is_an_error(void **state) 
   fixture->requests[1] = (struct request){.id = "b", .changes = &changes};
   begin(fixture, EVD_OPERATION_UPDATE, 2);
   assert_non_null(next(fixture));
-  answer(fixture, 1, 0);
-  row(fixture, (const char *const[]){"a", "ready", "0", "0"}, 4);
-  row(fixture, (const char *const[]){"b", "ready", "0", "0"}, 4);
-  answer(fixture, 1, 0);
+  answer_lock(fixture, "a", "b");
+  assert_non_null(next(fixture));
   answer(fixture, 1, 1);
   answer(fixture, 1, 0);
   evd_error error;
@@ -235,10 +246,7 @@ static void on_galera_each_statement_is_a_packet_and_the_last_is_the_commit(void
     begin(fixture, EVD_OPERATION_UPDATE, 2);
     assert_int_equal(strncmp(next(fixture), "begin;select ", 13), 0);
     assert_int_equal(fixture->script.statement_count, 2);
-    answer(fixture, 1, 0);
-    row(fixture, (const char *const[]){"a", "ready", "0", "0"}, 4);
-    row(fixture, (const char *const[]){"b", "ready", "0", "0"}, 4);
-    answer(fixture, 1, 0);
+    answer_lock(fixture, "a", "b");
     assert_int_equal(strncmp(next(fixture), "update ", 7), 0);
     assert_int_equal(fixture->script.statement_count, 1);
     assert_false(fixture->script.commits);
@@ -294,6 +302,8 @@ static void values_go_to_the_very_ids_where_the_table_compares_loosely(void **st
   }
   fixture->table.comparison = MYSQL_COMPARES_LOOSELY;
   begin(fixture, EVD_OPERATION_UPDATE, 2);
+  assert_non_null(next(fixture));
+  answer_lock(fixture, "Abc", "abc");
   assert_non_null(strstr(next(fixture),
                          "set retry_attempts = case"
                          " cast(convert(execution_id using utf8mb4) as binary)"
@@ -663,7 +673,7 @@ int main(void) {
       cmocka_unit_test_teardown(a_backslash_that_does_not_escape_stays_alone, release),
       cmocka_unit_test_teardown(integers_are_written_in_full, release),
       with_script(one_update_is_one_statement),
-      with_script(several_updates_are_one_packet_that_locks_in_order),
+      with_script(several_updates_lock_in_order_and_touch_what_matched),
       with_script(updates_alike_are_one_statement_with_each_its_value),
       with_script(an_update_that_finds_less_than_was_locked_is_an_error),
       with_script(on_galera_each_statement_is_a_packet_and_the_last_is_the_commit),

@@ -288,12 +288,59 @@ static void three_processes_finish_three_thousand_rows_each_once(void **state) {
   expect_families_done(PARENTS, CHILDREN);
 }
 
+enum { RACE_IDS = 5, RACE_ROUNDS = 100 };
+
+/* What becomes of rows that are inserted and updated at once. */
+struct race {
+  const char *ids[RACE_IDS];
+  evd_future *inserts[RACE_IDS], *updates[RACE_IDS];
+  int matched;
+};
+
+/* Submits each row's insertion and its update together. */
+static void start_race(struct race *race, int round, bool with_children) {
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  for (int i = 0; i < RACE_IDS; i++) {
+    const char *id = race->ids[i] = text("te_race_%d_%d", round, i);
+    evd_execution row = sample_execution(id);
+    evd_execution child = sample_child(text("%s_child", id), id, 0);
+    race->inserts[i] = evd_insert(suite.storage, &row, 1);
+    race->updates[i] =
+        with_children ? evd_update_and_insert_children(suite.storage, id, NULL, &changes, &child, 1)
+                      : evd_update(suite.storage, id, NULL, &changes);
+  }
+}
+
+/* Every update has an answer, and what it says is what was done. */
+static void end_race(struct race *race, bool with_children) {
+  for (int i = 0; i < RACE_IDS; i++) {
+    await_ok(race->inserts[i]);
+    bool matched = await_matched(race->updates[i]);
+    const evd_execution *row = suite_get(race->ids[i]);
+    assert_int_equal(row->status, matched ? EVD_STATUS_RUNNING : EVD_STATUS_READY);
+    bool has_child = suite_get(text("%s_child", race->ids[i])) != NULL;
+    assert_int_equal(has_child, matched && with_children);
+    race->matched += matched;
+  }
+}
+
+static void updates_of_rows_inserted_at_once_match_or_do_not(void **state) {
+  struct race race = {0};
+  for (int round = 0; round < RACE_ROUNDS; round++) {
+    bool with_children = round % 2 == 1;
+    start_race(&race, round, with_children);
+    end_race(&race, with_children);
+  }
+  print_message("# %d of %d updates matched\n", race.matched, RACE_IDS * RACE_ROUNDS);
+}
+
 int concurrency_tests(void) {
   const struct CMUnitTest tests[] = {
       suite_test(three_hundred_tasks_at_a_time_live_their_lives),
       suite_test(storages_that_claim_at_once_share_the_rows_out),
       suite_test(storages_that_close_at_once_lose_no_decrement),
       suite_test(of_storages_that_update_one_row_at_once_one_wins),
+      suite_test(updates_of_rows_inserted_at_once_match_or_do_not),
       suite_test(three_processes_finish_three_thousand_rows_each_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

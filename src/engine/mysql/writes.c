@@ -50,13 +50,12 @@ static void next_of_insert(struct script *script) {
   }
 }
 
-/* Brings the requests that are to be updated (all, or those that matched) together with those that
- * are alike. */
-static void group_requests(struct script *script, bool matched) {
+/* Brings the requests that matched a locked row together with those that are alike. */
+static void group_matched(struct script *script) {
   size_t count = script->batch->count;
   size_t rest = 0;
   for (size_t i = 0; i < count; i++) {
-    if (!matched || script->sorted[i]->count > 0) {
+    if (script->sorted[i]->count > 0) {
       script->grouped[rest++] = script->sorted[i];
     }
   }
@@ -101,30 +100,23 @@ static bool add_updates(struct script *script) {
   return true;
 }
 
+/* Updates by id, and inserts the children of those that matched. The rows are locked first, and only
+ * those that were there and matched are updated: at READ COMMITTED a row that another session inserts
+ * meanwhile would be updated, too, and nothing would tell which of the requests that was. */
 static void next_of_update(struct script *script) {
-  if (script->batch->count == 1) {
+  bool inserts = script->batch->operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
+  if (script->batch->count == 1 && !inserts) {
     script_add(script, SCRIPT_COUNTED, 0, 1);
     script->commits = true;
     return;
   }
-  if (script->packets == 0) {
-    group_requests(script, false);
-    script_add(script, SCRIPT_BEGIN, 0, 0);
-    script_add(script, SCRIPT_LOCK, 0, 0);
-  }
-  if (add_updates(script)) {
-    script_add(script, SCRIPT_COMMIT, 0, 0);
-  }
-}
-
-static void next_of_update_and_insert(struct script *script) {
   if (script->packets == 0) {
     script_add(script, SCRIPT_BEGIN, 0, 0);
     script_add(script, SCRIPT_LOCK, 0, 0);
     return;
   }
   if (script->packets == 1) {
-    group_requests(script, true);
+    group_matched(script);
   }
   if (add_updates(script) && add_inserts(script)) {
     script_add(script, SCRIPT_COMMIT, 0, 0);
@@ -150,11 +142,12 @@ static void next_of_each(struct script *script) {
   }
   script_add(script, SCRIPT_COMMIT, 0, 0);
 }
+
 void script_next_of_writes(struct script *script) {
   switch (script->batch->operation) {
   case EVD_OPERATION_INSERT: next_of_insert(script); break;
-  case EVD_OPERATION_UPDATE: next_of_update(script); break;
-  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN: next_of_update_and_insert(script); break;
+  case EVD_OPERATION_UPDATE:
+  case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN: next_of_update(script); break;
   default: next_of_each(script); break;
   }
 }
