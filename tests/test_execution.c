@@ -75,6 +75,9 @@ static void without_options_it_starts_now_and_is_tried_once(void **state) {
   assert_int_equal(evd_execution_check(&execution, NULL), EVD_OK);
   assert_in_range(execution.start_at, before, evd_now());
   assert_string_equal(execution.retry_options, "{\"maxAttempts\":0}");
+  assert_int_equal(execution.timeout_ms, EVD_TIMEOUT_DEFAULT_MS);
+  evd_execution_init(&execution, "id", "task", "1", &(evd_run_options){.sleep_ms_before_run = 1});
+  assert_int_equal(execution.timeout_ms, EVD_TIMEOUT_DEFAULT_MS);
 }
 
 static void a_sleeping_execution_runs_until_its_time_is_out(void **state) {
@@ -90,6 +93,15 @@ static void a_sleeping_execution_runs_until_its_time_is_out(void **state) {
   assert_int_equal(execution.expires_at, 1057);
   assert_true(execution.is_sleeping_task);
   assert_string_equal(execution.sleeping_task_unique_id, "unique");
+}
+
+static void a_sleeping_execution_too_has_the_default_time_out(void **state) {
+  evd_execution execution;
+
+  (void)state;
+  evd_execution_init_sleeping(&execution, "id", "task", "unique", "1",
+                              &(evd_run_options){.now = 1000});
+  assert_int_equal(execution.expires_at, 1000 + EVD_TIMEOUT_DEFAULT_MS);
 }
 
 static void endless_sleep_is_refused_and_does_not_overflow(void **state) {
@@ -272,6 +284,7 @@ int main(void) {
       TEST(a_new_execution_is_ready_and_starts_after_its_sleep),
       TEST(without_options_it_starts_now_and_is_tried_once),
       TEST(a_sleeping_execution_runs_until_its_time_is_out),
+      TEST(a_sleeping_execution_too_has_the_default_time_out),
       TEST(endless_sleep_is_refused_and_does_not_overflow),
       TEST(a_childs_root_is_its_parents_root_or_the_parent),
       TEST(a_copy_is_equal_and_shares_no_text),

@@ -4,6 +4,10 @@
  *   READY --claim--> RUNNING --run ends--> COMPLETED
  *     ^                 |
  *     └──── expired ────┘   its executor died: any executor gives it back
+ *
+ * A run may take its execution's timeout_ms. The claim expires SLACK_MS after that, so that an outcome
+ * that is stored at the last moment does not meet the recovery. An execution that has neither parent nor
+ * children is closed with its outcome: then "evdurable prune" may delete it.
  */
 #include <ev.h>
 #include <stdio.h>
@@ -14,6 +18,7 @@
 #define NAME "example"
 #define CLAIM_SECONDS 0.05 /* between two looks for work */
 #define CLAIM_LIMIT 64
+#define SLACK_MS 10000
 #define RUN_SECONDS 0.02 /* what a task "takes" */
 
 struct executor {
@@ -65,6 +70,10 @@ static void run_ended(struct ev_loop *loop, ev_timer *timer, int events) {
   evd_set(&changes, is_finished, true);
   evd_set(&changes, output, run->execution->input);
   evd_set(&changes, finished_at, evd_now());
+  if (run->execution->parent_execution_id == NULL) {
+    evd_set(&changes, close_status, EVD_CLOSE_CLOSED);
+    evd_set(&changes, closed_at, evd_now());
+  }
   evd_unset(&changes, expires_at);
   evd_future *future =
       evd_update(run->executor->storage, run->execution->execution_id, &still_running, &changes);
@@ -131,8 +140,8 @@ static void claim(struct ev_loop *loop, ev_timer *timer, int events) {
   evd_set(&changes, status, EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, NAME);
   evd_set(&changes, started_at, now);
-  evd_future *future = evd_claim_by_start_at(executor->storage, EVD_STATUS_READY, now + 1, now,
-                                             &changes, CLAIM_LIMIT);
+  evd_future *future = evd_claim_by_start_at(executor->storage, EVD_STATUS_READY, now + 1,
+                                             now + SLACK_MS, &changes, CLAIM_LIMIT);
   if (evd_future_then(future, claimed, executor) == EVD_OK) {
     executor->claiming = true;
     executor->pending++;

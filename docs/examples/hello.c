@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
   evd_set(&finish, status, EVD_STATUS_COMPLETED);
   evd_set(&finish, is_finished, true);
   evd_set(&finish, output, "{\"sent\":true}");
+  evd_set(&finish, close_status, EVD_CLOSE_CLOSED); /* it has no parent and no children */
 
   const evd_execution *rows;
   size_t count;

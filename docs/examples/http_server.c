@@ -123,9 +123,8 @@ static void inserted(evd_future *future, void *data) {
 /* POST /executions?task=NAME, the input as the body. The storage itself checks both. */
 static void enqueue(struct connection *connection, const char *task, const char *input) {
   evd_execution execution;
-  evd_run_options options = {.timeout_ms = 60000};
   evd_id_generate(connection->execution_id);
-  evd_execution_init(&execution, connection->execution_id, task, input, &options);
+  evd_execution_init(&execution, connection->execution_id, task, input, NULL);
   await(connection, evd_insert(connection->server->storage, &execution, 1), inserted);
 }
 

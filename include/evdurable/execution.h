@@ -99,8 +99,9 @@ typedef struct evd_execution {
   const char
       *sleeping_task_unique_id; /**< 1 to 255 bytes, exactly for sleeping tasks, else NULL. */
   const char *retry_options;    /**< JSON object: maxAttempts, baseDelayMs, ... */
-  int64_t sleep_ms_before_run;
-  int64_t timeout_ms;
+  int64_t sleep_ms_before_run;  /**< Milliseconds from enqueueing to start_at. */
+  int64_t timeout_ms; /**< How long a run may take, in milliseconds: a claim by start_at makes
+                           expires_at of it. With 0 it expires the moment it is claimed. */
   bool are_children_sequential;
   const char *input;       /**< JSON. */
   const char *executor_id; /**< Who runs it; may be NULL. */
@@ -179,12 +180,15 @@ typedef enum evd_column {
 /** The name of a column, e.g. "execution_id"; NULL past the last. Static. */
 EVD_API const char *evd_column_name(evd_column column);
 
-/** How a new execution is to run. All zero is: at once, no time-out allowance, one attempt. */
+/** How long a run may take where nothing else is said, in milliseconds. */
+#define EVD_TIMEOUT_DEFAULT_MS 60000
+
+/** How a new execution is to run. All zero is: at once, for EVD_TIMEOUT_DEFAULT_MS, one attempt. */
 typedef struct evd_run_options {
-  int64_t now;               /**< The time of creation; 0 is the current time. */
-  const char *retry_options; /**< JSON object; NULL is {"maxAttempts":0}: no second attempt. */
-  int64_t sleep_ms_before_run;
-  int64_t timeout_ms;
+  int64_t now;                 /**< The time of creation; 0 is the current time. */
+  const char *retry_options;   /**< JSON object; NULL is {"maxAttempts":0}: no second attempt. */
+  int64_t sleep_ms_before_run; /**< Milliseconds from creation to start_at. */
+  int64_t timeout_ms;          /**< Milliseconds a run may take; 0 is EVD_TIMEOUT_DEFAULT_MS. */
   bool are_children_sequential;
 } evd_run_options;
 
@@ -213,6 +217,9 @@ EVD_API void evd_id_generate(char id[EVD_ID_SIZE]);
  *   evd_execution_init(&execution, id, "send_mail", "{\"to\":\"ann@example.org\"}", NULL);
  *   evd_future_then(evd_insert(storage, &execution, 1), inserted, server);
  * @endcode
+ *
+ * The options' timeout_ms of 0 is EVD_TIMEOUT_DEFAULT_MS. An execution that is to expire the moment it
+ * is claimed gets execution.timeout_ms = 0 after this call.
  */
 EVD_API void evd_execution_init(evd_execution *execution, const char *execution_id,
                                 const char *task_id, const char *input,

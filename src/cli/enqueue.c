@@ -16,7 +16,7 @@ static const char help[] =
     "  --input JSON          its input (default null); @FILE reads a file, @- the standard input\n"
     "  --id ID               its id, rather than a new one\n"
     "  --delay D             not before D from now: 10s, 2h, 1d, ...\n"
-    "  --timeout D           how long it may run\n"
+    "  --timeout D           how long a run may take (default 1m); 0s: it expires when it is claimed\n"
     "  --max-attempts N      attempts after the first (default 0)\n"
     "  --retry-options JSON  all of them: maxAttempts, baseDelayMs, delayMultiplier, maxDelayMs\n"
     "  --sleeping ID         a sleeping execution, to be found by this unique id\n"
@@ -52,6 +52,7 @@ struct order {
   const char *task, *id, *sleeping;
   const char *input; /* as given: JSON, or @FILE */
   int64_t max_attempts;
+  int64_t timeout_ms; /* -1: the default */
   evd_run_options run;
 };
 
@@ -66,7 +67,7 @@ static int take_option(struct order *order, int option) {
   case OPTION_INPUT: order->input = optarg; return CLI_OK;
   case OPTION_ID: order->id = optarg; return CLI_OK;
   case OPTION_DELAY: return read_duration("delay", &order->run.sleep_ms_before_run);
-  case OPTION_TIMEOUT: return read_duration("timeout", &order->run.timeout_ms);
+  case OPTION_TIMEOUT: return read_duration("timeout", &order->timeout_ms);
   case OPTION_RETRY_OPTIONS: order->run.retry_options = optarg; return CLI_OK;
   case OPTION_SLEEPING: order->sleeping = optarg; return CLI_OK;
   case OPTION_MAX_ATTEMPTS:
@@ -105,6 +106,14 @@ static int insert(struct cli *cli, const evd_execution *execution) {
   return status;
 }
 
+/* Gives an execution this time-out, which may be 0. */
+static void set_timeout(evd_execution *execution, int64_t timeout_ms) {
+  if (execution->is_sleeping_task) {
+    execution->expires_at += timeout_ms - execution->timeout_ms;
+  }
+  execution->timeout_ms = timeout_ms;
+}
+
 static int enqueue(struct cli *cli, const struct order *order) {
   evd_run_options run_options = order->run;
   char id[EVD_ID_SIZE];
@@ -132,13 +141,16 @@ static int enqueue(struct cli *cli, const struct order *order) {
   } else {
     evd_execution_init(&execution, execution_id, order->task, input, &run_options);
   }
+  if (order->timeout_ms >= 0) {
+    set_timeout(&execution, order->timeout_ms);
+  }
   int status = insert(cli, &execution);
   free(read);
   return status;
 }
 
 static int run(struct cli *cli, int argc, char **argv) {
-  struct order order = {.task = NULL};
+  struct order order = {.timeout_ms = -1};
   int option;
   while ((option = cli_next_option(cli, argc, argv, options, help)) != -1) {
     if (option == '?' || option == CLI_OPTION_HELP) {

@@ -20,12 +20,13 @@ static const char help[] =
     "Usage: evdurable prune --older-than D [OPTION...]\n"
     "\n"
     "Deletes executions that were closed longer ago than D. One whose parent or root is not closed\n"
-    "stays: it may still be read. Each batch is a transaction; it can be interrupted at any time.\n"
+    "stays, since it may still be read. Finished executions that were never closed stay, too, and are\n"
+    "counted. Each batch is a transaction, so you can interrupt it at any time.\n"
     "\n"
     "  --older-than D  7d, 12h, ...; required\n"
     "  --dry-run       only counts them\n"
-    "  --batch N       so many a transaction (default 1000)\n"
-    "  --limit N       deletes so many at most\n"
+    "  --batch N       deletes N executions in each transaction (default 1000)\n"
+    "  --limit N       deletes at most N executions\n"
     "\n"
     "Examples:\n"
     "  evdurable prune --older-than 30d --dry-run\n"
@@ -39,6 +40,7 @@ struct prune {
   int64_t batch;
   int64_t limit;
   int64_t deleted;
+  int64_t unclosed;     /* as old as those, finished, and not closed */
   char (*ids)[ID_SIZE]; /* of a batch */
   size_t count;
   bool too_long;      /* the id after those does not fit, and was cut */
@@ -133,8 +135,8 @@ static evd_code delete_patiently(struct prune *prune, const char *table, evd_err
   return code;
 }
 
-static evd_code prune_all(struct prune *prune, const char *table, evd_error *error) {
-  int64_t before = evd_now() - prune->older_than_ms;
+static evd_code prune_all(struct prune *prune, const char *table, int64_t before,
+                          evd_error *error) {
   evd_code code = EVD_OK;
   do {
     code = find_batch(prune, table, before, error);
@@ -151,13 +153,36 @@ static evd_code prune_all(struct prune *prune, const char *table, evd_error *err
   return code;
 }
 
+/* Counts what stays because nobody has closed it. */
+static evd_code count_unclosed(struct prune *prune, const char *table, int64_t before,
+                               evd_error *error) {
+  struct buffer sql = {0};
+  buffer_printf(&sql,
+                "select count(*) from %s where is_finished and close_status <> 'closed'"
+                " and coalesce(finished_at, updated_at) < %" PRId64,
+                table, before);
+  evd_code code =
+      sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+                 : sql_client_integer(prune->client, sql.text, NULL, 0, &prune->unclosed, error);
+  buffer_free(&sql);
+  return code;
+}
+
 static int print_result(const struct prune *prune) {
   if (prune->cli->json) {
     cJSON *json = cJSON_CreateObject();
     cli_json_integer(json, prune->dry_run ? "prunable" : "deleted", prune->deleted);
+    cli_json_integer(json, "unclosed", prune->unclosed);
     return cli_print_json(json);
   }
   printf("%" PRId64 " %s\n", prune->deleted, prune->dry_run ? "would be deleted" : "deleted");
+  if (prune->unclosed > 0) {
+    fprintf(stderr,
+            "%" PRId64
+            " finished executions of that age stay, because their executor has not closed"
+            " them (close_status is not \"closed\")\n",
+            prune->unclosed);
+  }
   return CLI_OK;
 }
 
@@ -175,8 +200,12 @@ static int run_prune(struct prune *prune) {
     status = cli_fail_text("memory ran out");
   } else {
     progress_begin(&prune->progress, prune->dry_run ? "found" : "deleted");
-    evd_code code = prune_all(prune, table.text, &error);
+    int64_t before = evd_now() - prune->older_than_ms;
+    evd_code code = prune_all(prune, table.text, before, &error);
     (void)progress_end(&prune->progress);
+    if (code == EVD_OK) {
+      code = count_unclosed(prune, table.text, before, &error);
+    }
     status =
         code == EVD_OK ? print_result(prune) : cli_fail_query(prune->cli, prune->client, &error);
     if (code != EVD_OK && prune->deleted > 0 && !prune->dry_run) {

@@ -176,7 +176,7 @@ void evd_execution_init(evd_execution *execution, const char *execution_id, cons
   execution->retry_options =
       run->retry_options != NULL ? run->retry_options : "{\"maxAttempts\":0}";
   execution->sleep_ms_before_run = run->sleep_ms_before_run;
-  execution->timeout_ms = run->timeout_ms;
+  execution->timeout_ms = run->timeout_ms != 0 ? run->timeout_ms : EVD_TIMEOUT_DEFAULT_MS;
   execution->are_children_sequential = run->are_children_sequential;
   execution->input = input;
   execution->status = EVD_STATUS_READY;

@@ -299,16 +299,28 @@ by_the_framework() {
 prunes() {
   local table=${EVDURABLE_TABLE}_b
   "$command" prune --older-than 1d --dry-run --table "$table"
-  [ "$("$command" prune --older-than 1d --dry-run --table "$table" --json)" = '{"prunable":1000}' ] &&
+  [ "$("$command" prune --older-than 1d --dry-run --table "$table" --json)" = \
+    '{"prunable":1000,"unclosed":0}' ] &&
     [ "$("$command" prune --older-than 1d --table "$table" --batch 300 --limit 400)" = '400 deleted' ] &&
-    [ "$("$command" prune --older-than 1d --table "$table" --batch 77 --json)" = '{"deleted":600}' ] &&
-    [ "$("$command" prune --older-than 1d --table "$table" --json)" = '{"deleted":0}' ] &&
+    [ "$("$command" prune --older-than 1d --table "$table" --batch 77 --json)" = '{"deleted":600,"unclosed":0}' ] &&
+    [ "$("$command" prune --older-than 1d --table "$table" --json)" = '{"deleted":0,"unclosed":0}' ] &&
     [ "$(count_exported --table "$table" --task nap)" = 0 ] &&
     [ "$(count_exported --table "$table" --task dry)" = 1000 ]
 }
 
+prune_counts_what_nobody_has_closed() {
+  local table=${EVDURABLE_TABLE}_u
+  "$command" migrate up --table "$table" >/dev/null
+  sed -n 1,3p "$scratch/in.jsonl" | sed 's/"isFinished":[a-z]*/"isFinished":true/; s/"closeStatus":"[a-z]*"/"closeStatus":"idle"/' |
+    "$command" import --table "$table" >/dev/null
+  "$command" prune --older-than 1d --table "$table" >"$scratch/log" 2>&1
+  cat "$scratch/log"
+  grep -q '^0 deleted$' "$scratch/log" && grep -q '^3 finished executions .* not closed' "$scratch/log" &&
+    [ "$("$command" prune --older-than 1d --table "$table" --json)" = '{"deleted":0,"unclosed":3}' ]
+}
+
 prunes_nothing_young() {
-  [ "$("$command" prune --older-than 1500w --dry-run --json --table "${EVDURABLE_TABLE}_a")" = '{"prunable":0}' ]
+  [ "$("$command" prune --older-than 1500w --dry-run --json --table "${EVDURABLE_TABLE}_a")" = '{"prunable":0,"unclosed":0}' ]
 }
 
 trees_are_drawn() {
@@ -329,6 +341,7 @@ strictness_is_checked() {
 test_pruning() {
   check "prune deletes what is closed, and whose tree is" prunes
   check "prune leaves what is young" prunes_nothing_young
+  check "prune counts what is finished and not closed" prune_counts_what_nobody_has_closed
   check "show draws the tree" trees_are_drawn
   check "the trigger of strict transitions comes and goes" strictness_is_checked
 }
