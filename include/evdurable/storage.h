@@ -282,6 +282,7 @@ typedef struct evd_stats {
   uint64_t refused;          /**< Submissions refused with EVD_EBUSY. */
   uint64_t connections;      /**< Open connections to the database now. */
   uint64_t reconnections;    /**< Connections opened after one was lost. */
+  uint64_t rows_unreadable;  /**< Rows that claims met and could not read; see the contract. */
 } evd_stats;
 
 /** Fills in the statistics. */

@@ -112,7 +112,7 @@ static void fail_late(struct loader *loader, struct parcel *parcel, double neede
 /* Makes a parcel what it was before it was sent. */
 static void reset(struct parcel *parcel) {
   parcel->batch.error = (evd_error){0};
-  parcel->batch.left_out = (struct left_out){0};
+  left_out_free(&parcel->batch.left_out);
   for (size_t i = 0; i < parcel->batch.count; i++) {
     struct request *request = parcel->requests[i];
     records_release(request->rows);
@@ -197,19 +197,25 @@ static void report_queries(struct loader *loader, struct batch *batch) {
   }
 }
 
-/* Tells the log of rows that a claim left out of its answer. */
-static void report_left_out(struct loader *loader, const struct batch *batch) {
-  const struct left_out *left_out = &batch->left_out;
+/* Gives back the rows that a claim left out of its answer, and tells the log of them. */
+static void see_to_left_out(struct loader *loader, struct batch *batch) {
+  struct left_out *left_out = &batch->left_out;
   if (batch->error.code == EVD_OK && left_out->count > 0) {
-    log_message(loader->log, EVD_LOG_ERROR, "a claim left %zu of %zu rows out: %s", left_out->count,
-                left_out->count + records_count(batch->requests[0]->rows), left_out->why.message);
+    log_message(loader->log, EVD_LOG_ERROR,
+                "a claim met %zu rows that cannot be read, and gives them back: %s",
+                left_out->count, left_out->why.message);
+    loader->rows_unreadable += left_out->count;
+    if (!loader->aborting) {
+      loader_defer(loader, batch->requests[0], left_out);
+    }
   }
+  left_out_free(left_out);
 }
 
 void loader_batch_done(struct loader *loader, struct batch *batch) {
   struct parcel *parcel = (struct parcel *)batch;
   report_queries(loader, batch);
-  report_left_out(loader, batch);
+  see_to_left_out(loader, batch);
   loader->counters[batch->operation].stats.retries += batch->retries;
   batch->retries = 0;
   reactor_arm(loader->reactor); /* the engine has capacity again */

@@ -160,8 +160,7 @@ static void leave_line(struct loader *loader, struct line *line) {
   }
 }
 
-/* Makes the request pending; NULL when memory is out. */
-static evd_future *admit(struct loader *loader, const struct request *request) {
+evd_future *loader_admit(struct loader *loader, const struct request *request) {
   struct pending *pending = pending_new(request);
   evd_future *future = pending ? attach_future(loader, pending) : NULL;
   if (!future) {
@@ -200,7 +199,7 @@ evd_future *loader_submit(struct loader *loader, const struct request *request) 
       return attach_future(loader, same);
     }
   }
-  return admit(loader, request);
+  return loader_admit(loader, request);
 }
 
 evd_future *loader_submit_nothing(struct loader *loader, enum result_kind kind) {

@@ -19,7 +19,8 @@
  * - All that is pending is bounded; past the bound a submission fails at once.
  *
  * The room's files: loader.c takes requests and forms batches, answer.c deals with the engine's
- * answers, expiry.c ends requests before their answer (time-outs, cancellation, closing).
+ * answers, defer.c with rows that a claim could not read, expiry.c ends requests before their answer
+ * (time-outs, cancellation, closing).
  */
 #ifndef BATCH_LOADER_H
 #define BATCH_LOADER_H
@@ -91,8 +92,9 @@ struct loader {
   size_t pending_requests; /* futures that wait */
   size_t pending_bytes;
   uint64_t refused;
-  bool refusing; /* closing: nothing new is taken */
-  bool aborting; /* nothing is sent again; all ends with abort_error */
+  uint64_t rows_unreadable; /* that claims have left out */
+  bool refusing;            /* closing: nothing new is taken */
+  bool aborting;            /* nothing is sent again; all ends with abort_error */
   evd_error abort_error;
   void (*emptied)(void *owner); /* to be called when no future waits any more, or all is aborted */
   void *owner;
@@ -152,6 +154,13 @@ void loader_fail(struct loader *loader, struct pending *pending, const evd_error
 
 /* Ends a pending request that no future waits for: leaves its line, frees it. */
 void loader_discard(struct loader *loader, struct pending *pending);
+
+/* Takes a copy of a request, even when nothing new is taken from the outside. NULL when memory is out. */
+evd_future *loader_admit(struct loader *loader, const struct request *request);
+
+/* Gives back the rows that a claim left out of its answer. */
+void loader_defer(struct loader *loader, const struct request *claim,
+                  const struct left_out *left_out);
 
 /* Takes a request that is not SENT out of its queue, line or parcel. */
 void loader_withdraw(struct loader *loader, struct pending *pending);

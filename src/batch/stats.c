@@ -12,7 +12,8 @@ static double milliseconds(const struct histogram *histogram, double share) {
 void loader_stats(const struct loader *loader, evd_stats *stats) {
   *stats = (evd_stats){.pending_requests = loader->pending_requests,
                        .pending_bytes = loader->pending_bytes,
-                       .refused = loader->refused};
+                       .refused = loader->refused,
+                       .rows_unreadable = loader->rows_unreadable};
   for (int i = 0; i < EVD_OPERATION_COUNT; i++) {
     const struct histogram *latency = &loader->counters[i].latency;
     stats->operations[i] = loader->counters[i].stats;
@@ -51,9 +52,9 @@ char *evd_stats_text(const evd_stats *stats) {
   }
   fprintf(out,
           "pending %" PRIu64 " requests, %" PRIu64 " bytes; refused %" PRIu64
-          "; connections %" PRIu64 ", reconnections %" PRIu64 "\n",
+          "; connections %" PRIu64 ", reconnections %" PRIu64 "; unreadable rows %" PRIu64 "\n",
           stats->pending_requests, stats->pending_bytes, stats->refused, stats->connections,
-          stats->reconnections);
+          stats->reconnections, stats->rows_unreadable);
   if (fclose(out) != 0) {
     free(text);
     return NULL;

@@ -153,7 +153,12 @@ static bool read_value(evd_execution *execution, evd_column column, const char *
   if (column_is_text(column) || column_is_enum(column)) {
     return column_set_text(execution, column, value);
   }
-  return read_integer(value, &integer) && column_load_integer(execution, column, integer);
+  if (read_integer(value, &integer)) {
+    return column_load_integer(execution, column, integer);
+  }
+  char *end;
+  double real = strtod(value, &end);
+  return end > value && *end == '\0' && column_load_real(execution, column, real);
 }
 
 evd_code rows_read(const char *const *values, evd_execution *execution, evd_error *error) {

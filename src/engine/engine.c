@@ -59,10 +59,25 @@ void batch_record_query(struct batch *batch, const char *sql, double duration_ms
   LL_APPEND(batch->queries, record);
 }
 
-void left_out_add(struct left_out *left_out, const evd_error *why) {
+void left_out_add(struct left_out *left_out, const char *id, const evd_error *why) {
+  size_t size = strlen(id) + 1;
+  struct left_out_row *row = malloc(sizeof *row + size);
   if (left_out->count++ == 0) {
     left_out->why = *why;
   }
+  if (row) {
+    memcpy(row->id, id, size);
+    LL_PREPEND(left_out->rows, row);
+  }
+}
+
+void left_out_free(struct left_out *left_out) {
+  struct left_out_row *row;
+  struct left_out_row *next;
+  LL_FOREACH_SAFE (left_out->rows, row, next) {
+    free(row);
+  }
+  *left_out = (struct left_out){0};
 }
 
 /* The engines that were built in, and NULL. */

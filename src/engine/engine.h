@@ -32,14 +32,22 @@ struct ev_loop;
 struct engine;
 struct batch;
 
-/* Rows that a claim has updated, but whose values no execution can have: somebody else wrote them.
- * They are in no answer, and expire. */
+/* Rows that a claim has updated, but that cannot be read: somebody else wrote values that no execution
+ * can have, or that the database cannot send. They are in no answer; the loader gives them back. */
 struct left_out {
   size_t count;
   evd_error why; /* of the first of them; its message names the execution */
+  struct left_out_row {
+    struct left_out_row *next;
+    char id[]; /* flexible */
+  } * rows;    /* without memory for one, it is only counted: it stays claimed until it expires */
 };
 
-void left_out_add(struct left_out *left_out, const evd_error *why);
+/* Notes a row, and why. Any thread that owns the batch. */
+void left_out_add(struct left_out *left_out, const char *id, const evd_error *why);
+
+/* Frees the rows: there are none after. */
+void left_out_free(struct left_out *left_out);
 
 /* A statement that a batch ran, kept for the log when somebody wants to see queries. */
 struct query_record {

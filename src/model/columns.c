@@ -1,5 +1,6 @@
 #include "model/columns.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -189,6 +190,14 @@ bool column_load_integer(evd_execution *execution, evd_column column, int64_t in
     return false;
   }
   return column_set_integer(execution, column, integer);
+}
+
+bool column_load_real(evd_execution *execution, evd_column column, double real) {
+  enum column_type type = columns[column].type;
+  bool fits = fabs(real) <= (double)COLUMN_INTEGER_MAX; /* also false of what is no number */
+
+  return (type == COLUMN_TIME || type == COLUMN_DURATION) && fits &&
+         column_load_integer(execution, column, llround(real));
 }
 
 bool column_load_null(const evd_execution *execution, evd_column column) {

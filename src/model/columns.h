@@ -91,9 +91,11 @@ void column_set_null(evd_execution *execution, evd_column column);
  * The same for what a database has, which anybody may have put there. Return false for what no execution
  * can have: what is out of bounds, a NULL where there is none. (Only active_children_count may be
  * negative: children that are closed are taken off whatever their parent counts.) Columns are to be
- * loaded in their order, into a record that is clear.
+ * loaded in their order, into a record that is clear. Real numbers are times and durations, which the
+ * framework may store with a fraction of a millisecond: they are rounded.
  */
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer);
+bool column_load_real(evd_execution *execution, evd_column column, double real);
 bool column_load_null(const evd_execution *execution, evd_column column);
 
 /* The column with this SQL name or JSON key; EVD_COLUMN_COUNT when there is none. */

@@ -94,9 +94,8 @@ static bool list_selected(struct script *script, const char *id) {
   return true;
 }
 
-/* Keeps a claimed row as it is after the update. One with a value that cannot be is claimed as well,
- * but left out of the answer: else it would be the first to be selected again, and in the way of the
- * others for ever. */
+/* Keeps a claimed row as it is after the update. One with a value that cannot be is claimed as well, and
+ * left out of the answer: see struct left_out. */
 static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                                evd_error *error) {
   const struct request *request = script->batch->requests[0];
@@ -110,9 +109,11 @@ static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsig
     }
     id = execution->execution_id;
   } else if (why.code == EVD_EDATABASE) {
-    left_out_add(&script->batch->left_out, &why);
     id = records_text(script->selected, row[evd_column_execution_id],
                       lengths[evd_column_execution_id]);
+    if (id != NULL) {
+      left_out_add(&script->batch->left_out, id, &why);
+    }
   } else {
     *error = why;
     return why.code;

@@ -238,7 +238,7 @@ static evd_code read_claimed_row(const struct postgres_table *table, struct requ
   if (code == EVD_OK) {
     request->count++;
   } else if (code == EVD_EDATABASE) {
-    left_out_add(decoding->left_out, &why);
+    left_out_add(decoding->left_out, id_of(result, row), &why);
   } else {
     *error = why;
     return code;

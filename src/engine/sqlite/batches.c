@@ -91,7 +91,7 @@ static evd_code run_transaction(struct connection *connection, struct batch *bat
 /* Runs a batch; see batches.h. */
 void batch_run(struct connection *connection, struct batch *batch) {
   batch->error = (evd_error){0};
-  batch->left_out = (struct left_out){0};
+  left_out_free(&batch->left_out);
   clear_answers(batch);
   connection->left_out = &batch->left_out;
   connection->timing = batch->record_queries;

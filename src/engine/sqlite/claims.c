@@ -63,9 +63,8 @@ static int bind_selection(struct statement *statement, const struct request *req
   return result == SQLITE_OK ? rows_bind_integer(statement, index, request->limit) : result;
 }
 
-/* Keeps the present row of a claim. One with a value that cannot be is claimed as well, but left out
- * of the answer: else it would be the first to be selected again, and in the way of the others for
- * ever. */
+/* Keeps the present row of a claim. One with a value that cannot be is claimed as well, and left out of
+ * the answer: see struct left_out. */
 static evd_code keep_claimed(struct connection *connection, struct statement *statement,
                              struct request *request, struct selection *selection,
                              evd_error *error) {
@@ -74,14 +73,16 @@ static evd_code keep_claimed(struct connection *connection, struct statement *st
     return no_memory(error);
   }
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
-  selected->expires_at = execution_expires_at(
-      request->started_at, sqlite3_column_int64(statement->handle, 1 + evd_column_timeout_ms));
+  selected->expires_at = request->started_at;
   evd_error why;
-  if (rows_add(statement, 1, (size_t)request->limit, &request->rows, &why) != NULL) {
+  const evd_execution *row = rows_add(statement, 1, (size_t)request->limit, &request->rows, &why);
+  if (row != NULL) {
+    selected->expires_at = execution_expires_at(request->started_at, row->timeout_ms);
     return EVD_OK;
   }
   if (why.code == EVD_EDATABASE) {
-    left_out_add(connection->left_out, &why);
+    left_out_add(connection->left_out, rows_value_text(statement, 1 + evd_column_execution_id),
+                 &why);
     return EVD_OK;
   }
   *error = why;

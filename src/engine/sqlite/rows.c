@@ -64,9 +64,12 @@ int rows_bind_changes(struct statement *statement, const evd_changes *changes, i
 }
 
 /* Reads a number or a truth; false when no execution can have it. */
-static bool read_integer(sqlite3_stmt *handle, int index, evd_column column, evd_execution *row) {
-  return sqlite3_column_type(handle, index) == SQLITE_INTEGER &&
-         column_load_integer(row, column, sqlite3_column_int64(handle, index));
+static bool read_number(sqlite3_stmt *handle, int index, evd_column column, evd_execution *row) {
+  switch (sqlite3_column_type(handle, index)) {
+  case SQLITE_INTEGER: return column_load_integer(row, column, sqlite3_column_int64(handle, index));
+  case SQLITE_FLOAT: return column_load_real(row, column, sqlite3_column_double(handle, index));
+  default: return false;
+  }
 }
 
 /* Reads one column of the present row. EVD_EDATABASE when no execution can have its value. */
@@ -77,7 +80,7 @@ static evd_code read_column(sqlite3_stmt *handle, int index, evd_column column,
   }
   bool is_enum = column_is_enum(column);
   if (!is_enum && !column_is_text(column)) {
-    return read_integer(handle, index, column, row) ? EVD_OK : EVD_EDATABASE;
+    return read_number(handle, index, column, row) ? EVD_OK : EVD_EDATABASE;
   }
 
   const char *text = (const char *)sqlite3_column_text(handle, index);
@@ -95,21 +98,20 @@ static evd_execution *out_of_memory(evd_error *error) {
   return NULL;
 }
 
-/* A column's value for people. */
-static const char *value_text(sqlite3_stmt *handle, int index) {
-  const char *text = (const char *)sqlite3_column_text(handle, index);
+const char *rows_value_text(struct statement *statement, int index) {
+  const char *text = (const char *)sqlite3_column_text(statement->handle, index);
   return text != NULL ? text : "NULL";
 }
 
 /* Says why a column of a row could not be read. The row is named by its id. */
-static void set_read_error(sqlite3_stmt *handle, int first, evd_column column, evd_code code,
+static void set_read_error(struct statement *statement, int first, evd_column column, evd_code code,
                            evd_error *error) {
   if (code == EVD_ENOMEM) {
     out_of_memory(error);
     return;
   }
-  execution_unfit(column, value_text(handle, first + evd_column_execution_id),
-                  value_text(handle, first + (int)column), error);
+  execution_unfit(column, rows_value_text(statement, first + evd_column_execution_id),
+                  rows_value_text(statement, first + (int)column), error);
 }
 
 /* Adds the present row to the records; see rows.h. */
@@ -129,7 +131,7 @@ evd_execution *rows_add(struct statement *statement, int first, size_t expected,
         read_column(statement->handle, first + column, (evd_column)column, *records, row);
     if (code != EVD_OK) {
       records_remove_last(*records);
-      set_read_error(statement->handle, first, (evd_column)column, code, error);
+      set_read_error(statement, first, (evd_column)column, code, error);
       return NULL;
     }
   }

@@ -20,6 +20,9 @@ int rows_bind_execution(struct statement *statement, const evd_execution *execut
 /* Binds the columns in the key's `set`, from parameter 1. *next is the parameter after them. */
 int rows_bind_changes(struct statement *statement, const evd_changes *changes, int *next);
 
+/* A column's value, for people; never NULL. Valid as SQLite's texts are. */
+const char *rows_value_text(struct statement *statement, int index);
+
 /* Adds the statement's present row to *records, which is made if it is NULL, for about `expected`
  * rows. `first` is the statement's first column that is one of the execution's. NULL with the error
  * when memory is out or the row has a value that cannot be (EVD_EDATABASE; nothing is added then). */
