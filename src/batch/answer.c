@@ -14,6 +14,8 @@
 enum verdict {
   DELIVER, /* each request has its answer */
   SPLIT,   /* the fault may be one request's: halve the batch */
+  NARROW,  /* the fault may be one row's: halve the limit of the claim, or take that row alone */
+  WIDEN,   /* that row is out of the way: claim as many as were asked for */
   RETRY,   /* the same may succeed */
   GIVE_UP  /* each request fails */
 };
@@ -38,17 +40,29 @@ static bool may_be_retried(const struct batch *batch) {
   return passing && error->retryable && harmless;
 }
 
+/* Whether a row that the database cannot send may have failed a claim, whose operands were checked. */
+static bool may_be_one_rows_fault(const struct loader *loader, const struct batch *batch) {
+  const evd_error *error = &batch->error;
+  bool is_fault = error->code == EVD_EINVAL || error->code == EVD_EDATABASE;
+  return is_fault && !error->retryable && error->outcome == EVD_OUTCOME_NOT_APPLIED &&
+         operation_is_claim(batch->operation) && loader->ops->claims_ids &&
+         !batch->requests[0]->ids_only;
+}
+
 static enum verdict judge(const struct loader *loader, const struct parcel *parcel) {
   const struct batch *batch = &parcel->batch;
   const evd_error *error = &batch->error;
   if (error->code == EVD_OK) {
-    return DELIVER;
+    return batch->requests[0]->ids_only ? WIDEN : DELIVER;
   }
   if (loader->aborting) {
     return GIVE_UP;
   }
   if (may_be_retried(batch)) {
     return parcel->attempts < loader->limits.attempts ? RETRY : GIVE_UP;
+  }
+  if (may_be_one_rows_fault(loader, batch)) {
+    return NARROW;
   }
   bool divisible = batch->count > 1 && error->outcome == EVD_OUTCOME_NOT_APPLIED;
   return divisible && may_be_one_requests_fault(batch) ? SPLIT : GIVE_UP;
@@ -146,6 +160,36 @@ static void split(struct loader *loader, struct parcel *parcel) {
   parcel_free(parcel);
 }
 
+/* A claim that failed on a row goes again with half the limit. With a limit of 1 the row is known: it is
+ * claimed without being read, to be given back when the claim is done. */
+static void narrow(struct loader *loader, struct parcel *parcel) {
+  struct request *request = parcel->requests[0];
+  if (parcel->limit == 0) {
+    parcel->limit = request->limit;
+  }
+  if (request->limit > 1) {
+    request->limit /= 2;
+  } else {
+    request->ids_only = true;
+    log_message(loader->log, EVD_LOG_WARNING, "a claim meets a row that cannot be read: %s",
+                parcel->batch.error.message);
+  }
+  reset(parcel);
+  parcel->attempts = 0;
+  loader->counters[parcel->batch.operation].stats.splits++;
+  DL_PREPEND2(loader->again, parcel, previous, next);
+}
+
+/* The row that stood in the way is claimed: the others are next. */
+static void widen(struct loader *loader, struct parcel *parcel) {
+  struct request *request = parcel->requests[0];
+  left_out_move(&parcel->found, &parcel->batch.left_out);
+  request->ids_only = false;
+  request->limit = parcel->limit;
+  reset(parcel);
+  DL_PREPEND2(loader->again, parcel, previous, next);
+}
+
 static void send_again(struct ev_loop *loop, ev_timer *back_off, int events) {
   (void)loop;
   (void)events;
@@ -197,25 +241,27 @@ static void report_queries(struct loader *loader, struct batch *batch) {
   }
 }
 
-/* Gives back the rows that a claim left out of its answer, and tells the log of them. */
-static void see_to_left_out(struct loader *loader, struct batch *batch) {
-  struct left_out *left_out = &batch->left_out;
-  if (batch->error.code == EVD_OK && left_out->count > 0) {
-    log_message(loader->log, EVD_LOG_ERROR,
-                "a claim met %zu rows that cannot be read, and gives them back: %s",
-                left_out->count, left_out->why.message);
-    loader->rows_unreadable += left_out->count;
-    if (!loader->aborting) {
-      loader_defer(loader, batch->requests[0], left_out);
-    }
+/* A claim is done: gives back the rows that it left out of its answer, and tells the log of them. */
+static void see_to_left_out(struct loader *loader, struct parcel *parcel) {
+  struct left_out *found = &parcel->found;
+  if (parcel->batch.error.code == EVD_OK) {
+    left_out_move(found, &parcel->batch.left_out);
   }
-  left_out_free(left_out);
+  if (found->count == 0) {
+    return;
+  }
+  log_message(loader->log, EVD_LOG_ERROR,
+              "a claim met %zu rows that cannot be read, and gives them back: %s", found->count,
+              found->why.message);
+  loader->rows_unreadable += found->count;
+  if (!loader->aborting) {
+    loader_defer(loader, parcel->requests[0], found);
+  }
 }
 
 void loader_batch_done(struct loader *loader, struct batch *batch) {
   struct parcel *parcel = (struct parcel *)batch;
   report_queries(loader, batch);
-  see_to_left_out(loader, batch);
   loader->counters[batch->operation].stats.retries += batch->retries;
   batch->retries = 0;
   reactor_arm(loader->reactor); /* the engine has capacity again */
@@ -223,9 +269,13 @@ void loader_batch_done(struct loader *loader, struct batch *batch) {
   enum verdict verdict = judge(loader, parcel);
   if (verdict == SPLIT || verdict == RETRY) {
     drop_unwanted(loader, parcel);
+  } else if (verdict == DELIVER || verdict == GIVE_UP) {
+    see_to_left_out(loader, parcel);
   }
   switch (verdict) {
   case DELIVER: deliver(loader, parcel); break;
+  case NARROW: narrow(loader, parcel); break;
+  case WIDEN: widen(loader, parcel); break;
   case SPLIT: split(loader, parcel); break;
   case RETRY: retry(loader, parcel); break;
   case GIVE_UP: give_up(loader, parcel); break;

@@ -316,6 +316,10 @@ struct pending *parcel_at(const struct parcel *parcel, size_t index) {
 }
 
 void parcel_free(struct parcel *parcel) {
+  if (parcel) {
+    left_out_free(&parcel->found);
+    left_out_free(&parcel->batch.left_out);
+  }
   free(parcel);
 }
 

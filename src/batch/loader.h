@@ -49,6 +49,8 @@ struct parcel {
   struct loader *loader;
   struct parcel *next, *previous; /* in loader.again, or loader.backing_off */
   int attempts;                   /* how often it was sent */
+  int64_t limit;                  /* that a claim was asked for, while it is narrowed; else 0 */
+  struct left_out found;          /* rows that stood in the way of a claim */
   double sent;                    /* when, the last time; by clock_seconds() */
   ev_timer back_off;
   struct request *requests[];

@@ -38,6 +38,13 @@ bool operation_is_read(evd_operation operation) {
          operation == EVD_OPERATION_GET_BY_PARENT;
 }
 
+bool operation_is_claim(evd_operation operation) {
+  return operation == EVD_OPERATION_CLAIM_BY_START_AT ||
+         operation == EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED ||
+         operation == EVD_OPERATION_CLAIM_BY_CLOSE_STATUS ||
+         operation == EVD_OPERATION_CLAIM_BY_CANCELLATION;
+}
+
 bool operation_is_batched(evd_operation operation) {
   return operation_is_read(operation) || operation == EVD_OPERATION_INSERT ||
          operation == EVD_OPERATION_UPDATE ||
@@ -69,6 +76,15 @@ void left_out_add(struct left_out *left_out, const char *id, const evd_error *wh
     memcpy(row->id, id, size);
     LL_PREPEND(left_out->rows, row);
   }
+}
+
+void left_out_move(struct left_out *to, struct left_out *from) {
+  if (to->count == 0) {
+    to->why = from->why;
+  }
+  to->count += from->count;
+  LL_CONCAT(to->rows, from->rows);
+  *from = (struct left_out){0};
 }
 
 void left_out_free(struct left_out *left_out) {

@@ -46,6 +46,9 @@ struct left_out {
 /* Notes a row, and why. Any thread that owns the batch. */
 void left_out_add(struct left_out *left_out, const char *id, const evd_error *why);
 
+/* Adds all of one to another: there are none in it after. */
+void left_out_move(struct left_out *to, struct left_out *from);
+
 /* Frees the rows: there are none after. */
 void left_out_free(struct left_out *left_out);
 
@@ -109,6 +112,10 @@ struct engine_stats {
 
 struct engine_ops {
   const char *name; /* "sqlite", "postgres", "mysql" */
+
+  /* Whether one row that the database cannot send fails a claim, for it claims and returns rows in one
+   * statement; so it takes claims of `ids_only`. */
+  bool claims_ids;
 
   /* Whether a URL is this engine's (by its scheme). */
   bool (*accepts)(const char *url);

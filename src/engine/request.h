@@ -32,6 +32,7 @@ struct request {
   int64_t before;     /* exclusive upper bound of start_at, expires_at, ... */
   int64_t started_at; /* operation 6: expires_at = started_at + the row's timeout_ms */
   int64_t limit;      /* above 0: the front door answers the rest itself */
+  bool ids_only;      /* claims, where engine_ops.claims_ids: the rows are not read, but left out */
 
   /* The answer, valid when the batch succeeded. */
   struct records *rows; /* gets and claims; NULL is no row; the batch room releases it */
@@ -40,6 +41,9 @@ struct request {
 
 /* Whether the operation only reads. */
 bool operation_is_read(evd_operation operation);
+
+/* Whether the operation claims rows and returns them. */
+bool operation_is_claim(evd_operation operation);
 
 /* Whether several requests of this operation travel in one batch. */
 bool operation_is_batched(evd_operation operation);

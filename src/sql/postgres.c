@@ -82,7 +82,8 @@ struct statement_key postgres_insert_key(uint64_t present) {
 }
 
 struct statement_key postgres_statement_key(const struct request *request) {
-  struct statement_key key = statement_key(request, 0, 0);
+  uint8_t part = request->ids_only ? POSTGRES_PART_IDS : POSTGRES_PART_ROWS;
+  struct statement_key key = statement_key(request, part, 0);
   if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) { /* it sets expires_at by itself */
     key.set &= ~COLUMN_BIT(evd_column_expires_at);
     key.unset &= ~COLUMN_BIT(evd_column_expires_at);
@@ -352,7 +353,9 @@ static void append_claim(struct writer *writer, bool returning) {
   }
   append(writer, " from picked where ");
   append_match(writer, "picked.execution_id");
-  if (returning) {
+  if (returning && writer->key->part == POSTGRES_PART_IDS) {
+    append(writer, " returning t.execution_id");
+  } else if (returning) {
     append(writer, " returning ");
     append_columns(writer, all_columns, "t.");
     buffer_printf(writer->buffer, ", picked.%s", columns[sql_selection_order(operation)].name);

@@ -69,6 +69,9 @@ const struct postgres_type *postgres_type_for(evd_column column, uint32_t oid);
 /* Supposes that the table has the types of our own schema. */
 void postgres_table_init(struct postgres_table *table, const struct table_name *name);
 
+/* The parts of a claim: it returns whole rows, or ids alone. */
+enum { POSTGRES_PART_ROWS, POSTGRES_PART_IDS };
+
 /* The key of the insertion of rows in which only these columns are not NULL. */
 struct statement_key postgres_insert_key(uint64_t present);
 

@@ -280,6 +280,20 @@ static evd_code sort_claim(const struct request *request, const PGresult *result
   return ok ? EVD_OK : out_of_memory(error);
 }
 
+/* Whether a step claims rows and reads them. */
+static bool reads_claimed(const struct step *step) {
+  return operation_is_claim((evd_operation)step->key.operation) &&
+         step->key.part != POSTGRES_PART_IDS;
+}
+
+/* A row that was claimed to be left out: it cannot be read. */
+static void leave_out_row(struct decoding *decoding) {
+  const char *id = PQgetvalue(decoding->result, decoding->row, 0);
+  evd_error why;
+  error_set(&why, EVD_EDATABASE, "", "the database cannot send execution %s", id);
+  left_out_add(decoding->left_out, id, &why);
+}
+
 /* The next row of any result. */
 static evd_code read_next_row(const struct postgres_table *table, const struct step *step,
                               struct decoding *decoding, evd_error *error) {
@@ -296,7 +310,12 @@ static evd_code read_next_row(const struct postgres_table *table, const struct s
   case EVD_OPERATION_CLOSE_FINISHED:
     step->requests[0]->count = read_int64(PQgetvalue(result, row, 0));
     return EVD_OK;
-  default: return read_claimed_row(table, step->requests[0], decoding, error);
+  default:
+    if (!reads_claimed(step)) {
+      leave_out_row(decoding);
+      return EVD_OK;
+    }
+    return read_claimed_row(table, step->requests[0], decoding, error);
   }
 }
 
@@ -317,15 +336,9 @@ static evd_code read_rows(const struct postgres_table *table, const struct step 
   return EVD_OK;
 }
 
-static bool is_claim(evd_operation operation) {
-  return operation == EVD_OPERATION_CLAIM_BY_START_AT ||
-         operation == EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED ||
-         operation == EVD_OPERATION_CLAIM_BY_CLOSE_STATUS ||
-         operation == EVD_OPERATION_CLAIM_BY_CANCELLATION;
-}
-
 /* The columns that a step's result must have; one that has none returns nothing but a count. */
-static int column_count(evd_operation operation) {
+static int column_count(const struct step *step) {
+  evd_operation operation = (evd_operation)step->key.operation;
   switch (operation) {
   case EVD_OPERATION_GET:
   case EVD_OPERATION_GET_BY_PARENT:
@@ -334,7 +347,7 @@ static int column_count(evd_operation operation) {
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
   case EVD_OPERATION_DELETE:
   case EVD_OPERATION_CLOSE_FINISHED: return 1;
-  default: return is_claim(operation) ? EVD_COLUMN_COUNT + 1 : 0;
+  default: return reads_claimed(step) ? EVD_COLUMN_COUNT + 1 : operation_is_claim(operation);
   }
 }
 
@@ -343,9 +356,9 @@ evd_code postgres_decode(const struct postgres_table *table, const struct step *
   evd_operation operation = (evd_operation)step->key.operation;
   PGresult *result = decoding->result;
   int fields = PQnfields(result);
-  if (fields != column_count(operation)) {
+  if (fields != column_count(step)) {
     return error_set(error, EVD_EDATABASE, "", "the database answered with %d columns, not %d",
-                     fields, column_count(operation));
+                     fields, column_count(step));
   }
   if (fields == 0) {
     if (operation != EVD_OPERATION_INSERT) {
@@ -355,7 +368,7 @@ evd_code postgres_decode(const struct postgres_table *table, const struct step *
   }
 
   evd_code code = EVD_OK;
-  if (is_claim(operation) && decoding->row == 0) {
+  if (reads_claimed(step) && decoding->row == 0) {
     code = begin_claim(table, step->requests[0], result, error);
   }
   if (code == EVD_OK) {

@@ -262,6 +262,7 @@ static void stats(const struct engine *engine, struct engine_stats *figures) {
 
 const struct engine_ops engine_postgres = {
     .name = "postgres",
+    .claims_ids = true,
     .accepts = postgres_url_accepts,
     .open = open_engine,
     .capacity = capacity,

@@ -69,12 +69,17 @@ static void copy_key_column(char *field, size_t size, const char *detail) {
   }
 }
 
-/* The column whose values the server did not take: the context says "... parameter $5", in whatever
- * language. */
-static const char *parameter_column(const PGresult *result, const struct statement_key *key) {
+/* The parameter that the server did not take: the context says "... parameter $5", in whatever language.
+ * 0 when it was none. */
+static unsigned failed_parameter(const PGresult *result) {
   const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
   const char *dollar = context != NULL ? strrchr(context, '$') : NULL;
-  unsigned parameter = dollar != NULL ? (unsigned)strtoul(dollar + 1, NULL, 10) : 0;
+  return dollar != NULL ? (unsigned)strtoul(dollar + 1, NULL, 10) : 0;
+}
+
+/* The column whose values the server did not take. */
+static const char *parameter_column(const PGresult *result, const struct statement_key *key) {
+  unsigned parameter = failed_parameter(result);
   return parameter > 0 ? evd_column_name(postgres_parameter_column(key, parameter)) : NULL;
 }
 
@@ -130,6 +135,12 @@ bool failure_is_unclear(const PGresult *result, bool at_commit) {
   bool is_servers = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) != NULL;
   return strncmp(state, "08", 2) == 0 || strcmp(state, "40003") == 0 ||
          (is_fatal(result) && (at_commit || !is_servers));
+}
+
+bool failure_is_of_foreign_id(const PGresult *result, evd_operation operation) {
+  const char *state = or_empty(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+  return operation != EVD_OPERATION_INSERT && strcmp(state, "22P05") == 0 &&
+         failed_parameter(result) == 1;
 }
 
 void failure_of_connection(const PGconn *pg, const char *where, evd_error *error) {

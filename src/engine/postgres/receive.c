@@ -22,6 +22,15 @@ static void fail_flight(struct flight *flight, const evd_error *error) {
   }
 }
 
+/* A read whose ids were taken has failed on what is in a row. */
+static void cannot_be_read(const struct batch *batch, evd_error *error) {
+  evd_error why = *error;
+  const char *which = batch->operation == EVD_OPERATION_GET_BY_PARENT ? "a child of " : "";
+  error_set(error, EVD_EDATABASE, why.field, "%sexecution %s cannot be read: %s", which,
+            batch->requests[0]->id, why.message);
+  error_set_native(error, why.native);
+}
+
 /* Deals with a failure of the flight at the head: notes it, and does what the connection has to do
  * about it. */
 static void note_failure(struct connection *connection, const PGresult *result, bool at_commit) {
@@ -36,6 +45,9 @@ static void note_failure(struct connection *connection, const PGresult *result, 
   }
   enum failure_remedy remedy = failure_read(result, key, &error);
   bool is_write = !operation_is_read(flight->batch->operation);
+  if (error.code == EVD_EINVAL && !is_write) {
+    cannot_be_read(flight->batch, &error);
+  }
   if (is_write && flight->synced && failure_is_unclear(result, at_commit)) {
     error.outcome = EVD_OUTCOME_UNKNOWN;
   }
@@ -72,7 +84,10 @@ static void statement_answered(struct connection *connection, PGresult *result) 
         (struct decoding){.result = result, .left_out = &flight->batch->left_out};
     return;
   }
-  note_failure(connection, result, false);
+  const struct batch *batch = flight->batch;
+  if (batch->count > 1 || !failure_is_of_foreign_id(result, batch->operation)) {
+    note_failure(connection, result, false);
+  }
   flight->answered++;
   PQclear(result);
 }
