@@ -32,6 +32,13 @@ struct export {
   struct progress progress;
 };
 
+/* The next page begins after this row, or a later one. */
+static void end_row(struct export *export, const char *id) {
+  buffer_reset(&export->last);
+  buffer_append(&export->last, id);
+  export->page_rows++;
+}
+
 static bool print_row(const char *const *values, void *data) {
   struct export *export = data;
   evd_error error;
@@ -47,10 +54,15 @@ static bool print_row(const char *const *values, void *data) {
     cli_fail(&error);
   }
   free(json);
-  buffer_reset(&export->last);
-  buffer_append(&export->last, values[evd_column_execution_id]);
-  export->page_rows++;
+  end_row(export, values[evd_column_execution_id]);
   return !export->failed;
+}
+
+static void leave_out(const char *id, const evd_error *error, void *data) {
+  struct export *export = data;
+  (void)progress_end(&export->progress);
+  rows_leave_out(&export->left_out, error);
+  end_row(export, id);
 }
 
 /* Prints a page. There is no way past an id with which it ends as it began: it was not read as it is in
@@ -70,7 +82,8 @@ static evd_code print_page(struct cli *cli, struct sql_client *client,
   buffer_printf(&query.sql, " order by execution_id limit %d", PAGE_ROWS);
   export->page_rows = 0;
   buffer_append(&export->last, "");
-  evd_code code = rows_run(client, &query, print_row, export, error);
+  struct row_reader reader = {print_row, leave_out, export};
+  evd_code code = rows_run(client, &query, &reader, error);
   if (code == EVD_OK && export->last.failed) {
     code = error_set(error, EVD_ENOMEM, "", "memory ran out");
   }

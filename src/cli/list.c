@@ -78,6 +78,12 @@ static bool list_row(const char *const *values, void *data) {
   return !listing->failed;
 }
 
+static void leave_out(const char *id, const evd_error *error, void *data) {
+  (void)id;
+  struct listing *listing = data;
+  rows_leave_out(&listing->left_out, error);
+}
+
 static int list_rows(struct cli *cli, const struct row_filter *filter, int64_t limit) {
   int status;
   struct sql_client *client = cli_connect(cli, false, &status);
@@ -93,8 +99,9 @@ static int list_rows(struct cli *cli, const struct row_filter *filter, int64_t l
   table_begin(&listing.table, 8,
               (const char *const[]){"EXECUTION", "TASK", "STATUS", "CLOSE", ">AGE", "START",
                                     ">ATTEMPTS", "EXECUTOR"});
+  struct row_reader reader = {list_row, leave_out, &listing};
   evd_error error;
-  if (rows_run(client, &query, list_row, &listing, &error) != EVD_OK) {
+  if (rows_run(client, &query, &reader, &error) != EVD_OK) {
     status = cli_fail_query(cli, client, &error);
   } else if (listing.table.failed) {
     status = cli_fail_text("memory ran out");

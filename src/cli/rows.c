@@ -109,16 +109,88 @@ void rows_where(struct row_query *query, const struct row_filter *filter) {
 void rows_select(struct row_query *query, enum dialect dialect, const struct table_name *table) {
   buffer_append(&query->sql, "select ");
   sql_columns(&query->sql, dialect, "");
+  query->from = query->sql.length;
   buffer_append(&query->sql, " from ");
   sql_table(&query->sql, dialect, table);
+  query->from_end = query->sql.length;
 }
 
-evd_code rows_run(struct sql_client *client, struct row_query *query, sql_row row, void *data,
-                  evd_error *error) {
+/* A query's rows on their way to whom they are for. */
+struct reading {
+  const struct row_reader *reader;
+  int64_t handed_on;
+  struct buffer ids; /* each ended by zero */
+};
+
+static bool hand_on(const char *const *values, void *data) {
+  struct reading *reading = data;
+  reading->handed_on++;
+  return reading->reader->row(values, reading->reader->data);
+}
+
+static bool add_id(const char *const *values, void *data) {
+  struct reading *reading = data;
+  const char *id = values[0] != NULL ? values[0] : "";
+  buffer_append_bytes(&reading->ids, id, strlen(id) + 1);
+  return !reading->ids.failed;
+}
+
+/* Whether a query may have failed on what is in a row. */
+static bool may_be_a_rows(evd_code code) {
+  return code == EVD_EINVAL || code == EVD_EDATABASE;
+}
+
+/* Reads one row; where that fails on what is in it, says so to the reader. */
+static evd_code read_one(struct sql_client *client, const char *sql, const char *id,
+                         struct reading *reading, evd_error *error) {
+  const char *parameters[] = {id};
+  evd_code code = sql_client_query(client, sql, parameters, hand_on, reading, error);
+  if (!may_be_a_rows(code)) {
+    return code;
+  }
+  char shown[EVD_ID_MAX * 4 + 4];
+  evd_error why;
+  text_printable(id, EVD_ID_MAX, shown, sizeof(shown));
+  error_set(&why, EVD_EDATABASE, "", "execution %s cannot be read: %s", shown, error->message);
+  reading->reader->unreadable(id, &why, reading->reader->data);
+  return EVD_OK;
+}
+
+/* A row has failed the whole query: reads the others one by one, past those that were read before. */
+static evd_code read_each(struct sql_client *client, const struct row_query *query,
+                          struct reading *reading, evd_error *error) {
+  struct buffer sql = {0};
+  int64_t handed_on = reading->handed_on;
+  buffer_printf(&sql, "select execution_id%s", query->sql.text + query->from);
+  evd_code code =
+      sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+                 : sql_client_query(client, sql.text, query->parameters, add_id, reading, error);
+  buffer_reset(&sql);
+  buffer_printf(&sql, "%.*s where execution_id = ?", (int)query->from_end, query->sql.text);
+  if (code == EVD_OK && (sql.failed || reading->ids.failed)) {
+    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  size_t place = 0;
+  for (int64_t i = 0; code == EVD_OK && place < reading->ids.length; i++) {
+    const char *id = reading->ids.text + place;
+    place += strlen(id) + 1;
+    code = i < handed_on ? EVD_OK : read_one(client, sql.text, id, reading, error);
+  }
+  buffer_free(&sql);
+  return code;
+}
+
+evd_code rows_run(struct sql_client *client, struct row_query *query,
+                  const struct row_reader *reader, evd_error *error) {
+  struct reading reading = {.reader = reader};
   evd_code code = query->sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
                                     : sql_client_query(client, query->sql.text, query->parameters,
-                                                       row, data, error);
+                                                       hand_on, &reading, error);
+  if (may_be_a_rows(code)) {
+    code = read_each(client, query, &reading, error);
+  }
   buffer_free(&query->sql);
+  buffer_free(&reading.ids);
   return code;
 }
 

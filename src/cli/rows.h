@@ -60,8 +60,17 @@ int rows_option(struct row_filter *filter, int option, const char *value);
 /* A query under way: its text, and what its "?" stand for. */
 struct row_query {
   struct buffer sql;
+  size_t from, from_end; /* where in it " from TABLE" is */
   size_t count;
   const char *parameters[ROWS_PARAMETERS_MAX];
+};
+
+/* Whom rows are for. */
+struct row_reader {
+  sql_row row;
+  /* In place of a row that the database cannot send: why, naming it. */
+  void (*unreadable)(const char *id, const evd_error *error, void *data);
+  void *data;
 };
 
 /* Appends a parameter's value; the text must live as long as the query. */
@@ -73,9 +82,10 @@ void rows_where(struct row_query *query, const struct row_filter *filter);
 /* Appends "select", all columns, "from" the table. */
 void rows_select(struct row_query *query, enum dialect dialect, const struct table_name *table);
 
-/* Runs it; frees it. */
-evd_code rows_run(struct sql_client *client, struct row_query *query, sql_row row, void *data,
-                  evd_error *error);
+/* Runs a query that begins with rows_select(); frees it. A row that the database cannot send fails no
+ * others: they are then read one by one. */
+evd_code rows_run(struct sql_client *client, struct row_query *query,
+                  const struct row_reader *reader, evd_error *error);
 
 /* EVD_EDATABASE: in this column of the execution with this id, the database has what no execution can
  * have. The message has both cut, and as a terminal may see them; they may be NULL. */
