@@ -179,12 +179,35 @@ static void texts_outside_the_character_set_are_refused_with_their_column(void *
   end();
 }
 
+/* An escape stands for a character, which a database without a character set does not have. */
+static void escapes_in_a_database_without_a_character_set_are_refused_with_their_column(
+    void **state) {
+  (void)state;
+  needs_postgres();
+  begin("SQL_ASCII");
+  evd_execution rows[] = {sample_execution("te_1"), sample_execution("te_2")};
+  rows[0].input = "\"\\u00e9\"";
+  rows[1].input = "\"\u00e9\"";
+  evd_future *inserts[] = {evd_insert(test.storage, &rows[0], 1),
+                           evd_insert(test.storage, &rows[1], 1)};
+  evd_error error = await_error(inserts[0], EVD_EINVAL);
+  assert_string_equal(error.field, "input");
+  await_ok(inserts[1]);
+  expect_row(await_row(evd_get(test.storage, "te_2", NULL)), &rows[1]);
+  evd_changes changes = sample_changes(0);
+  evd_set(&changes, output, "\"\\u00e9\"");
+  error = await_error(evd_update(test.storage, "te_2", NULL, &changes), EVD_EINVAL);
+  assert_string_equal(error.field, "output");
+  end();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_that_cannot_be_sent_are_given_back_and_the_others_claimed),
       cmocka_unit_test(a_claim_whose_changes_cannot_be_taken_fails),
       cmocka_unit_test(ids_outside_the_character_set_match_nothing),
       cmocka_unit_test(texts_outside_the_character_set_are_refused_with_their_column),
+      cmocka_unit_test(escapes_in_a_database_without_a_character_set_are_refused_with_their_column),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ typedef struct evd_execution {
   const char *root_execution_id; /**< Execution at the tree's top; both or neither. */
   const char *parent_task_id;    /**< NULL without a parent; both or neither. */
   const char *parent_execution_id;
-  int32_t index_in_parent_children; /**< From 0; without meaning when there is no parent. */
+  int32_t index_in_parent_children; /**< From 0, or -1; without meaning when there is no parent. */
   bool is_only_child_of_parent;     /**< Without meaning when there is no parent. */
   bool is_finalize_of_parent;       /**< Without meaning when there is no parent. */
   const char *task_id;

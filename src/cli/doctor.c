@@ -67,8 +67,12 @@ static const struct setting postgres_settings[] = {
      "read committed", 0, FINDING_WARNING,
      "concurrent claims then fail with serialization errors, and are tried again, unless the URL "
      "sets isolation"},
-    {"server_encoding", POSTGRES_SETTING("server_encoding"), "UTF8", 0, FINDING_WARNING,
+    {"server_encoding", POSTGRES_SETTING("server_encoding"), "UTF8|SQL_ASCII", 0, FINDING_WARNING,
      "texts with characters that it lacks are refused"},
+    {"no encoding", "select (current_setting('server_encoding') = 'SQL_ASCII')::int", "0", 0,
+     FINDING_WARNING,
+     "SQL_ASCII takes any bytes: texts that other programs store and that are not UTF-8 cannot be "
+     "read, and JSON with \\u escapes beyond ASCII is refused"},
     {"max_connections", POSTGRES_SETTING("max_connections"), NULL, 0, FINDING_NOTE, NULL},
     {"connections", "select count(*) from pg_stat_activity where backend_type = 'client backend'",
      NULL, 0, FINDING_NOTE, NULL},

@@ -108,7 +108,10 @@ static evd_code check_value(const evd_execution *execution, evd_column column, e
   case COLUMN_JSON:
   case COLUMN_JSON_OBJECT:
   case COLUMN_JSON_ARRAY: return check_json(*(const char *const *)member, column, error);
-  case COLUMN_COUNT32: return check_quantity(*(const int32_t *)member, field, error);
+  case COLUMN_COUNT32:
+    return column == evd_column_index_in_parent_children
+               ? EVD_OK
+               : check_quantity(*(const int32_t *)member, field, error);
   case COLUMN_DURATION: return check_quantity(*(const int64_t *)member, field, error);
   case COLUMN_TIME: return check_time(*(const int64_t *)member, field, error);
   case COLUMN_BOOL: return EVD_OK;
@@ -163,9 +166,6 @@ static evd_code check_relations(const evd_execution *execution, evd_error *error
   }
   if (code != EVD_OK) {
     return code;
-  }
-  if (execution->is_sleeping_task && execution->sleeping_task_unique_id == NULL) {
-    return error_set(error, EVD_EINVAL, unique_id, "%s is missing from a sleeping task", unique_id);
   }
   if (!execution->is_sleeping_task && execution->sleeping_task_unique_id != NULL) {
     return error_set(error, EVD_EINVAL, unique_id, "%s is given to a task that is not sleeping",

@@ -183,7 +183,8 @@ void column_set_null(evd_execution *execution, evd_column column) {
 
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer) {
   enum column_type type = columns[column].type;
-  bool is_signed = type == COLUMN_TIME || column == evd_column_active_children_count;
+  bool is_signed = type == COLUMN_TIME || column == evd_column_active_children_count ||
+                   column == evd_column_index_in_parent_children;
   int64_t least = is_signed ? -COLUMN_INTEGER_MAX : 0;
 
   if (type != COLUMN_BOOL && (integer < least || integer > COLUMN_INTEGER_MAX)) {

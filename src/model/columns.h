@@ -22,7 +22,7 @@ enum column_type {
   COLUMN_JSON,         /* const char *: any JSON document */
   COLUMN_JSON_OBJECT,  /* const char *: a JSON object */
   COLUMN_JSON_ARRAY,   /* const char *: a JSON array */
-  COLUMN_COUNT32,      /* int32_t, not negative */
+  COLUMN_COUNT32,      /* int32_t, not negative; an index may be */
   COLUMN_DURATION,     /* int64_t milliseconds, not negative */
   COLUMN_TIME,         /* int64_t milliseconds since the epoch; EVD_NONE is NULL */
   COLUMN_BOOL,         /* bool */
@@ -89,8 +89,9 @@ void column_set_null(evd_execution *execution, evd_column column);
 
 /*
  * The same for what a database has, which anybody may have put there. Return false for what no execution
- * can have: what is out of bounds, a NULL where there is none. (Only active_children_count may be
- * negative: children that are closed are taken off whatever their parent counts.) Columns are to be
+ * can have: what is out of bounds, a NULL where there is none. (Only
+ * index_in_parent_children may be negative, and active_children_count: children that are closed are taken
+ * off whatever their parent counts.) Columns are to be
  * loaded in their order, into a record that is clear. Real numbers are times and durations, which the
  * framework may store with a fraction of a millisecond: they are rounded.
  */

@@ -26,6 +26,8 @@ struct scanner {
   size_t depth;
   size_t depth_max;
   uint64_t is_object[JSON_DEPTH_MAX / 64 + 1]; /* a bit for each open level: object or array */
+  size_t digits_max;                           /* of a number that has an exponent, written out */
+  size_t growth;                               /* of all such numbers, when they are written out */
 };
 
 static bool fail(struct scanner *scanner, const unsigned char *at, const char *reason) {
@@ -171,9 +173,6 @@ static bool scan_unicode_escape(struct scanner *scanner) {
   if (unit < 0) {
     return fail(scanner, at, "bad escape");
   }
-  if (unit == 0) {
-    return fail(scanner, at, "\\u0000, which no database can hold");
-  }
   scanner->at = at + 6;
   if (unit < 0xd800 || unit > 0xdfff) {
     return true;
@@ -250,6 +249,29 @@ static const unsigned char *skip_digits(const unsigned char *at, const unsigned 
   return at == start ? NULL : at;
 }
 
+/* The number of these digits, or a large one where it is larger. */
+static size_t read_exponent(const unsigned char *at, const unsigned char *end) {
+  enum { LARGE = 100000000 };
+  size_t exponent = 0;
+
+  for (; at < end && exponent < LARGE; at++) {
+    exponent = exponent * 10 + (*at - '0');
+  }
+  return exponent;
+}
+
+/* Notes how long a number would be without its exponent, whose digits are from `exponent` to `end`. */
+static void note_exponent(struct scanner *scanner, const unsigned char *exponent,
+                          const unsigned char *end) {
+  size_t spelled = (size_t)(end - scanner->at);
+  size_t digits = spelled + read_exponent(exponent, end); /* a few too many */
+
+  if (digits > scanner->digits_max) {
+    scanner->digits_max = digits;
+  }
+  scanner->growth += digits - spelled;
+}
+
 /* Past a number, which begins here with a minus or a digit. */
 static bool scan_number(struct scanner *scanner) {
   const unsigned char *end = scanner->end;
@@ -271,6 +293,9 @@ static bool scan_number(struct scanner *scanner) {
       digits++;
     }
     at = skip_digits(digits, end);
+    if (at != NULL) {
+      note_exponent(scanner, digits, at);
+    }
   }
   if (at == NULL) {
     return fail_unexpected(scanner, digits);
@@ -464,6 +489,33 @@ enum json_kind json_scan(const char *text, size_t length, const char **reason, s
 enum json_kind json_scan_outer(const char *text, size_t length, const char **reason,
                                size_t *offset) {
   return scan(text, length, JSON_DEPTH_MAX + 1, reason, offset);
+}
+
+/* Whether there is a digit, an "e" and a number of three digits, in a number or not. Most documents have
+ * none, and need no scan. */
+static bool may_swell(const char *text) {
+  const char *at = text;
+
+  while ((at = strpbrk(at, "eE")) != NULL) {
+    const char *exponent = at + 1 + (at[1] == '-' || at[1] == '+');
+    if (at > text && is_digit((unsigned char)at[-1]) && strspn(exponent, "0123456789") >= 3) {
+      return true;
+    }
+    at++;
+  }
+  return false;
+}
+
+bool json_is_swelling(const char *text) {
+  const unsigned char *start = (const unsigned char *)text;
+  struct scanner scanner = {
+      .at = start, .end = start + strlen(text), .depth_max = JSON_DEPTH_MAX + 1};
+
+  if (!may_swell(text)) {
+    return false;
+  }
+  (void)scan_document(&scanner);
+  return scanner.digits_max > JSON_DIGITS_MAX || scanner.growth > JSON_GROWTH_MAX;
 }
 
 void json_compact(const char *text, char *to) {

@@ -26,7 +26,10 @@ struct json_member {
  * json_scan() found valid; nothing else is safe. */
 bool json_next_member(const char **at, struct json_member *member);
 
-/* Writes what a string, with its quotes, stands for, ended by zero: never more than its length.
+/* Whether a string has a \u0000: no text in C can be what it stands for. */
+bool json_has_zero(const char *string, size_t length);
+
+/* Writes what a string without \u0000, with its quotes, stands for, ended by zero: never more than its length.
  * False when memory is out. */
 bool json_unquote(const char *string, size_t length, char *to);
 

@@ -53,7 +53,8 @@ static evd_code read_member(const struct json_member *member, evd_retry_options 
   const int64_t delay_max = (INT64_C(1) << 53) - 1;
   char key[KEY_MAX];
 
-  if (member->kind == JSON_NULL || member->key_length > sizeof key) {
+  if (member->kind == JSON_NULL || member->key_length > sizeof key ||
+      json_has_zero(member->key, member->key_length)) {
     return EVD_OK;
   }
   if (!json_unquote(member->key, member->key_length, key)) {

@@ -2,6 +2,7 @@
 #include "suite/suite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Texts that a careless engine gets wrong. */
@@ -287,6 +288,97 @@ static void a_claim_returns_large_rows(void **state) {
   }
 }
 
+/* Whether the table keeps documents as PostgreSQL's jsonb. */
+static bool has_jsonb(void) {
+  return strcmp(suite.engine, "postgres") == 0 && !suite.framework;
+}
+
+/* Stores a document, which comes back as it is; or, where the column's type cannot hold it, is refused
+ * with the column's name, and harms no neighbour. */
+static void store_or_refuse(const char *id, const char *document, bool must_be_refused) {
+  static const evd_column documents[] = {evd_column_input, evd_column_output};
+  for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
+    evd_execution row = sample_execution(text("%s_%zu", id, i));
+    evd_execution neighbour = sample_execution(text("%s_%zu_neighbour", id, i));
+    *(const char **)sample_member(&row, documents[i]) = document;
+    evd_future *inserts[] = {evd_insert(suite.storage, &row, 1),
+                             evd_insert(suite.storage, &neighbour, 1)};
+    evd_error error = {0};
+    evd_future_await(inserts[0]);
+    error = *evd_future_error(inserts[0]);
+    evd_future_release(inserts[0]);
+    await_ok(inserts[1]);
+    if (error.code == EVD_OK) {
+      expect(!must_be_refused, "%s was taken", document);
+      suite_expect(&row);
+      char *json = evd_execution_to_json(suite_get(row.execution_id));
+      expect(json != NULL, "%s has no JSON", row.execution_id);
+      evd_execution *back = evd_execution_from_json(json, &error);
+      expect(back != NULL, "%s", error.message);
+      expect(sample_difference(&row, back) == EVD_COLUMN_COUNT, "%s", json);
+      free(back);
+      free(json);
+    } else {
+      assert_int_equal(error.code, EVD_EINVAL);
+      assert_string_equal(error.field, evd_column_name(documents[i]));
+      assert_null(suite_get(row.execution_id));
+    }
+  }
+}
+
+/* A thrown error is enough for one, in the framework's tables. */
+static void zero_escapes_are_kept_where_the_type_can_hold_them(void **state) {
+  (void)state;
+  store_or_refuse("te_value", "{\"a\":\"x\\u0000y\"}", has_jsonb());
+  store_or_refuse("te_key", "{\"a\\u0000\":1}", has_jsonb());
+}
+
+/* jsonb writes numbers out: a kilobyte would come back as megabytes. */
+static void numbers_that_jsonb_would_swell_are_refused_there(void **state) {
+  (void)state;
+  const char *doubles =
+      "[1.7976931348623157e308,-2.2250738585072014E-308,5e-324,1e+100,\"1e9999\"]";
+  store_or_refuse("te_doubles", doubles, false);
+  assert_non_null(suite_get("te_doubles_0"));
+  if (has_jsonb()) {
+    store_or_refuse("te_large", "[1e500]", true);
+    store_or_refuse("te_small", "{\"a\":[1,2.5E-131000]}", true);
+  }
+}
+
+/* Many that are within the bound, one by one, and are not all together. */
+static void many_numbers_that_jsonb_would_swell_are_refused_there(void **state) {
+  (void)state;
+  enum { COUNT = 100000 };
+  if (!has_jsonb()) {
+    skip();
+  }
+  char *document = keep_memory(COUNT * 6 + 2);
+  document[0] = '[';
+  for (int i = 0; i < COUNT; i++) {
+    memcpy(document + 1 + i * 6L, "1e300,", 6);
+  }
+  document[COUNT * 6L] = ']';
+  store_or_refuse("te_many", document, true);
+}
+
+/* The framework's own suite has both. */
+static void what_the_frameworks_storage_takes_is_taken(void **state) {
+  (void)state;
+  evd_execution rows[] = {sample_sleeping("te_sleeping", NULL),
+                          sample_child("te_child", "te_p", -1)};
+  for (int i = 0; i < 2; i++) {
+    suite_insert(&rows[i]);
+    suite_expect(&rows[i]);
+    char *json = evd_execution_to_json(&rows[i]);
+    evd_error error;
+    evd_execution *back = evd_execution_from_json(json, &error);
+    expect(back != NULL, "%s", error.message);
+    free(back);
+    free(json);
+  }
+}
+
 int values_tests(void) {
   const struct CMUnitTest tests[] = {
       suite_test(any_text_comes_back_as_it_was),
@@ -298,6 +390,10 @@ int values_tests(void) {
       suite_test(updates_set_extreme_numbers),
       suite_test(any_json_value_can_be_input_and_output),
       suite_test(json_is_stored_as_it_is_or_refused_with_its_column),
+      suite_test(zero_escapes_are_kept_where_the_type_can_hold_them),
+      suite_test(numbers_that_jsonb_would_swell_are_refused_there),
+      suite_test(many_numbers_that_jsonb_would_swell_are_refused_there),
+      suite_test(what_the_frameworks_storage_takes_is_taken),
       suite_test(a_megabyte_of_input_and_output_is_stored),
       suite_test(a_claim_returns_large_rows),
   };

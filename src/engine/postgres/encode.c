@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/columns.h"
+#include "model/json.h"
 
 enum { ARRAY_HEADER = 20 };
 
@@ -50,6 +51,9 @@ static void put_integer(struct encoder *encoder, enum postgres_format format, in
 static void put_text(struct encoder *encoder, enum postgres_format format, const char *text) {
   size_t length = strlen(text);
   if (format == POSTGRES_JSONB) {
+    if (encoder->swelling == EVD_COLUMN_COUNT && json_is_swelling(text)) {
+      encoder->swelling = encoder->column;
+    }
     put_int32(encoder, (uint32_t)length + 1);
     buffer_append_bytes(&encoder->bytes, "\1", 1); /* the format's version */
   } else {
@@ -81,6 +85,7 @@ static void put_array_header(struct encoder *encoder, uint32_t element_oid, size
 /* An array of a column of the rows. */
 static void add_rows(struct encoder *encoder, const struct postgres_type *type, evd_column column,
                      const struct step *step) {
+  encoder->column = column;
   begin_parameter(encoder);
   put_array_header(encoder, type->element_oid, step->row_count);
   for (size_t i = 0; i < step->row_count; i++) {
@@ -93,6 +98,7 @@ static void add_rows(struct encoder *encoder, const struct postgres_type *type, 
 /* An array of a column of the requests' changes. */
 static void add_changes(struct encoder *encoder, const struct postgres_type *type,
                         evd_column column, const struct step *step) {
+  encoder->column = column;
   begin_parameter(encoder);
   put_array_header(encoder, type->element_oid, step->count);
   for (size_t i = 0; i < step->count; i++) {
@@ -181,6 +187,7 @@ static void add_set(struct encoder *encoder, const struct postgres_table *table,
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     if ((step->key.set & COLUMN_BIT(column)) != 0) {
       struct value value = column_get(&step->requests[0]->changes->values, (evd_column)column);
+      encoder->column = (evd_column)column;
       add_value(encoder, table->types[column], &value);
     }
   }
@@ -251,6 +258,7 @@ bool postgres_encode(struct encoder *encoder, const struct postgres_table *table
   }
   buffer_reset(&encoder->bytes);
   encoder->count = 0;
+  encoder->swelling = EVD_COLUMN_COUNT;
   add_parameters(encoder, table, step);
   if (encoder->bytes.failed) {
     return false;

@@ -21,6 +21,9 @@ struct encoder {
   const char *values[ENCODER_PARAMETERS_MAX];
   int lengths[ENCODER_PARAMETERS_MAX];
   int formats[ENCODER_PARAMETERS_MAX]; /* all binary */
+  evd_column column;                   /* that is being encoded */
+  evd_column
+      swelling; /* the first that has a document which jsonb would swell; else EVD_COLUMN_COUNT */
 };
 
 /* Encodes the parameters of a step, in the order of sql/postgres.h. False when memory is out. */

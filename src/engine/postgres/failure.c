@@ -114,6 +114,10 @@ enum failure_remedy failure_read(const PGresult *result, const struct statement_
                          : "";
   error_set(error, meaning->code, "", "%s%s%s%s", message, detail != NULL ? ": " : "",
             or_empty(detail), hint);
+  if (meaning->code == EVD_EDATABASE && strcmp(state, "0A000") == 0 &&
+      failed_parameter(result) > 0) {
+    error->code = EVD_EINVAL; /* a value that the database's character set does not support */
+  }
   error->retryable = meaning->retryable;
   error_set_native(error, state);
   read_field(result, key, error);

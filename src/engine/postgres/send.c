@@ -6,7 +6,9 @@
 #include "engine/clock.h"
 #include "engine/postgres/postgres.h"
 #include "engine/quiet.h"
+#include "model/columns.h"
 #include "model/error.h"
+#include "model/json.h"
 
 /* The server ends a session that sends it a larger message; of it, so much is not values. */
 enum { MESSAGE_MAX = 0x3fffffff - 64 * 1024 };
@@ -92,6 +94,14 @@ static void send_step(struct connection *connection, struct flight *flight,
   evd_error *error = &flight->batch->error;
   if (!postgres_encode(encoder, &connection->source->table, step)) {
     error_set(error, EVD_ENOMEM, "", "memory ran out");
+    give_up(connection, flight);
+  } else if (encoder->swelling != EVD_COLUMN_COUNT) {
+    const char *field = columns[encoder->swelling].name;
+    error_set(
+        error, EVD_EINVAL, field,
+        "%s has a number of more than %d digits when it is written without an exponent, as jsonb"
+        " does, or many that grow so by more than %d bytes",
+        field, JSON_DIGITS_MAX, JSON_GROWTH_MAX);
     give_up(connection, flight);
   } else if (encoder->bytes.length > MESSAGE_MAX) {
     error_set(error, EVD_EINVAL, "", "a statement of %zu bytes is more than PostgreSQL takes, 1 GB",
