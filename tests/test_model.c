@@ -7,6 +7,7 @@
 #include "config.h"
 #include "model/columns.h"
 #include "model/error.h"
+#include "model/json.h"
 #include "model/execution.h"
 #include "support/check.h"
 #include "support/sample.h"
@@ -281,6 +282,32 @@ static void a_long_message_is_cut_between_characters(void **state) {
   }
 }
 
+/* What a database or an operating system has put into a message raw. */
+static void a_message_is_valid_utf8_whatever_went_into_it(void **state) {
+  static const struct {
+    const char *raw, *valid;
+  } cases[] = {
+      {"caf\xe9 is no table", "caf\xef\xbf\xbd is no table"},
+      {"\xff\xfe", "\xef\xbf\xbd\xef\xbf\xbd"},
+      {"half \xe2\x82", "half \xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xe2\x82\xac\xed\xa0\x80", "\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+  };
+  evd_error error;
+
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    error_set(&error, EVD_EDATABASE, cases[i].raw, "%s", cases[i].raw);
+    assert_string_equal(error.message, cases[i].valid);
+    assert_string_equal(error.field, cases[i].valid);
+  }
+  char long_text[1024];
+  memset(long_text, 0xff, sizeof long_text);
+  long_text[sizeof long_text - 1] = '\0';
+  error_set(&error, EVD_EDATABASE, "", "%s", long_text);
+  assert_true(utf8_is_valid(error.message, strlen(error.message)));
+  assert_in_range(strlen(error.message), sizeof error.message - 4, sizeof error.message - 1);
+}
+
 static int release(void **state) {
   (void)state;
   release_kept();
@@ -308,6 +335,7 @@ int main(void) {
       TEST(an_error_has_what_it_was_set_to),
       TEST(four_codes_are_worth_trying_again),
       TEST(a_long_message_is_cut_between_characters),
+      TEST(a_message_is_valid_utf8_whatever_went_into_it),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

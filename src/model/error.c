@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/json.h"
+
 static const char *const code_names[EVD_CODE_COUNT] = {
     [EVD_OK] = "EVD_OK",
     [EVD_EPENDING] = "EVD_EPENDING",
@@ -62,6 +64,40 @@ static void copy_cut(char *to, size_t size, const char *from) {
   }
 }
 
+/* Where the text is not UTF-8, as a database or an operating system may write it: puts replacement
+ * characters in the place of the bytes that are none, as far as there is room. */
+static void make_valid(char *text, size_t size) {
+  static const char replacement[] = "\xef\xbf\xbd";
+  enum { CHARACTER_MAX = 4, ERROR_TEXT_MAX = sizeof(evd_error) };
+  char valid[ERROR_TEXT_MAX];
+  size_t length = strlen(text);
+  size_t end = 0;
+
+  if (utf8_is_valid(text, length)) {
+    return;
+  }
+  for (size_t at = 0, bytes; at < length; at += bytes) {
+    const char *character = text + at;
+    size_t most = length - at < CHARACTER_MAX ? length - at : CHARACTER_MAX;
+    for (bytes = 1; bytes < most && !utf8_is_valid(character, bytes); bytes++) {
+      ;
+    }
+    size_t put = bytes;
+    if (!utf8_is_valid(character, bytes)) {
+      bytes = 1;
+      put = sizeof replacement - 1;
+      character = replacement;
+    }
+    if (end + put >= size) {
+      break;
+    }
+    memcpy(valid + end, character, put);
+    end += put;
+  }
+  memcpy(text, valid, end);
+  text[end] = '\0';
+}
+
 evd_code error_set(evd_error *error, evd_code code, const char *field, const char *format, ...) {
   va_list arguments;
   int length;
@@ -77,6 +113,8 @@ evd_code error_set(evd_error *error, evd_code code, const char *field, const cha
   if (length >= (int)sizeof error->message) {
     end_at_character(error->message, sizeof error->message - 1);
   }
+  make_valid(error->message, sizeof error->message);
+  make_valid(error->field, sizeof error->field);
   return code;
 }
 

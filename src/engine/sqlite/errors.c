@@ -141,6 +141,12 @@ evd_code sqlite_error_set(evd_error *error, sqlite3 *db, int result, const char 
   const char *message = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result);
   evd_code code = code_of(result, message);
   const char *field = code == EVD_EDUPLICATE || code == EVD_ECONSTRAINT ? column_in(message) : "";
+  evd_column column = column_from_name(field);
+  if (result == SQLITE_CONSTRAINT_CHECK && column < EVD_COLUMN_COUNT && column_is_json(column)) {
+    code =
+        EVD_ENOMEM; /* the document was checked before: json_valid() says no where memory is out */
+    field = "";
+  }
 
   int system_errno = db != NULL ? sqlite3_system_errno(db) : 0;
   bool is_io =
