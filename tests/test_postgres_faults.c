@@ -28,7 +28,7 @@ static struct postgres_server server;
  */
 enum row_state { NEW, INSERTING, GONE, UNKNOWN, INSERTED, UPDATING, UPDATED, UNKNOWN_UPDATE };
 
-enum { ROWS_MAX = 200000, IN_FLIGHT = 64 };
+enum { ROWS_MAX = 2000000, IN_FLIGHT = 64 };
 
 struct load_row {
   struct load *load;
@@ -38,9 +38,11 @@ struct load_row {
 struct load {
   struct ev_loop *loop;
   evd_storage *storage;
-  double end; /* no new row after */
+  bool (*is_over)(struct load *load); /* asked again and again: whether there is to be no new row */
+  bool over;
   int next;
   int in_flight;
+  int updates; /* that have succeeded */
   int failures;
   int reads, failed_reads;
   evd_error read_error; /* of the first read that failed */
@@ -81,6 +83,7 @@ static void on_updated(evd_future *future, void *data) {
       violate(row->load, "an update was made twice", error);
     }
     row->state = UPDATED;
+    row->load->updates++;
     return;
   }
   check_error(row->load, error);
@@ -129,7 +132,8 @@ static void on_inserted(evd_future *future, void *data) {
 
 static void add_rows(struct ev_loop *loop, ev_timer *timer, int events) {
   struct load *load = timer->data;
-  while (load->in_flight < IN_FLIGHT && load->next < ROWS_MAX && ev_time() < load->end) {
+  load->over = load->over || load->is_over(load);
+  while (load->in_flight < IN_FLIGHT && load->next < ROWS_MAX && !load->over) {
     struct load_row *row = &load->rows[load->next++];
     *row = (struct load_row){load, INSERTING};
     char id[32];
@@ -137,21 +141,20 @@ static void add_rows(struct ev_loop *loop, ev_timer *timer, int events) {
     load->in_flight++;
     evd_future_then(evd_insert(load->storage, &execution, 1), on_inserted, row);
   }
-  if (load->in_flight == 0 && ev_time() >= load->end) {
+  if (load->in_flight == 0 && load->over) {
     ev_timer_stop(loop, timer);
   }
 }
 
-/* Runs a load for so many seconds, and to its end; `events` run meanwhile, at their time. */
-static void run_load(struct load *load, const char *url, double seconds) {
+/* Runs a load until it is over, and to its end. */
+static void run_load(struct load *load, const char *url) {
   evd_options options = {.schema = EVD_SCHEMA_CREATE, .operation_timeout_ms = 10000};
   load->storage = await_storage(evd_storage_open(load->loop, url, &options));
   load->rows = keep_memory(ROWS_MAX * sizeof *load->rows);
-  load->end = ev_time() + seconds;
   ev_timer_init(&load->timer, add_rows, 0.002, 0.002);
   load->timer.data = load;
   ev_timer_start(load->loop, &load->timer);
-  watchdog((unsigned)seconds + 60);
+  watchdog(600);
   ev_run(load->loop, 0);
   watchdog(0);
   await_ok(evd_storage_close(load->storage, -1));
@@ -196,50 +199,77 @@ static void check_load(const struct load *load, const char *url) {
                load->reads, load->failed_reads);
 }
 
-/* Trouble, made by a child process while the load runs. */
+/* Trouble: a child process kills the server and starts it again, whenever the load is at work. */
 
 static int role(int count, char **arguments) {
   (void)count;
-  enum { KILLS = 3 };
   (void)snprintf(server.dir, sizeof server.dir, "%s", arguments[2]);
-  for (int i = 0; i < KILLS; i++) {
-    ev_sleep(0.8);
-    postgres_server_kill(&server);
-    ev_sleep(0.2);
-    postgres_server_restart(&server);
-  }
+  postgres_server_kill(&server);
+  postgres_server_restart(&server);
   release_kept();
   return 0;
 }
 
+static struct {
+  struct process process;
+  bool at_work;
+  int count;
+  int updates; /* of the load, when the last kill was over */
+} killer;
+
+static bool was_killed_often(struct load *load) {
+  enum { KILLS = 3, UPDATES = 200 };
+  int status;
+  if (killer.at_work) {
+    if (!process_is_over(&killer.process, &status)) {
+      return false;
+    }
+    expect(status == 0, "killing the server and starting it again failed");
+    killer.at_work = false;
+    killer.count++;
+    killer.updates = load->updates;
+  }
+  if (killer.count >= KILLS && load->failures > 0) {
+    return true;
+  }
+  if (load->updates >= killer.updates + UPDATES) {
+    killer.process = process_start((const char *const[]){"kill", server.dir, NULL});
+    killer.at_work = true;
+  }
+  return false;
+}
+
 static void a_server_that_is_killed_loses_and_doubles_nothing(void **state) {
   needs_postgres();
-  struct load load = {.loop = ev_loop_new(EVFLAG_AUTO)};
-  struct process killer = process_start((const char *const[]){"kill", server.dir, NULL});
-  run_load(&load, server.url, 5);
-  assert_int_equal(process_wait(&killer), 0);
-  expect(load.failures > 0, "the server was not killed in the middle of work");
+  struct load load = {.loop = ev_loop_new(EVFLAG_AUTO), .is_over = was_killed_often};
+  run_load(&load, server.url);
   expect(load.failed_reads == 0, "%d reads failed: %s", load.failed_reads, load.read_error.message);
   check_load(&load, server.url);
   ev_loop_destroy(load.loop);
 }
 
 /* The server's URL by way of the proxy. */
-static const char *url_by(const struct proxy *proxy) {
-  return text("postgresql://postgres:evd@127.0.0.1:%u/evd", proxy_port(proxy));
+static const char *url_by(const struct proxy *by) {
+  return text("postgresql://postgres:evd@127.0.0.1:%u/evd", proxy_port(by));
+}
+
+static struct proxy *proxy;
+
+/* EVD_TEST_FAULT_CUTS says how often, for a longer test. */
+static bool was_cut_often(struct load *load) {
+  enum { CUTS = 50 };
+  const char *cuts = getenv("EVD_TEST_FAULT_CUTS");
+  return load->failures > 0 && proxy_cuts(proxy) >= (cuts != NULL ? strtoul(cuts, NULL, 10) : CUTS);
 }
 
 static void connections_cut_at_any_byte_lose_and_double_nothing(void **state) {
   needs_postgres();
-  const char *seconds = getenv("EVD_TEST_FAULT_SECONDS");
-  struct proxy *proxy = proxy_start((unsigned)server.port);
-  struct load load = {.loop = ev_loop_new(EVFLAG_AUTO)};
+  struct load load = {.loop = ev_loop_new(EVFLAG_AUTO), .is_over = was_cut_often};
+  proxy = proxy_start((unsigned)server.port);
   native_run_once(url_by(proxy), "select 1;");
   proxy_cut_within(proxy, 100000);
-  run_load(&load, text("%s?connect_timeout=2", url_by(proxy)),
-           seconds != NULL ? strtod(seconds, NULL) : 15);
+  run_load(&load, text("%s?connect_timeout=2", url_by(proxy)));
   (void)printf("# %u cuts\n", proxy_cuts(proxy));
-  expect(proxy_cuts(proxy) >= 5, "only %u connections were cut", proxy_cuts(proxy));
   proxy_stop(proxy);
   check_load(&load, server.url);
   ev_loop_destroy(load.loop);
@@ -249,7 +279,7 @@ static void a_server_that_does_not_answer_any_more_is_given_up(void **state) {
   needs_postgres();
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   evd_options options = {.schema = EVD_SCHEMA_CREATE, .operation_timeout_ms = 500};
-  struct proxy *proxy = proxy_start((unsigned)server.port);
+  proxy = proxy_start((unsigned)server.port);
   evd_storage *storage =
       await_storage(evd_storage_open(loop, text("%s?pool_max=1", url_by(proxy)), &options));
   evd_execution row = sample_execution("te_stuck");

@@ -28,7 +28,7 @@ PATH=$PATH:/usr/sbin # where mariadbd is, and not in every user's path
 start_postgres() {
   local dir setting tls=
   [ "$1" = --tls ] && { tls=yes; shift; }
-  dir=$1
+  dir=$(realpath -m -- "$1")
   shift
   make_server_dir postgres "$dir" || return
   echo evd >"$dir/password"
@@ -55,7 +55,7 @@ END
 start_mariadb() {
   local dir setting tls=
   [ "$1" = --tls ] && { tls=yes; shift; }
-  dir=$1
+  dir=$(realpath -m -- "$1")
   shift
   make_server_dir mariadb "$dir" || return
   {
@@ -111,8 +111,7 @@ kill_server() {
   local pid children child
   pid=$(server_pid "$1")
   kill -STOP "$pid" 2>/dev/null
-  children=$(awk -v parent="$pid" '/^Pid:/ { pid = $2 } /^PPid:/ && $2 == parent { print pid }' \
-    /proc/[0-9]*/status 2>/dev/null)
+  children=$(children_of "$pid")
   # shellcheck disable=SC2086 # a list
   kill -KILL "$pid" $children 2>/dev/null
   for child in $pid $children; do
@@ -122,7 +121,7 @@ kill_server() {
 
 # restart_server DIR: starts a stopped or killed server again, on the port it had.
 restart_server() {
-  stop_server "$1" && run_server "$1" && return
+  stop_server "$1" && run_server "$(realpath -- "$1")" && return
   server_failed "$1" 'start again'
   return 1
 }
@@ -240,6 +239,11 @@ server_greets() {
     postgres) "$(postgres_bin)/pg_isready" -q -h 127.0.0.1 -p "$(server_port "$1")" ;;
     mariadb | mysql) (read -r -n 1 -t 10 <>"/dev/tcp/127.0.0.1/$(server_port "$1")") 2>/dev/null ;;
   esac
+}
+
+# children_of PID: its children's numbers. Other processes end meanwhile, so that files vanish.
+children_of() {
+  grep -lsx "PPid:[[:space:]]*$1" /proc/[0-9]*/status | tr -dc '0-9\n'
 }
 
 # process_runs PID: whether it is there, and not a zombie that nobody has reaped.

@@ -7,6 +7,7 @@
 
 #include "support/check.h"
 #include "support/native_sql.h"
+#include "support/server_dir.h"
 
 enum { DATABASES_MAX = 32 };
 
@@ -70,14 +71,6 @@ const char *mysql_url_at(const char *url, unsigned port) {
   return text("%.*s:%u%s", (int)(colon - url), url, port, slash);
 }
 
-/* Runs a function of tests/lib/servers.sh and what may follow it. False when it fails. */
-static bool run_script(const char *commands) {
-  const char *source = getenv("SRCDIR");
-  const char *script =
-      text("bash -c '. \"%s\"/tests/lib/servers.sh; %s'", source != NULL ? source : ".", commands);
-  return system(script) == 0; // NOLINT(cert-env33-c): the shell is what we want
-}
-
 /* The port that a server in this directory has taken. */
 static unsigned read_port(const char *dir) {
   FILE *file = fopen(text("%s/port", dir), "r");
@@ -90,15 +83,14 @@ static unsigned read_port(const char *dir) {
 }
 
 static void make_dir(char *dir, size_t size) {
-  (void)snprintf(dir, size, "/tmp/evd-test-XXXXXX");
-  if (mkdtemp(dir) == NULL || !run_script(text("chmod 755 %s", dir))) {
-    give_up("mkdtemp");
+  if (!server_dir_make(dir, size)) {
+    give_up("making a directory");
   }
 }
 
 void mariadb_server_start(struct mariadb_server *server, const char *settings) {
   make_dir(server->dir, sizeof server->dir);
-  if (!run_script(text("start_mariadb --tls %s/server \"%s\"", server->dir, settings))) {
+  if (!server_script(text("start_mariadb --tls %s/server \"%s\"", server->dir, settings))) {
     give_up("starting a server");
   }
   server->port = read_port(text("%s/server", server->dir));
@@ -111,32 +103,33 @@ void mariadb_server_start(struct mariadb_server *server, const char *settings) {
 }
 
 void mariadb_server_kill(const struct mariadb_server *server) {
-  if (!run_script(text("kill_server %s/server", server->dir))) {
+  if (!server_script(text("kill_server %s/server", server->dir))) {
     give_up("killing a server");
   }
 }
 
 void mariadb_server_stop(const struct mariadb_server *server) {
-  if (!run_script(text("stop_server %s/server", server->dir))) {
+  if (!server_script(text("stop_server %s/server", server->dir))) {
     give_up("stopping a server");
   }
 }
 
 void mariadb_server_restart(const struct mariadb_server *server) {
-  if (!run_script(text("restart_server %s/server", server->dir))) {
+  if (!server_script(text("restart_server %s/server", server->dir))) {
     give_up("starting a server again");
   }
 }
 
 void mariadb_server_bounce(const struct mariadb_server *server) {
   const char *dir = text("%s/server", server->dir);
-  if (!run_script(text("{ kill_server %s; restart_server %s; } >>%s/log 2>&1 &", dir, dir, dir))) {
+  if (!server_script(
+          text("{ kill_server %s; restart_server %s; } >>%s/log 2>&1 &", dir, dir, dir))) {
     give_up("killing a server");
   }
 }
 
 void mariadb_server_end(struct mariadb_server *server) {
-  if (!run_script(text("stop_server %s/server; rm -rf %s", server->dir, server->dir))) {
+  if (!server_dir_end(server->dir)) {
     give_up("stopping a server");
   }
 }
@@ -144,7 +137,7 @@ void mariadb_server_end(struct mariadb_server *server) {
 /* The same with the functions of tests/lib/galera.sh. */
 static bool run_galera_script(const char *commands) {
   const char *source = getenv("SRCDIR");
-  return run_script(
+  return server_script(
       text(". \"%s\"/tests/lib/galera.sh; %s", source != NULL ? source : ".", commands));
 }
 
@@ -165,7 +158,7 @@ const char *galera_start(struct galera *galera) {
 }
 
 void galera_kill(const struct galera *galera, int node) {
-  if (!run_script(text("kill_server %s/galera/%d", galera->dir, node + 1))) {
+  if (!server_script(text("kill_server %s/galera/%d", galera->dir, node + 1))) {
     give_up("killing a node");
   }
 }

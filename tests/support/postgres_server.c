@@ -7,8 +7,9 @@
 
 #include "support/check.h"
 #include "support/native_sql.h"
+#include "support/server_dir.h"
 
-enum { DATABASES_MAX = 16, SERVERS_MAX = 4 };
+enum { DATABASES_MAX = 16 };
 
 static struct {
   char names[DATABASES_MAX][64];
@@ -56,14 +57,6 @@ const char *postgres_url_with(const char *url, const char *options) {
   return text("%s%c%s", url, strchr(url, '?') != NULL ? '&' : '?', options);
 }
 
-/* Runs a function of tests/lib/servers.sh and what may follow it. False when it fails. */
-static bool run_script(const char *commands) {
-  const char *source = getenv("SRCDIR");
-  const char *script =
-      text("bash -c '. \"%s\"/tests/lib/servers.sh; %s'", source != NULL ? source : ".", commands);
-  return system(script) == 0; // NOLINT(cert-env33-c): the shell is what we want
-}
-
 /* The first line of a file in the server's directory, as a number. */
 static int read_number(const struct postgres_server *server, const char *name) {
   FILE *file = fopen(text("%s/server/%s", server->dir, name), "r");
@@ -75,46 +68,10 @@ static int read_number(const struct postgres_server *server, const char *name) {
   return (int)strtol(line, NULL, 10);
 }
 
-/* The directories of servers that run, for the end of a program that a failure ends. */
-static char running[SERVERS_MAX][sizeof(((struct postgres_server *)0)->dir)];
-
-static void end_running(void) {
-  for (int i = 0; i < SERVERS_MAX; i++) {
-    if (running[i][0] != '\0') {
-      (void)run_script(text("stop_server %s/server; rm -rf %s", running[i], running[i]));
-    }
-  }
-}
-
-static void note_running(const char *dir) {
-  static bool noted;
-  if (!noted && atexit(end_running) != 0) {
-    give_up("atexit");
-  }
-  noted = true;
-  for (int i = 0; i < SERVERS_MAX; i++) {
-    if (running[i][0] == '\0') {
-      (void)snprintf(running[i], sizeof running[i], "%s", dir);
-      return;
-    }
-  }
-  give_up("one more server");
-}
-
-static void forget_running(const char *dir) {
-  for (int i = 0; i < SERVERS_MAX; i++) {
-    if (strcmp(running[i], dir) == 0) {
-      running[i][0] = '\0';
-    }
-  }
-}
-
 static void make_dir(struct postgres_server *server) {
-  (void)snprintf(server->dir, sizeof server->dir, "/tmp/evd-test-XXXXXX");
-  if (mkdtemp(server->dir) == NULL || !run_script(text("chmod 755 %s", server->dir))) {
-    give_up("mkdtemp");
+  if (!server_dir_make(server->dir, sizeof server->dir)) {
+    give_up("making a directory");
   }
-  note_running(server->dir);
 }
 
 static void note_address(struct postgres_server *server) {
@@ -126,7 +83,7 @@ static void note_address(struct postgres_server *server) {
 
 void postgres_server_start(struct postgres_server *server, bool tls, const char *settings) {
   make_dir(server);
-  if (!run_script(
+  if (!server_script(
           text("start_postgres %s %s/server \"%s\"", tls ? "--tls" : "", server->dir, settings))) {
     give_up("starting a server");
   }
@@ -137,26 +94,26 @@ void postgres_server_start_standby(struct postgres_server *standby,
                                    const struct postgres_server *primary) {
   make_dir(standby);
   const char *dir = text("%s/server", standby->dir);
-  if (!run_script(text("make_server_dir postgres %s && as_server %s \"$(postgres_bin)\""
-                       "/pg_basebackup --write-recovery-conf --wal-method=stream "
-                       "--checkpoint=fast --pgdata=%s/data --dbname=%s && "
-                       "printf \"unix_socket_directories = \\047\\047\\n\" "
-                       ">>%s/data/postgresql.conf && "
-                       "start_on_free_port %s",
-                       dir, dir, dir, primary->url, dir, dir))) {
+  if (!server_script(text("make_server_dir postgres %s && as_server %s \"$(postgres_bin)\""
+                          "/pg_basebackup --write-recovery-conf --wal-method=stream "
+                          "--checkpoint=fast --pgdata=%s/data --dbname=%s && "
+                          "printf \"unix_socket_directories = \\047\\047\\n\" "
+                          ">>%s/data/postgresql.conf && "
+                          "start_on_free_port %s",
+                          dir, dir, dir, primary->url, dir, dir))) {
     give_up("starting a standby");
   }
   note_address(standby);
 }
 
 void postgres_server_kill(const struct postgres_server *server) {
-  if (!run_script(text("kill_server %s/server", server->dir))) {
+  if (!server_script(text("kill_server %s/server", server->dir))) {
     give_up("killing a server");
   }
 }
 
 void postgres_server_restart(const struct postgres_server *server) {
-  if (!run_script(text("restart_server %s/server", server->dir))) {
+  if (!server_script(text("restart_server %s/server", server->dir))) {
     give_up("starting a server again");
   }
 }
@@ -166,8 +123,7 @@ int postgres_server_pid(const struct postgres_server *server) {
 }
 
 void postgres_server_end(struct postgres_server *server) {
-  if (!run_script(text("stop_server %s/server; rm -rf %s", server->dir, server->dir))) {
+  if (!server_dir_end(server->dir)) {
     give_up("stopping a server");
   }
-  forget_running(server->dir);
 }

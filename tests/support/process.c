@@ -32,6 +32,15 @@ struct process process_start(const char *const *arguments) {
   return process;
 }
 
+bool process_is_over(struct process *process, int *status) {
+  if (waitpid(process->pid, status, WNOHANG) == 0) {
+    return false;
+  }
+  close(process->output);
+  *status = WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
+  return true;
+}
+
 int process_wait(struct process *process) {
   int status;
   close(process->output);

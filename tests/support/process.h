@@ -17,6 +17,9 @@ struct process {
  * that fails. */
 struct process process_start(const char *const *arguments);
 
+/* Whether it has ended; if so, *status is as of process_wait(), which must not follow. */
+bool process_is_over(struct process *process, int *status);
+
 /* Waits for its end; its exit status, or -1 when a signal ended it. Closes the pipe. */
 int process_wait(struct process *process);
 
