@@ -17,8 +17,8 @@ static evd_future *done(evd_future *future) {
 int main(int argc, char **argv) {
   const char *url = argc > 1 ? argv[1] : "sqlite:hello.db"; /* or postgresql://, mysql:// */
   evd_storage *storage;
-  evd_future *opened =
-      done(evd_storage_open(EV_DEFAULT, url, &(evd_options){.schema = EVD_SCHEMA_CREATE}));
+  evd_options options = {.schema = EVD_SCHEMA_CREATE};
+  evd_future *opened = done(evd_storage_open(EV_DEFAULT, url, &options));
   evd_future_storage(opened, &storage);
 
   char id[EVD_ID_SIZE];

@@ -4,6 +4,11 @@
  *
  * A storage belongs to the thread that runs its loop. Several may share a loop; several threads
  * may each have their own loop and storages.
+ *
+ * After fork(), storages, futures and loops of the parent are the parent's alone: a child that does not
+ * exec must not call anything with them, nor release or close them, and should leave by _exit(). Worker
+ * threads do not exist in it, and SQLite and the client libraries may hold locks of theirs: a child opens
+ * a storage of its own after an exec, or was forked before its parent opened its first storage.
  */
 #ifndef EVDURABLE_STORAGE_H
 #define EVDURABLE_STORAGE_H
