@@ -8,9 +8,9 @@
 # becomes a comment. Ending early, hanging, running nothing, or an exit status that no failed test
 # explains (a sanitizer's finding at exit) is one more failed test.
 #
-# A program is stopped after EVD_TEST_TIMEOUT seconds (300).
+# A program is stopped after EVD_TEST_TIMEOUT seconds (900).
 
-timeout=${EVD_TEST_TIMEOUT:-300}
+timeout=${EVD_TEST_TIMEOUT:-900}
 
 run_program() {
   export CMOCKA_MESSAGE_OUTPUT=TAP

@@ -356,7 +356,9 @@ static void many_numbers_that_jsonb_would_swell_are_refused_there(void **state) 
   char *document = keep_memory(COUNT * 6 + 2);
   document[0] = '[';
   for (int i = 0; i < COUNT; i++) {
-    memcpy(document + 1 + i * 6L, "1e300,", 6);
+    for (int j = 0; j < 6; j++) {
+      document[1 + i * 6L + j] = "1e300,"[j];
+    }
   }
   document[COUNT * 6L] = ']';
   store_or_refuse("te_many", document, true);

@@ -82,14 +82,14 @@ static unsigned read_port(const char *dir) {
   return (unsigned)strtoul(line, NULL, 10);
 }
 
-static void make_dir(char *dir, size_t size) {
-  if (!server_dir_make(dir, size)) {
+static void make_dir(char dir[SERVER_DIR_SIZE]) {
+  if (!server_dir_make(dir)) {
     give_up("making a directory");
   }
 }
 
 void mariadb_server_start(struct mariadb_server *server, const char *settings) {
-  make_dir(server->dir, sizeof server->dir);
+  make_dir(server->dir);
   if (!server_script(text("start_mariadb --tls %s/server \"%s\"", server->dir, settings))) {
     give_up("starting a server");
   }
@@ -145,7 +145,7 @@ const char *galera_start(struct galera *galera) {
   if (run_galera_script("cannot_galera")) {
     return "no Galera here (Debian: galera-4)";
   }
-  make_dir(galera->dir, sizeof galera->dir);
+  make_dir(galera->dir);
   if (!run_galera_script(text("start_galera %s/galera", galera->dir))) {
     give_up("starting a Galera cluster");
   }

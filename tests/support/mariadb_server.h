@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "support/server_dir.h"
+
 /* Whether tests are meant to use MySQL or MariaDB here: EVD_TEST_MYSQL_URL is set. */
 bool mysql_is_there(void);
 
@@ -29,12 +31,12 @@ const char *mysql_url_at(const char *url, unsigned port);
 
 /* A server of one's own, on a port of its own. */
 struct mariadb_server {
-  char dir[64];
+  char dir[SERVER_DIR_SIZE];
   unsigned port;
-  char url[160];      /* of its database, as "evd" */
-  char root[160];     /* as its superuser */
-  char tls_user[160]; /* as "evd_tls", who may only come by TLS */
-  char ca[96];        /* the certificate that its own is signed with */
+  char url[160];                 /* of its database, as "evd" */
+  char root[160];                /* as its superuser */
+  char tls_user[160];            /* as "evd_tls", who may only come by TLS */
+  char ca[SERVER_DIR_SIZE + 32]; /* the certificate that its own is signed with */
 };
 
 /* Starts a server that knows TLS, with these lines of my.cnf, "" for none. */
@@ -53,7 +55,7 @@ void mariadb_server_end(struct mariadb_server *server);
 
 /* A Galera cluster of three nodes of one's own. */
 struct galera {
-  char dir[64];
+  char dir[SERVER_DIR_SIZE];
   char urls[3][160];
 };
 

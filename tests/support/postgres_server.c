@@ -69,7 +69,7 @@ static int read_number(const struct postgres_server *server, const char *name) {
 }
 
 static void make_dir(struct postgres_server *server) {
-  if (!server_dir_make(server->dir, sizeof server->dir)) {
+  if (!server_dir_make(server->dir)) {
     give_up("making a directory");
   }
 }

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "support/server_dir.h"
+
 /* Whether tests are meant to use PostgreSQL here: EVD_TEST_POSTGRES_URL is set. */
 bool postgres_is_there(void);
 
@@ -26,7 +28,7 @@ const char *postgres_url_with(const char *url, const char *options);
 
 /* A server of one's own, on a port of its own. */
 struct postgres_server {
-  char dir[64];
+  char dir[SERVER_DIR_SIZE];
   char url[160]; /* of its database, as a superuser */
   char host_port[32];
   int port;

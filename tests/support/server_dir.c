@@ -45,10 +45,10 @@ static bool start_guardian(const char *dir) {
   return ok;
 }
 
-bool server_dir_make(char *dir, size_t size) {
+bool server_dir_make(char dir[SERVER_DIR_SIZE]) {
   const char *base = getenv("EVD_TEST_SERVER_DIR");
-  int length = snprintf(dir, size, "%s/evd-test-XXXXXX", base != NULL ? base : "/tmp");
-  return length > 0 && (size_t)length < size && mkdtemp(dir) != NULL &&
+  int length = snprintf(dir, SERVER_DIR_SIZE, "%s/evd-test-XXXXXX", base != NULL ? base : "/tmp");
+  return length > 0 && length < SERVER_DIR_SIZE && mkdtemp(dir) != NULL &&
          server_script(text("chmod 755 %s", dir)) && start_guardian(dir);
 }
 

@@ -7,11 +7,12 @@
 #define SUPPORT_SERVER_DIR_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+enum { SERVER_DIR_SIZE = 160 };
 
 /* Makes a directory below EVD_TEST_SERVER_DIR (/tmp), which the servers' user can reach, and writes its
  * name to `dir`. False when that fails. */
-bool server_dir_make(char *dir, size_t size);
+bool server_dir_make(char dir[SERVER_DIR_SIZE]);
 
 /* Stops every server somewhere in the directory, and removes it. False when that fails. */
 bool server_dir_end(const char *dir);

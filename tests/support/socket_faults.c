@@ -36,7 +36,7 @@ static bool is_chosen(void) {
 }
 
 static bool is_connected_to(int fd, unsigned port) {
-  struct sockaddr_in peer;
+  struct sockaddr_in peer = {.sin_family = AF_UNSPEC};
   socklen_t size = sizeof peer;
   return getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.sin_family == AF_INET &&
          ntohs(peer.sin_port) == port;
@@ -66,38 +66,38 @@ static void *real(const char *name) {
   return dlsym(RTLD_NEXT, name);
 }
 
-ssize_t send(int fd, const void *bytes, size_t length, int flags) {
+ssize_t send(int fd, const void *buf, size_t n, int flags) {
   ssize_t (*real_send)(int, const void *, size_t, int);
   *(void **)&real_send = real("send");
-  return may_call(fd) ? real_send(fd, bytes, length, flags) : -1;
+  return may_call(fd) ? real_send(fd, buf, n, flags) : -1;
 }
 
-ssize_t recv(int fd, void *bytes, size_t length, int flags) {
+ssize_t recv(int fd, void *buf, size_t n, int flags) {
   ssize_t (*real_recv)(int, void *, size_t, int);
   *(void **)&real_recv = real("recv");
-  return may_call(fd) ? real_recv(fd, bytes, length, flags) : -1;
+  return may_call(fd) ? real_recv(fd, buf, n, flags) : -1;
 }
 
 /* As TLS libraries do it. */
-ssize_t write(int fd, const void *bytes, size_t length) {
+ssize_t write(int fd, const void *buf, size_t n) {
   ssize_t (*real_write)(int, const void *, size_t);
   *(void **)&real_write = real("write");
-  return may_call(fd) ? real_write(fd, bytes, length) : -1;
+  return may_call(fd) ? real_write(fd, buf, n) : -1;
 }
 
-ssize_t read(int fd, void *bytes, size_t length) {
+ssize_t read(int fd, void *buf, size_t nbytes) {
   ssize_t (*real_read)(int, void *, size_t);
   *(void **)&real_read = real("read");
-  return may_call(fd) ? real_read(fd, bytes, length) : -1;
+  return may_call(fd) ? real_read(fd, buf, nbytes) : -1;
 }
 
-int connect(int fd, const struct sockaddr *address, socklen_t length) {
+int connect(int fd, const struct sockaddr *addr, socklen_t len) {
   int (*real_connect)(int, const struct sockaddr *, socklen_t);
   *(void **)&real_connect = real("connect");
   if (fd >= 0 && fd < DESCRIPTORS_MAX) {
     is_reset[fd] = false; /* a new socket with an old number */
   }
-  return real_connect(fd, address, length);
+  return real_connect(fd, addr, len);
 }
 
 #pragma GCC visibility pop

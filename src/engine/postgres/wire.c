@@ -74,6 +74,12 @@ bool wire_is_ready(const struct wire *wire) {
 
 /* Sending. */
 
+/* Where the expected answer of this number, from 0, is in the ring. */
+static size_t place_of(const struct wire *wire, size_t number) {
+  size_t place = wire->expected_first + number;
+  return place < wire->expected_size ? place : place - wire->expected_size;
+}
+
 /* Makes room for one more expected answer; false when memory is out. */
 static bool reserve_expected(struct wire *wire) {
   if (wire->expected_count < wire->expected_size) {
@@ -85,7 +91,7 @@ static bool reserve_expected(struct wire *wire) {
     return false;
   }
   for (size_t i = 0; i < wire->expected_count; i++) {
-    expected[i] = wire->expected[(wire->expected_first + i) % wire->expected_size];
+    expected[i] = wire->expected[place_of(wire, i)];
   }
   free(wire->expected);
   wire->expected = expected;
@@ -106,8 +112,7 @@ static bool may_send(struct wire *wire) {
 static void sent(struct wire *wire, const struct expected *expected, int succeeded) {
   settle(wire, succeeded == 1);
   if (succeeded == 1) {
-    size_t place = (wire->expected_first + wire->expected_count) % wire->expected_size;
-    wire->expected[place] = *expected;
+    wire->expected[place_of(wire, wire->expected_count)] = *expected;
     wire->expected_count++;
   }
 }
@@ -246,7 +251,7 @@ PGresult *wire_result(struct wire *wire) {
 }
 
 void wire_answered(struct wire *wire) {
-  wire->expected_first = (wire->expected_first + 1) % wire->expected_size;
+  wire->expected_first = place_of(wire, 1);
   wire->expected_count--;
 }
 
