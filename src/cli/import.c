@@ -6,9 +6,14 @@
 
 #include <ev.h>
 
+#define HASH_NONFATAL_OOM 1 /* uthash would exit when memory is out */
+#include <uthash.h>
+#include <utlist.h>
+
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
+#include "model/check.h"
 #include "model/error.h"
 
 /* So many inserts are under way at once, of so many bytes: enough to fill the engine's batches. */
@@ -22,12 +27,26 @@ static const char help[] =
     "or not by itself: when some fail, the others stay, and the import can be run again with\n"
     "--skip-duplicates.\n"
     "\n"
-    "  --skip-duplicates  executions that are there already are no error; they are left as they are\n"
-    "  --keep-going       goes on after a line that cannot be stored; says of the first 50 why\n"
+    "  --skip-duplicates  skip executions that are stored already, and leave them as they are\n"
+    "  --keep-going       continue after a line that cannot be stored; report the first 50\n"
     "\n"
     "Examples:\n"
     "  evdurable import backup.jsonl\n"
     "  evdurable export --url sqlite:old.db | evdurable import --url postgresql://db/new\n";
+
+/* A line under way: from when it is read until it and all lines before it are done. */
+struct line {
+  struct import *import;
+  struct line *next; /* in the file */
+  uint64_t number;
+  size_t bytes;
+  enum { LINE_UNDER_WAY, LINE_IMPORTED, LINE_DUPLICATE, LINE_FAILED } state;
+  evd_error error;          /* of one that failed */
+  evd_execution *execution; /* with skip_duplicates: until the line is done */
+  struct line *waiting;     /* later lines that have an id of this one */
+  struct line *next_waiting;
+  UT_hash_handle by_id, by_unique_id; /* in the tables of struct import */
+};
 
 struct import {
   evd_storage *storage;
@@ -36,66 +55,219 @@ struct import {
   bool stopping; /* takes no more lines */
   size_t pending_requests, pending_bytes;
   int64_t imported, duplicates, failed;
+  int64_t refused_duplicates;    /* of those that failed */
+  struct line *first, *last;     /* under way */
+  struct line *ids, *unique_ids; /* tables of the lines that are looked up and inserted now */
   struct progress progress;
-};
-
-/* A line under way. */
-struct line {
-  struct import *import;
-  uint64_t number;
-  size_t bytes;
 };
 
 /* Says what is wrong with a line, of the first few; and without --keep-going of one: others that were
  * under way with it may fail, too. */
-static void refuse(struct import *import, uint64_t number, const evd_error *error) {
+static void refuse(struct import *import, const struct line *line) {
   import->failed++;
-  import->stopping = import->stopping || !import->keep_going;
+  import->refused_duplicates += line->error.code == EVD_EDUPLICATE;
   if (import->failed > (import->keep_going ? SAID_MAX : 1)) {
     return;
   }
   (void)progress_end(&import->progress);
-  fprintf(stderr, "evdurable: %s:%" PRIu64 ": %s\n", import->lines.path, number, error->message);
+  fprintf(stderr, "evdurable: %s:%" PRIu64 ": %s\n", import->lines.path, line->number,
+          line->error.message);
+}
+
+/* Counts the lines that are done, up to the first that is not: so they are reported in the order of the
+ * file. */
+static void report_done(struct import *import) {
+  struct line *line;
+  while ((line = import->first) != NULL && line->state != LINE_UNDER_WAY) {
+    import->first = line->next;
+    import->imported += line->state == LINE_IMPORTED;
+    import->duplicates += line->state == LINE_DUPLICATE;
+    if (line->state == LINE_FAILED) {
+      refuse(import, line);
+    }
+    import->pending_requests--;
+    import->pending_bytes -= line->bytes;
+    free(line);
+  }
+}
+
+/*
+ * Duplicates are looked up before they are inserted: an insert that fails for one fails its batch, which
+ * is then split, and each failure is an error in the server's log. The insert still decides: what
+ * another session has stored since is a duplicate, too. Of lines of the file that share an id, later
+ * ones wait for the first.
+ */
+
+/* The line that is at work with the same execution_id or sleeping_task_unique_id. */
+static struct line *find_rival(const struct import *import, const evd_execution *execution) {
+  struct line *rival;
+  HASH_FIND(by_id, import->ids, execution->execution_id, strlen(execution->execution_id), rival);
+  if (rival == NULL && execution->sleeping_task_unique_id != NULL) {
+    HASH_FIND(by_unique_id, import->unique_ids, execution->sleeping_task_unique_id,
+              strlen(execution->sleeping_task_unique_id), rival);
+  }
+  return rival;
+}
+
+/* Without memory for it, a line is not in the tables: its rivals are found by their inserts. */
+static void enter_tables(struct import *import, struct line *line) {
+  const evd_execution *execution = line->execution;
+  HASH_ADD_KEYPTR(by_id, import->ids, execution->execution_id, strlen(execution->execution_id),
+                  line);
+  if (execution->sleeping_task_unique_id != NULL) {
+    HASH_ADD_KEYPTR(by_unique_id, import->unique_ids, execution->sleeping_task_unique_id,
+                    strlen(execution->sleeping_task_unique_id), line);
+  }
+}
+
+static void leave_tables(struct import *import, struct line *line) {
+  if (line->by_id.tbl != NULL) {
+    HASH_DELETE(by_id, import->ids, line);
+  }
+  if (line->by_unique_id.tbl != NULL) {
+    HASH_DELETE(by_unique_id, import->unique_ids, line);
+  }
+}
+
+static void begin(struct line *line);
+
+/* Lines that waited for one that is done: duplicates of what it stored, or it is their turn. */
+static void go_on_with(struct line *waiting, bool stored) {
+  while (waiting != NULL) {
+    struct line *line = waiting;
+    waiting = line->next_waiting;
+    line->next_waiting = NULL;
+    if (stored) {
+      line->state = LINE_DUPLICATE;
+      free(line->execution);
+      line->execution = NULL;
+    } else {
+      begin(line);
+    }
+  }
+}
+
+/* The line is done. It is freed by report_done(). */
+static void finish(struct line *line, const evd_error *error) {
+  struct import *import = line->import;
+  struct line *waiting = line->waiting;
+  if (error->code == EVD_OK) {
+    line->state = LINE_IMPORTED;
+  } else if (error->code == EVD_EDUPLICATE && import->skip_duplicates) {
+    line->state = LINE_DUPLICATE;
+  } else {
+    line->state = LINE_FAILED;
+    line->error = *error;
+    import->stopping = import->stopping || !import->keep_going;
+  }
+  leave_tables(import, line);
+  free(line->execution);
+  line->execution = NULL;
+  line->waiting = NULL;
+  go_on_with(waiting, line->state == LINE_IMPORTED);
+}
+
+static void fail(struct line *line, evd_code code, const char *message) {
+  evd_error error;
+  error_set(&error, code, "", "%s", message);
+  finish(line, &error);
+}
+
+/* Has the callback called with the line. */
+static void await(struct line *line, evd_future *future,
+                  void (*callback)(evd_future *future, void *data)) {
+  if (future == NULL) {
+    fail(line, EVD_ENOMEM, "memory ran out");
+  } else {
+    evd_future_then(future, callback, line);
+  }
 }
 
 static void inserted(evd_future *future, void *data) {
-  struct line *line = data;
-  struct import *import = line->import;
-  evd_code code = evd_future_code(future);
-  if (code == EVD_OK) {
-    import->imported++;
-  } else if (code == EVD_EDUPLICATE && import->skip_duplicates) {
-    import->duplicates++;
-  } else {
-    refuse(import, line->number, evd_future_error(future));
-  }
-  import->pending_requests--;
-  import->pending_bytes -= line->bytes;
-  free(line);
+  finish(data, evd_future_error(future));
 }
 
-/* Submits the insertion of a line's execution. */
-static void submit(struct import *import, const char *text, size_t bytes) {
-  evd_error error;
-  evd_execution *execution = evd_execution_from_json(text, &error);
-  if (execution == NULL) {
-    refuse(import, import->lines.number, &error);
+static void insert(struct line *line) {
+  await(line, evd_insert(line->import->storage, line->execution, 1), inserted);
+}
+
+/* Where the look-up fails, the insert tells why. */
+static bool has_found(const evd_future *future) {
+  const evd_execution *row;
+  return evd_future_row(future, &row) == EVD_OK && row != NULL;
+}
+
+static void looked_up_unique_id(evd_future *future, void *data) {
+  struct line *line = data;
+  if (has_found(future)) {
+    fail(line, EVD_EDUPLICATE, "");
+  } else {
+    insert(line);
+  }
+}
+
+static void looked_up_id(evd_future *future, void *data) {
+  struct line *line = data;
+  const char *unique_id = line->execution->sleeping_task_unique_id;
+  if (has_found(future)) {
+    fail(line, EVD_EDUPLICATE, "");
+  } else if (unique_id != NULL) {
+    await(line, evd_get_by_sleeping_task_unique_id(line->import->storage, unique_id),
+          looked_up_unique_id);
+  } else {
+    insert(line);
+  }
+}
+
+/* Looks the line's execution up, to be inserted if it is not there; or has it wait. */
+static void begin(struct line *line) {
+  struct line *rival = find_rival(line->import, line->execution);
+  if (rival != NULL) {
+    LL_APPEND2(rival->waiting, line, next_waiting);
     return;
   }
-  struct line *line = malloc(sizeof(*line));
-  evd_future *future = line != NULL ? evd_insert(import->storage, execution, 1) : NULL;
-  free(execution);
-  if (future == NULL) {
-    free(line);
+  enter_tables(line->import, line);
+  await(line, evd_get(line->import->storage, line->execution->execution_id, NULL), looked_up_id);
+}
+
+/* A new line, the last under way. NULL when memory is out, which has been said. */
+static struct line *add_line(struct import *import, size_t bytes) {
+  struct line *line = calloc(1, sizeof(*line));
+  if (line == NULL) {
     cli_fail_text("memory ran out");
     import->stopping = true;
     import->failed++;
-    return;
+    return NULL;
   }
-  *line = (struct line){.import = import, .number = import->lines.number, .bytes = bytes};
+  line->import = import;
+  line->number = import->lines.number;
+  line->bytes = bytes;
+  if (import->first == NULL) {
+    import->first = line;
+  } else {
+    import->last->next = line;
+  }
+  import->last = line;
   import->pending_requests++;
   import->pending_bytes += bytes;
-  evd_future_then(future, inserted, line);
+  return line;
+}
+
+/* Submits the insertion of a line's execution. */
+static void submit(struct line *line, const char *text) {
+  evd_error error;
+  line->execution = evd_execution_from_json(text, &error);
+  if (line->execution == NULL ||
+      check_executions(line->execution, 1, "executions", &error) != EVD_OK) {
+    finish(line, &error);
+  } else if (line->import->skip_duplicates) {
+    begin(line);
+  } else {
+    evd_execution *execution = line->execution;
+    line->execution = NULL;
+    await(line, evd_insert(line->import->storage, execution, 1), inserted);
+    free(execution);
+  }
 }
 
 static bool is_blank(const char *text) {
@@ -112,12 +284,17 @@ static void take_line(struct import *import) {
   if (text == NULL) {
     import->stopping = true;
     import->failed += import->lines.failed;
-  } else if (strlen(text) < import->lines.length) {
-    evd_error error;
-    error_set(&error, EVD_EINVAL, "", "there is a zero byte in the line");
-    refuse(import, import->lines.number, &error);
-  } else if (!is_blank(text)) {
-    submit(import, text, (size_t)(import->lines.taken - before));
+    return;
+  }
+  bool has_zero = strlen(text) < import->lines.length;
+  if (!has_zero && is_blank(text)) {
+    return;
+  }
+  struct line *line = add_line(import, (size_t)(import->lines.taken - before));
+  if (line != NULL && has_zero) {
+    fail(line, EVD_EINVAL, "there is a zero byte in the line");
+  } else if (line != NULL) {
+    submit(line, text);
   }
 }
 
@@ -133,9 +310,11 @@ static void import_lines(struct import *import) {
   while (!import->stopping || import->pending_requests > 0) {
     if (!must_wait(import)) {
       take_line(import);
+      report_done(import);
       continue;
     }
     ev_run(EV_DEFAULT, EVRUN_ONCE);
+    report_done(import);
     const struct lines *lines = &import->lines;
     double share = lines->total > 0 ? (double)lines->taken / (double)lines->total : -1;
     progress_show(&import->progress, import->imported, share);
@@ -174,7 +353,11 @@ static int import_file(struct cli *cli, struct import *import, const char *path)
   if (import->storage != NULL) {
     progress_begin(&import->progress, "imported");
     import_lines(import);
-    status = print_result(cli, import, progress_end(&import->progress));
+    double seconds = progress_end(&import->progress);
+    if (import->failed > 0 && import->refused_duplicates == import->failed) {
+      cli_fail_text("executions that are stored already can be skipped with --skip-duplicates");
+    }
+    status = print_result(cli, import, seconds);
     cli_close_storage(import->storage);
   }
   lines_close(&import->lines);

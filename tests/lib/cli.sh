@@ -248,7 +248,14 @@ test_moving() {
   check "import again names a line that is there" says 'evdurable: *in.jsonl:[0-9]*:*' 1 fails_quietly "$a"
   check "import --skip-duplicates passes over them" prints '0 imported, 3000 there already*' \
     "$command" import --skip-duplicates --table "$a" "$scratch/in.jsonl"
+  check "import names the lines that are there in their order, and suggests --skip-duplicates" \
+    says_duplicates_in_order "$a"
+  check "import --skip-duplicates skips duplicates within the file, the first of them stays" \
+    skips_within_the_file
+  check "import --skip-duplicates still reports bad lines, of executions that are there, too" \
+    reports_beside_duplicates "$a"
   check "import --keep-going stores what it can" keeps_going
+  check "import reports bad lines in their order" reports_in_order "$a"
   check "import refuses a line with a zero byte" refuses_zero_bytes
   check "export takes filters" prints '1000' count_exported --table "$a" --status failed,cancelled \
     --task dry --older-than 1d --newer-than 1500w --parent te_000000 --root te_000000 --executor e1
@@ -258,6 +265,62 @@ test_moving() {
 
 fails_quietly() {
   "$command" import --table "$1" "$scratch/in.jsonl" >/dev/null
+}
+
+# The numbers of the lines that an import complained of.
+lines_named() {
+  sed -n 's/^evdurable: [^ ]*:\([0-9]*\): .*/\1/p' "$1"
+}
+
+says_duplicates_in_order() {
+  "$command" import --keep-going --table "$1" "$scratch/in.jsonl" >"$scratch/stdout" 2>"$scratch/stderr"
+  cat "$scratch/stdout" "$scratch/stderr"
+  lines_named "$scratch/stderr" | cmp - <(seq 50) && tail -n 1 "$scratch/stderr" | grep -q -e --skip-duplicates &&
+    says '*--skip-duplicates*' 1 fails_quietly "$1"
+}
+
+# Some lines fail when they are read, the others when they are stored.
+reports_in_order() {
+  { sed -n '1,9p' "$scratch/in.jsonl" && echo '{}' && sed -n '3p' "$scratch/in.jsonl" && echo '['; } \
+    >"$scratch/order.jsonl"
+  "$command" import --keep-going --table "$1" "$scratch/order.jsonl" >"$scratch/stdout" 2>"$scratch/stderr"
+  cat "$scratch/stdout" "$scratch/stderr"
+  lines_named "$scratch/stderr" | cmp - <(seq 12) && ! grep -q -e --skip-duplicates "$scratch/stderr" &&
+    grep -q '^0 imported, 12 failed' "$scratch/stdout"
+}
+
+# Equal ids, and equal unique ids of other executions, near and far from each other.
+skips_within_the_file() {
+  local table=${EVDURABLE_TABLE}_w sleeping
+  sleeping=$(template <<'END'
+{"taskId":"paint","executionId":"@ID@","isSleepingTask":true,"sleepingTaskUniqueId":"u@U@",
+"retryOptions":{"maxAttempts":1},"sleepMsBeforeRun":0,"timeoutMs":1,"areChildrenSequential":false,"input":null,
+"status":"ready","isFinished":false,"retryAttempts":0,"startAt":1,"activeChildrenCount":0,
+"onChildrenFinishedProcessingStatus":"idle","closeStatus":"idle","needsPromiseCancellation":false,
+"createdAt":1,"updatedAt":1}
+END
+  )
+  { sed -n '1,300p; 1p; 200p' "$scratch/in.jsonl" && sed -n '1,300p' "$scratch/in.jsonl" | sed 's/"paint"/"dry"/' &&
+    for i in s1:1 s2:1 s1:2 s3:2 s2:3; do
+      echo "$sleeping" | sed "s/@ID@/${i%:*}/; s/@U@/${i#*:}/"
+    done; } >"$scratch/within.jsonl"
+  "$command" migrate up --table "$table" >/dev/null
+  prints '303 imported, 304 there already*' \
+    "$command" import --skip-duplicates --table "$table" "$scratch/within.jsonl" &&
+    prints '0 imported, 607 there already*' \
+      "$command" import --skip-duplicates --table "$table" "$scratch/within.jsonl" &&
+    "$command" export --table "$table" | grep -v '"u[0-9]"' >"$scratch/out.jsonl" &&
+    sed -n '1,300p' "$scratch/in.jsonl" >"$scratch/first.jsonl" &&
+    same_executions "$scratch/first.jsonl" "$scratch/out.jsonl"
+}
+
+reports_beside_duplicates() {
+  sed '7s/"retryAttempts":[0-9]*/"retryAttempts":-1/; 9s/}$//' "$scratch/in.jsonl" >"$scratch/bad.jsonl"
+  "$command" import --keep-going --skip-duplicates --table "$1" "$scratch/bad.jsonl" >"$scratch/stdout" \
+    2>"$scratch/stderr"
+  cat "$scratch/stdout" "$scratch/stderr"
+  lines_named "$scratch/stderr" | cmp - <(printf '7\n9\n') &&
+    grep -q '^0 imported, 2998 there already, 2 failed' "$scratch/stdout"
 }
 
 keeps_going() {
