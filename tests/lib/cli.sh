@@ -412,7 +412,7 @@ test_pruning() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((56 + ${2-0}))
+  plan $((60 + ${2-0}))
   test_mistakes
   test_migration
   test_executions
