@@ -61,9 +61,12 @@ static double seconds(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Reads what the writer says until this moment, kills it, and reads the rest. */
-static void listen_and_kill(struct process *process, double end, struct log *log) {
+/* Reads what the writer says for so long, from now or from its first word on, kills it, and reads the
+ * rest. */
+static void listen_and_kill(struct process *process, double life, bool from_first,
+                            struct log *log) {
   struct acknowledged one;
+  double end = seconds() + (from_first ? 3600 : life);
   bool killed = false;
   for (;;) {
     struct pollfd ready = {.fd = process->output, .events = POLLIN};
@@ -78,16 +81,21 @@ static void listen_and_kill(struct process *process, double end, struct log *log
     if (read(process->output, &one, sizeof one) != sizeof one) {
       break; /* the end */
     }
+    if (from_first) {
+      from_first = false;
+      end = seconds() + life;
+    }
     remember(log, &one);
   }
   expect(process_wait(process) == -1, "the writer ended by itself");
 }
 
-/* A writer's life of so long; what it said is remembered. */
+/* A writer's life of so long; what it said is remembered. In every other round it is killed at any time,
+ * in the others when it has begun to work, however slow the machine is. */
 static void write_for(const char *url, const char *table, int round, double life, struct log *log) {
   const char *const arguments[] = {WRITE_ROLE, url, table, text("%d", round), NULL};
   struct process process = process_start(arguments);
-  listen_and_kill(&process, seconds() + life, log);
+  listen_and_kill(&process, life, round % 2 == 1, log);
 }
 
 static evd_storage *open_storage(struct ev_loop *loop, const char *url, const char *table) {
@@ -136,7 +144,7 @@ static void what_was_acknowledged_survives_being_killed(void **state) {
   watchdog(120);
   evd_storage *storage = open_storage(loop, kept_url, kept_table);
   int64_t closed = 0;
-  expect(log.count > (size_t)ROUNDS * 20, "only %zu operations in all", log.count);
+  expect(log.count >= (size_t)ROUNDS / 2, "only %zu operations in all", log.count);
   verify_acknowledged(storage, log.all, log.count);
   for (int round = 0; round < ROUNDS; round++) {
     closed += verify_families(storage, round, log.families[round]);

@@ -160,7 +160,7 @@ static void insist(evd_future *future, void *data) {
 }
 
 static void until_closing_has_ended_the_storage_may_be_used_in_vain(void **state) {
-  enum { CALLS = 5000, MERGED = 64 }; /* so that many are answered at once */
+  enum { CALLS = 1500, MERGED = 64 }; /* so that many are answered at once */
   static const int64_t drains[] = {-1, 0, 20000};
   for (int i = 0; i < 6; i++) {
     if (!suite.storage) {

@@ -43,7 +43,7 @@ void suite_reopen(evd_options options) {
 
 int suite_set_up(void **state) {
   (void)state;
-  watchdog(120);
+  watchdog(600);
   suite.loop = ev_loop_new(EVFLAG_AUTO);
   suite.storage = suite_open((evd_options){0});
   suite.engine = evd_storage_engine(suite.storage);

@@ -43,7 +43,7 @@ static int set_up(void **state) {
   static char table[48];
   const struct pairing *pairing = *state;
   const char *variable = engines[pairing->engine].variable;
-  watchdog(120);
+  watchdog(600);
   (void)snprintf(table, sizeof table, "evd_%d_%u", (int)getpid(), ++number);
   engine_case = (struct engine_case){
       .engine = engines[pairing->engine].engine,
