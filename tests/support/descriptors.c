@@ -5,8 +5,17 @@
  * watchers. Debian's libev finds some of these itself, but not all.
  *
  * The functions below come before those of the C library and of libev, for client libraries, too. That
- * every test program has them is the work of EVD_TEST_WATCH in configure.ac.
+ * every test program has them is the work of EVD_TEST_WATCH in configure.ac. ThreadSanitizer has functions
+ * of its own in their place, which it needs.
  */
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define HAS_THREAD_SANITIZER
+#endif
+#endif
+
+#ifndef HAS_THREAD_SANITIZER
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -162,3 +171,9 @@ int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 }
 
 #pragma GCC visibility pop
+
+#else
+
+typedef int descriptors_are_not_watched;
+
+#endif
