@@ -5,17 +5,8 @@
  * watchers. Debian's libev finds some of these itself, but not all.
  *
  * The functions below come before those of the C library and of libev, for client libraries, too. That
- * every test program has them is the work of EVD_TEST_WATCH in configure.ac. ThreadSanitizer has functions
- * of its own in their place, which it needs.
+ * every test program has them is the work of EVD_TEST_WATCH in configure.ac.
  */
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define HAS_THREAD_SANITIZER
-#endif
-#endif
-
-#ifndef HAS_THREAD_SANITIZER
-
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,13 +20,22 @@
 
 enum { DESCRIPTORS_MAX = 65536, CLOSED_MAX = 256 };
 
+/* The active watchers of a descriptor. */
+struct watched {
+  unsigned watchers;
+  const struct ev_loop *loop; /* that they belong to */
+  pthread_t thread;           /* that started them */
+};
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct watched descriptors[DESCRIPTORS_MAX];
+
+/* What was closed under its watchers. It stands here and not above because the number may become that of
+ * another thread's descriptor before the watchers are stopped. */
 static struct {
-  unsigned short watchers; /* that are active */
-  pthread_t thread;        /* whose loop they belong to */
-  bool closed;             /* under them: in the list below */
-} descriptors[DESCRIPTORS_MAX];
-static int closed[CLOSED_MAX];
+  int fd;
+  struct watched watched;
+} closed[CLOSED_MAX];
 static int closed_count;
 
 static __attribute__((noreturn)) void give_up(const char *what, int fd) {
@@ -47,43 +47,41 @@ static bool is_known(int fd) {
   return fd >= 0 && fd < DESCRIPTORS_MAX;
 }
 
-/* Takes a descriptor off the list: nothing watches it any more. */
-static void end_closed(int place) {
-  descriptors[closed[place]].closed = false;
-  descriptors[closed[place]].watchers = 0;
-  closed[place] = closed[--closed_count];
-}
-
-/* The descriptor's number is another's now. */
-static void note_reuse(int fd) {
+/* The place of a loop's closed descriptor in the list, or -1. */
+static int find_closed(const struct ev_loop *loop, int fd) {
   for (int i = 0; i < closed_count; i++) {
-    if (closed[i] == fd) {
-      end_closed(i);
-      return;
+    if (closed[i].fd == fd && closed[i].watched.loop == loop) {
+      return i;
     }
   }
+  return -1;
 }
 
-static void note_start(int fd) {
+static void note_start(const struct ev_loop *loop, int fd) {
   if (fcntl(fd, F_GETFD) < 0) {
     give_up("a watcher is started on a closed descriptor", fd);
   }
   if (is_known(fd)) {
     (void)pthread_mutex_lock(&mutex);
-    if (descriptors[fd].closed && descriptors[fd].watchers > 0) {
+    if (find_closed(loop, fd) >= 0) {
       give_up("a watcher is left on a descriptor that was closed and is another's", fd);
     }
-    note_reuse(fd);
     descriptors[fd].watchers++;
+    descriptors[fd].loop = loop;
     descriptors[fd].thread = pthread_self();
     (void)pthread_mutex_unlock(&mutex);
   }
 }
 
-static void note_stop(int fd) {
+static void note_stop(const struct ev_loop *loop, int fd) {
   if (is_known(fd)) {
     (void)pthread_mutex_lock(&mutex);
-    descriptors[fd].watchers -= descriptors[fd].watchers > 0;
+    int place = find_closed(loop, fd);
+    if (place < 0) {
+      descriptors[fd].watchers -= descriptors[fd].watchers > 0;
+    } else if (--closed[place].watched.watchers == 0) {
+      closed[place] = closed[--closed_count];
+    }
     (void)pthread_mutex_unlock(&mutex);
   }
 }
@@ -91,12 +89,13 @@ static void note_stop(int fd) {
 static void note_close(int fd) {
   if (is_known(fd)) {
     (void)pthread_mutex_lock(&mutex);
-    if (descriptors[fd].watchers > 0 && !descriptors[fd].closed) {
+    if (descriptors[fd].watchers > 0) {
       if (closed_count == CLOSED_MAX) {
         give_up("one more descriptor is closed under its watchers", fd);
       }
-      descriptors[fd].closed = true;
-      closed[closed_count++] = fd;
+      closed[closed_count].fd = fd;
+      closed[closed_count++].watched = descriptors[fd];
+      descriptors[fd].watchers = 0;
     }
     (void)pthread_mutex_unlock(&mutex);
   }
@@ -105,75 +104,88 @@ static void note_close(int fd) {
 /* A loop of this thread goes to sleep. */
 static void note_sleep(void) {
   (void)pthread_mutex_lock(&mutex);
-  for (int i = 0; i < closed_count;) {
-    int fd = closed[i];
-    if (descriptors[fd].watchers == 0) {
-      end_closed(i);
-    } else if (pthread_equal(descriptors[fd].thread, pthread_self())) {
-      give_up("a descriptor was closed under an active watcher", fd);
-    } else {
-      i++;
+  for (int i = 0; i < closed_count; i++) {
+    if (pthread_equal(closed[i].watched.thread, pthread_self())) {
+      give_up("a descriptor was closed under an active watcher", closed[i].fd);
     }
   }
   (void)pthread_mutex_unlock(&mutex);
 }
 
-/* A loop is destroyed, with the watchers that it has for itself. */
-static void forget(pthread_t thread) {
+/* A loop is about to be destroyed: it never looks at its watchers again, and closes its own descriptors
+ * without stopping those that it has for itself. */
+static void forget(const struct ev_loop *loop) {
   (void)pthread_mutex_lock(&mutex);
+  for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+    if (descriptors[fd].loop == loop) {
+      descriptors[fd] = (struct watched){0};
+    }
+  }
   for (int i = closed_count - 1; i >= 0; i--) {
-    if (pthread_equal(descriptors[closed[i]].thread, thread)) {
-      end_closed(i);
+    if (closed[i].watched.loop == loop) {
+      closed[i] = closed[--closed_count];
     }
   }
   (void)pthread_mutex_unlock(&mutex);
+}
+
+/* The function that one of those below stands in for. A sanitizer has its own, in the program itself;
+ * ThreadSanitizer takes a descriptor's reuse for a race unless it sees each close(). */
+static void *find_real(const char *name) {
+  char sanitizers[64];
+  (void)snprintf(sanitizers, sizeof sanitizers, "__interceptor_%s", name);
+  void *found = dlsym(RTLD_DEFAULT, sanitizers);
+  return found ? found : dlsym(RTLD_NEXT, name);
 }
 
 #pragma GCC visibility push(default)
 
 void ev_io_start(struct ev_loop *loop, ev_io *watcher) {
   void (*real)(struct ev_loop *, ev_io *);
-  *(void **)&real = dlsym(RTLD_NEXT, "ev_io_start");
+  *(void **)&real = find_real("ev_io_start");
   if (!ev_is_active(watcher)) {
-    note_start(watcher->fd);
+    note_start(loop, watcher->fd);
   }
   real(loop, watcher);
 }
 
 void ev_io_stop(struct ev_loop *loop, ev_io *watcher) {
   void (*real)(struct ev_loop *, ev_io *);
-  *(void **)&real = dlsym(RTLD_NEXT, "ev_io_stop");
+  *(void **)&real = find_real("ev_io_stop");
   if (ev_is_active(watcher)) {
-    note_stop(watcher->fd);
+    note_stop(loop, watcher->fd);
   }
   real(loop, watcher);
 }
 
 void ev_loop_destroy(struct ev_loop *loop) {
   void (*real)(struct ev_loop *);
-  *(void **)&real = dlsym(RTLD_NEXT, "ev_loop_destroy");
+  *(void **)&real = find_real("ev_loop_destroy");
+  forget(loop);
   real(loop);
-  forget(pthread_self());
 }
 
 int close(int fd) {
   int (*real)(int);
-  *(void **)&real = dlsym(RTLD_NEXT, "close");
+  *(void **)&real = find_real("close");
   note_close(fd);
   return real(fd);
 }
 
+int dup2(int fd, int over) {
+  int (*real)(int, int);
+  *(void **)&real = find_real("dup2");
+  if (fd != over) {
+    note_close(over);
+  }
+  return real(fd, over);
+}
+
 int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout) {
   int (*real)(int, struct epoll_event *, int, int);
-  *(void **)&real = dlsym(RTLD_NEXT, "epoll_wait");
+  *(void **)&real = find_real("epoll_wait");
   note_sleep();
   return real(epfd, events, maxevents, timeout);
 }
 
 #pragma GCC visibility pop
-
-#else
-
-typedef int descriptors_are_not_watched;
-
-#endif
