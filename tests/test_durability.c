@@ -130,7 +130,7 @@ static void what_was_acknowledged_survives_being_killed(void **state) {
   struct log log = {0};
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   for (int round = 0; round < ROUNDS; round++) {
-    watchdog(60);
+    watchdog(600);
     size_t before = log.count;
     write_for(kept_url, kept_table, round, random_between(0.02, 0.3), &log);
     wait_for_servers();
@@ -141,7 +141,7 @@ static void what_was_acknowledged_survives_being_killed(void **state) {
     verify_families(storage, round, log.families[round]);
     await_ok(evd_storage_close(storage, -1));
   }
-  watchdog(120);
+  watchdog(600);
   evd_storage *storage = open_storage(loop, kept_url, kept_table);
   int64_t closed = 0;
   expect(log.count >= (size_t)ROUNDS / 2, "only %zu operations in all", log.count);
@@ -163,7 +163,7 @@ static void what_was_acknowledged_survives_being_killed(void **state) {
 static void a_storage_killed_while_it_makes_its_table_opens_again(void **state) {
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   for (int round = 0; round < EARLY_ROUNDS; round++) {
-    watchdog(60);
+    watchdog(600);
     struct log log = {0};
     const char *url = given_url ? given_url : text("sqlite:%s", scratch_new());
     const char *table = text("durability_%d_%d", (int)getpid(), round);

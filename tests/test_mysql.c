@@ -26,7 +26,7 @@ static struct native *native;
 
 /* A new database with an empty table, an engine with these options and a session beside it. */
 static void open_with(const char *options) {
-  watchdog(120);
+  watchdog(600);
   url = mysql_database();
   native = native_open(url);
   driver_open_new(&driver, mysql_url_with(url, options));
@@ -54,6 +54,17 @@ static void wait_for_capacity(void) {
   while (driver.engine->ops->capacity(driver.engine) == 0) {
     ev_run(driver.loop, EVRUN_ONCE);
   }
+}
+
+/* Until the engine's session waits for a lock. InnoDB renews what it shows here only when nobody has
+ * looked for a moment. */
+static void await_lock_wait(void) {
+  do {
+    usleep(200000);
+    ev_run(driver.loop, EVRUN_NOWAIT);
+  } while (native_number(native, "select count(*) from information_schema.innodb_trx"
+                                 " join information_schema.processlist on id = trx_mysql_thread_id"
+                                 " where trx_state = 'LOCK WAIT' and db = database();") == 0);
 }
 
 static struct request updating(const char *id, const evd_changes *changes) {
@@ -196,10 +207,7 @@ static void a_deadlock_is_a_conflict_and_ends_the_transaction(void **state) {
   struct request *pointers[] = {&requests[0], &requests[1]};
   struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = 2, .requests = pointers};
   driver_submit(&driver, &batch);
-  for (int i = 0; i < 10; i++) { /* until the engine's session holds a and waits for b */
-    ev_run(driver.loop, EVRUN_NOWAIT);
-    usleep(20000);
-  }
+  await_lock_wait(); /* the engine's session holds a and waits for b */
   native_run(native, "update task_executions set retry_attempts = 7 where execution_id = 'a';");
   driver_wait(&driver, &batch);
   assert_int_equal(batch.error.code, EVD_ECONFLICT);
@@ -342,10 +350,7 @@ static evd_error kill_batch(struct request *requests, size_t count) {
   struct batch batch = {.operation = requests[0].operation, .count = count, .requests = pointers};
   native_run(native, "begin; select * from task_executions for update;");
   driver_submit(&driver, &batch);
-  for (int i = 0; i < 10; i++) {
-    ev_run(driver.loop, EVRUN_NOWAIT);
-    usleep(20000);
-  }
+  await_lock_wait();
   kill_engine_session();
   driver_wait(&driver, &batch);
   native_run(native, "rollback;");

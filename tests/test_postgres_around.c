@@ -65,7 +65,7 @@ static void reads_go_to_the_replica_while_there_is_one(void **state) {
   needs_postgres();
   struct postgres_server standby = {0};
   postgres_server_start_standby(&standby, &primary);
-  watchdog(120);
+  watchdog(600);
   evd_storage *storage = await_storage(
       evd_storage_open(loop, text("%s?replica=%s", primary.url, encoded(standby.url)), &creating));
   evd_execution row = sample_execution("te_1");
@@ -115,7 +115,7 @@ static void a_replica_that_was_never_there_is_no_obstacle(void **state) {
  * Its column is text, and the primary's jsonb, to which PostgreSQL does not convert by itself. */
 static void writes_know_nothing_of_the_types_that_a_replica_has(void **state) {
   needs_postgres();
-  watchdog(60);
+  watchdog(600);
   await_ok(evd_storage_close(await_storage(evd_storage_open(loop, primary.url, &creating)), -1));
   native_run_once(primary.url,
                   "create schema behind;"
@@ -212,7 +212,7 @@ static void everything_works_by_a_pooler_in_transaction_mode(void **state) {
   enum { ROWS = 500, ROUNDS = 10 };
   needs_pooler();
   start_pooler("");
-  watchdog(60);
+  watchdog(600);
   evd_storage *storage = open_by_pooler();
   for (int round = 0; round < ROUNDS; round++) {
     evd_future *futures[2 * ROWS];
@@ -253,7 +253,7 @@ static void a_commit_that_the_pooler_gives_up_is_of_unknown_outcome(void **state
   needs_postgres();
   needs_pooler();
   start_pooler("query_timeout = 1");
-  watchdog(60);
+  watchdog(600);
   evd_storage *storage = open_by_pooler();
   native_run_once(primary.url,
                   "create or replace function dawdle() returns trigger language plpgsql as "
@@ -313,7 +313,7 @@ static void a_connection_may_be_encrypted(void **state) {
 static void answers_of_all_sizes_come_by_an_encrypted_connection(void **state) {
   needs_postgres();
   enum { SIZES = 400, GROWTH = 97 };
-  watchdog(120);
+  watchdog(600);
   evd_options options = creating;
   options.operation_timeout_ms = 3000;
   evd_storage *storage = await_storage(

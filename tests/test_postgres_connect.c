@@ -235,9 +235,8 @@ static void count_tick(struct ev_loop *loop, ev_timer *timer, int events) {
   ++*(int *)timer->data;
 }
 
-/* Opening with these options fails within so many seconds, and says this; the loop runs on meanwhile. */
-static void expect_unreachable_with(const evd_options *options, const char *url, const char *says,
-                                    double seconds) {
+/* Opening with these options fails, and says this; the loop runs on meanwhile. */
+static void expect_unreachable_with(const evd_options *options, const char *url, const char *says) {
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   int ticks = 0;
   ev_timer timer;
@@ -249,27 +248,26 @@ static void expect_unreachable_with(const evd_options *options, const char *url,
   double took = ev_time() - start;
   ev_timer_stop(loop, &timer);
   expect(strstr(error.message, says) != NULL, "%s: %s", url, error.message);
-  expect(took < seconds, "%s took %g s", url, took);
-  expect(ticks + 1 >= took / 0.01 / 4, "%d ticks in %g s", ticks, took);
+  expect(took < 1 || ticks > 3, "%d ticks in %g s", ticks, took);
   assert_true(error.retryable);
   release_kept();
   ev_run(loop, 0); /* returns: nothing keeps it */
   ev_loop_destroy(loop);
 }
 
-static void expect_unreachable(const char *url, const char *says, double seconds) {
-  expect_unreachable_with(NULL, url, says, seconds);
+static void expect_unreachable(const char *url, const char *says) {
+  expect_unreachable_with(NULL, url, says);
 }
 
 static void a_port_where_nobody_listens_is_named(void **state) {
   int port;
   int fd = loopback_socket(&port);
-  expect_unreachable(text("postgresql://127.0.0.1:%d/d", port), text("port %d", port), 2);
+  expect_unreachable(text("postgresql://127.0.0.1:%d/d", port), text("port %d", port));
   close(fd);
 }
 
 static void a_host_that_does_not_exist_is_named(void **state) {
-  expect_unreachable("postgresql://no.such.host.invalid/d", "no.such.host.invalid", 15);
+  expect_unreachable("postgresql://no.such.host.invalid/d", "no.such.host.invalid");
 }
 
 static void a_server_that_does_not_answer_is_given_up(void **state) {
@@ -277,7 +275,7 @@ static void a_server_that_does_not_answer_is_given_up(void **state) {
   int fd = loopback_socket(&port);
   listen(fd, 8);
   expect_unreachable(text("postgresql://127.0.0.1:%d/d?connect_timeout=1", port),
-                     "does not answer within 1 s", 4);
+                     "does not answer within 1 s");
   close(fd);
 }
 
@@ -305,7 +303,7 @@ static void a_server_that_is_silent_once_it_has_let_us_in_is_given_up(void **sta
   assert_int_equal(pthread_create(&thread, NULL, let_in_and_be_silent, &fd), 0);
   evd_options options = {.operation_timeout_ms = 100};
   expect_unreachable_with(&options, text("postgresql://u@127.0.0.1:%d/d?sslmode=disable", port),
-                          text("127.0.0.1:%d has not answered for 5.1 s", port), 9);
+                          text("127.0.0.1:%d has not answered for 5.1 s", port));
   shutdown(fd, SHUT_RDWR);
   pthread_join(thread, NULL);
   close(fd);
@@ -351,7 +349,7 @@ static void a_loop_that_is_busy_for_too_long_connects_all_the_same(void **state)
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   const char *port = strrchr(server_address(), ':');
   const char *url =
-      postgres_url_with(url_with_hosts(text("localhost%s", port)), "connect_timeout=1");
+      postgres_url_with(url_with_hosts(text("localhost%s", port)), "connect_timeout=4");
   evd_options options = {.schema = EVD_SCHEMA_CREATE};
   await_ok(evd_storage_close(await_storage(evd_storage_open(loop, url, &options)), -1));
   evd_future *opening[STORAGES];
@@ -359,7 +357,7 @@ static void a_loop_that_is_busy_for_too_long_connects_all_the_same(void **state)
     opening[i] = evd_storage_open(loop, url, NULL);
     ev_run(loop, EVRUN_ONCE);
   }
-  (void)sleep(2);
+  (void)sleep(5);
   for (int i = 0; i < STORAGES; i++) {
     await_ok(evd_storage_close(await_storage(opening[i]), -1));
   }
@@ -382,12 +380,12 @@ static void the_next_host_is_tried_when_one_does_not_answer(void **state) {
   int fd = loopback_socket(&port);
   listen(fd, 8);
   expect_reachable(postgres_url_with(
-      url_with_hosts(text("127.0.0.1:%d,%s", port, server_address())), "connect_timeout=1"));
+      url_with_hosts(text("127.0.0.1:%d,%s", port, server_address())), "connect_timeout=4"));
   close(fd);
 }
 
 /* The resolver of this program, which is slow for one name. */
-static atomic_int slow_resolutions;
+static atomic_int slow_resolutions, slow_resolutions_begun;
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
                 struct addrinfo **pai) {
@@ -395,8 +393,9 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *re
   resolve *real = NULL;
   *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
   if (name != NULL && strcmp(name, "slow.invalid") == 0) {
+    slow_resolutions_begun++;
     slow_resolutions++;
-    ev_sleep(2.5);
+    ev_sleep(6);
     slow_resolutions--;
     return EAI_AGAIN;
   }
@@ -412,21 +411,21 @@ static void await_resolutions(void) {
 static void the_next_host_is_tried_when_a_name_is_not_resolved_in_time(void **state) {
   needs_postgres();
   expect_reachable(postgres_url_with(url_with_hosts(text("slow.invalid:1,%s", server_address())),
-                                     "connect_timeout=1"));
+                                     "connect_timeout=4"));
   await_resolutions();
 }
 
 static void a_name_that_is_not_resolved_in_time_is_named(void **state) {
   expect_unreachable("postgresql://slow.invalid,no.such.host.invalid/d?connect_timeout=1",
-                     "slow.invalid", 15);
+                     "slow.invalid");
   await_resolutions();
 }
 
 static void a_name_that_is_not_needed_is_not_resolved(void **state) {
   needs_postgres();
-  double start = ev_time();
+  int resolutions = slow_resolutions_begun;
   expect_reachable(url_with_hosts(text("%s,slow.invalid:1", server_address())));
-  expect(ev_time() - start < 2.5, "it took %g s", ev_time() - start);
+  assert_int_equal(slow_resolutions_begun, resolutions);
 }
 
 static void names_are_resolved(void **state) {
@@ -471,7 +470,7 @@ static void the_attributes_of_the_session_are_heeded(void **state) {
   expect_reachable(postgres_url_with(postgres_database(), "target_session_attrs=read-write"));
   expect_reachable(postgres_url_with(postgres_database(), "target_session_attrs=prefer-standby"));
   expect_unreachable(postgres_url_with(postgres_database(), "target_session_attrs=standby"),
-                     "standby", 5);
+                     "standby");
   postgres_drop_databases();
 }
 
@@ -526,7 +525,7 @@ static void what_the_environment_or_a_service_says_is_not_preset(void **state) {
 static void a_database_that_does_not_exist_is_named(void **state) {
   needs_postgres();
   const char *url = server_url();
-  expect_unreachable(text("%.*s/no_such_db", (int)(strrchr(url, '/') - url), url), "no_such_db", 5);
+  expect_unreachable(text("%.*s/no_such_db", (int)(strrchr(url, '/') - url), url), "no_such_db");
 }
 
 int main(void) {

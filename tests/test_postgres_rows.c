@@ -34,7 +34,7 @@ static void begin(const char *encoding) {
   test.storage = await_storage(evd_storage_open(
       test.loop, url, &(evd_options){.schema = EVD_SCHEMA_CREATE, .test_mode = true}));
   test.native = native_open(url);
-  watchdog(120);
+  watchdog(600);
 }
 
 static void end(void) {

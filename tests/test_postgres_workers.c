@@ -198,7 +198,7 @@ static void processes_share_the_work_while_the_server_is_killed(void **state) {
   struct postgres_server server = {0};
   postgres_server_start(&server, false, "");
   insert_families(server.url);
-  watchdog(120);
+  watchdog(600);
   struct process processes[PROCESSES];
   for (int i = 0; i < PROCESSES; i++) {
     processes[i] = process_start((const char *const[]){"work", server.url, NULL});

@@ -110,12 +110,12 @@ static void try_way(struct way way) {
   way.loop = ev_loop_new(EVFLAG_AUTO);
   evd_storage *storage = await_storage(open_storage(&way));
   for (int fault = 0; fault < 2; fault++) {
-    for (way.call = 1, watchdog(60); open_and_work(&way, faults[fault]); way.call++) {
-      watchdog(60);
+    for (way.call = 1, watchdog(600); open_and_work(&way, faults[fault]); way.call++) {
+      watchdog(600);
     }
     check_calls(&way);
-    for (way.call = 2, watchdog(60); lose_and_work(&way, storage, faults[fault]); way.call++) {
-      watchdog(60);
+    for (way.call = 2, watchdog(600); lose_and_work(&way, storage, faults[fault]); way.call++) {
+      watchdog(600);
     }
     check_calls(&way);
   }

@@ -517,7 +517,7 @@ static void claimed_rows_outlive_the_changes(void **state) {
 
 static int setup(void **state) {
   (void)state;
-  watchdog(120);
+  watchdog(600);
   return 0;
 }
 

@@ -169,7 +169,7 @@ static void threads_open_and_close_storages_at_any_time(void **state) {
 }
 
 static int set_up(void **state) {
-  watchdog(120);
+  watchdog(600);
   return 0;
 }
 

@@ -51,7 +51,7 @@ static struct noted noted_job(int number) {
 
 static int set_up(void **state) {
   (void)state;
-  watchdog(60);
+  watchdog(600);
   run_count = done_count = 0;
   loop = ev_loop_new(EVFLAG_AUTO);
   worker = worker_new(loop, NULL);

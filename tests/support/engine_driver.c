@@ -105,6 +105,7 @@ evd_error driver_run(struct driver *driver, struct request *requests, size_t cou
   struct batch batch = {.operation = requests[0].operation, .count = count, .requests = pointers};
   driver_submit(driver, &batch);
   driver_wait(driver, &batch);
+  left_out_free(&batch.left_out);
   return batch.error;
 }
 
