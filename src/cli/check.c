@@ -10,12 +10,13 @@
 #include "migrate/findings.h"
 #include "migrate/migrate.h"
 #include "migrate/plan.h"
+#include "migrate/privileges.h"
 
 static const char help[] =
     "Usage: evdurable check [OPTION...]\n"
     "\n"
-    "Looks at the table's columns, types and indexes, and at the migrations. Says what is wrong, and\n"
-    "what mends it. Exit status 3: something is (notes do not count).\n"
+    "Looks at the table's columns, types and indexes, at the migrations, and at the privileges of the\n"
+    "user. Says what is wrong, and what mends it. Exit status 3: something is (notes do not count).\n"
     "\n"
     "Examples:\n"
     "  evdurable check\n"
@@ -25,7 +26,11 @@ static const char help[] =
 static void find_in_record(struct findings *findings, const struct migrate_state *states,
                            size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (!states[i].applied) {
+    if (states[i].unread) {
+      findings_add(findings, FINDING_NOTE, "migration", "",
+                   "%d (%s): the record of migrations may not be read by this user",
+                   states[i].number, states[i].name);
+    } else if (!states[i].applied) {
       findings_add(findings, FINDING_WARNING, "migration", "evdurable migrate up",
                    "%d (%s) is not recorded", states[i].number, states[i].name);
     } else if (!states[i].known) {
@@ -36,8 +41,8 @@ static void find_in_record(struct findings *findings, const struct migrate_state
 }
 
 /* What the catalog, the plan and the record say. */
-static evd_code find(struct sql_client *client, const struct table_name *table,
-                     struct findings *findings, evd_error *error) {
+static evd_code find_in_table(struct sql_client *client, const struct table_name *table,
+                              struct findings *findings, evd_error *error) {
   struct migrate_state states[MIGRATE_STATES_MAX];
   size_t count;
   struct catalog catalog;
@@ -50,7 +55,8 @@ static evd_code find(struct sql_client *client, const struct table_name *table,
   }
   struct plan plan;
   evd_schema_options options = {.table = NULL};
-  code = plan_make(&catalog, table, &options, !states[0].applied, &plan, error);
+  code =
+      plan_make(&catalog, table, &options, !states[0].applied && !states[0].unread, &plan, error);
   if (code == EVD_ESCHEMA) {
     findings_add(findings, FINDING_ERROR, "migration", "", "%s", error->message);
     code = EVD_OK;
@@ -64,6 +70,13 @@ static evd_code find(struct sql_client *client, const struct table_name *table,
   }
   catalog_free(&catalog);
   return code;
+}
+
+static evd_code find(struct sql_client *client, const struct table_name *table,
+                     struct findings *findings, evd_error *error) {
+  bool hidden;
+  evd_code code = privileges_find(client, table, findings, &hidden, error);
+  return code != EVD_OK || hidden ? code : find_in_table(client, table, findings, error);
 }
 
 /* Whether a storage opens, which is what counts in the end. */

@@ -10,13 +10,15 @@
 #include "cli/findings.h"
 #include "cli/table.h"
 #include "engine/clock.h"
+#include "migrate/privileges.h"
 #include "model/error.h"
 
 static const char help[] =
     "Usage: evdurable doctor [OPTION...]\n"
     "\n"
-    "Asks the database for its version, the settings that matter to durable work and whether it takes\n"
-    "writes, and compares its clock with this machine's. Exit status 3: something should be changed.\n"
+    "Asks the database for its version, the settings that matter to durable work, whether it takes\n"
+    "writes and what the user may do, and compares its clock with this machine's. Exit status 3:\n"
+    "something should be changed.\n"
     "\n"
     "Examples:\n"
     "  evdurable doctor\n"
@@ -249,6 +251,11 @@ static evd_code examine_all(struct examination *examination, evd_error *error) {
   }
   if (code == EVD_OK && dialect != DIALECT_SQLITE) {
     code = compare_clocks(examination, error);
+  }
+  if (code == EVD_OK) {
+    bool hidden;
+    code = privileges_find(examination->client, &examination->cli->table, &examination->findings,
+                           &hidden, error);
   }
   return code;
 }

@@ -111,7 +111,8 @@ static evd_code read_situation(struct sql_client *client, const struct table_nam
   }
   if (code == EVD_OK) {
     evd_schema_options options = {.table = NULL};
-    code = plan_make(&catalog, table, &options, !situation->states[0].applied, &situation->plan,
+    const struct migrate_state *first = &situation->states[0];
+    code = plan_make(&catalog, table, &options, !first->applied && !first->unread, &situation->plan,
                      error);
     catalog_free(&catalog);
   }
@@ -121,7 +122,8 @@ static evd_code read_situation(struct sql_client *client, const struct table_nam
 static bool is_pending(const struct situation *situation) {
   bool pending = situation->plan.first != NULL;
   for (size_t i = 0; i < situation->count; i++) {
-    pending = pending || !situation->states[i].applied;
+    const struct migrate_state *state = &situation->states[i];
+    pending = pending || (!state->applied && !state->unread);
   }
   return pending;
 }
@@ -134,7 +136,9 @@ static int print_status_json(const struct situation *situation) {
     cJSON *item = cJSON_CreateObject();
     cli_json_integer(item, "number", state->number);
     cJSON_AddStringToObject(item, "name", state->name);
-    cJSON_AddBoolToObject(item, "applied", state->applied);
+    if (!state->unread) {
+      cJSON_AddBoolToObject(item, "applied", state->applied);
+    }
     if (state->applied) {
       cli_json_integer(item, "appliedAt", state->applied_at);
       cJSON_AddStringToObject(item, "version", state->version);
@@ -154,8 +158,9 @@ static int print_status(const struct situation *situation) {
   for (size_t i = 0; i < situation->count; i++) {
     const struct migrate_state *state = &situation->states[i];
     char number[16];
-    char time[32] = "not yet";
+    char time[32];
     (void)snprintf(number, sizeof(number), "%d", state->number);
+    (void)snprintf(time, sizeof(time), "%s", state->unread ? "permission denied" : "not yet");
     if (state->applied) {
       text_time(state->applied_at, time, sizeof(time));
     }

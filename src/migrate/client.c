@@ -94,6 +94,19 @@ evd_code sql_client_integer(struct sql_client *client, const char *sql,
   return code;
 }
 
+bool sql_client_is_denied(const evd_error *error) {
+  static const char *const codes[] = {
+      "42501",                       /* PostgreSQL */
+      "1044", "1142", "1143", "1227" /* MySQL: of a database, table, column, other */
+  };
+  for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+    if (strcmp(error->native, codes[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void sql_client_close(struct sql_client *client) {
   if (client != NULL) {
     client->ops->close(client);

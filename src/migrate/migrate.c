@@ -310,6 +310,29 @@ static evd_code read_records(struct sql_client *client, const struct table_name 
   return code;
 }
 
+/* Looks for a record that the catalog does not show. MySQL hides tables from users who may do nothing with
+ * them: only the refusal to read it tells. */
+static evd_code look_for_hidden(struct sql_client *client, const struct table_name *record,
+                                evd_error *error) {
+  if (sql_client_dialect(client) != DIALECT_MYSQL) {
+    return EVD_OK;
+  }
+  struct buffer sql = {0};
+  buffer_append(&sql, "select 1 from ");
+  sql_table(&sql, DIALECT_MYSQL, record);
+  buffer_append(&sql, " limit 0");
+  evd_code code = sql.failed ? out_of_memory(error) : sql_client_execute(client, sql.text, error);
+  buffer_free(&sql);
+  return code == EVD_ESCHEMA ? EVD_OK : code;
+}
+
+/* Notes that the record may be there, but may not be read. */
+static void note_unread(struct reading *reading) {
+  for (size_t i = 0; i < reading->count; i++) {
+    reading->states[i].unread = true;
+  }
+}
+
 evd_code migrate_read(struct sql_client *client, const struct table_name *table,
                       struct migrate_state states[MIGRATE_STATES_MAX], size_t *count,
                       evd_error *error) {
@@ -330,6 +353,12 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
     code = refuse_record(&record, "it is no table", error);
   } else if (code == EVD_OK && kind == CATALOG_TABLE) {
     code = read_records(client, &record, &reading, error);
+  } else if (code == EVD_OK) {
+    code = look_for_hidden(client, &record, error);
+  }
+  if (code != EVD_OK && sql_client_is_denied(error)) {
+    note_unread(&reading);
+    code = EVD_OK;
   }
   *count = reading.count;
   return code;
@@ -377,33 +406,57 @@ static evd_code run_all(struct migrator *migrator, evd_error *error) {
   return code;
 }
 
-/* Whether all is done, as it looks without the lock: what others undo meanwhile they might as well
+/* What there is to be done, as it looks without the lock: what others undo meanwhile they might as well
  * undo a moment later. Errors are told by whoever has the lock. */
-static bool is_up_to_date(struct migrator *migrator) {
+struct outlook {
+  bool complete; /* the table lacks nothing */
+  bool recorded; /* all migrations are recorded, or who knows */
+};
+
+static struct outlook look_out(struct migrator *migrator) {
   struct migrate_state states[MIGRATE_STATES_MAX] = {{0}};
+  struct outlook outlook = {.complete = true, .recorded = true};
   size_t count;
   evd_error ignored;
   if (migrate_read(migrator->client, migrator->table, states, &count, &ignored) != EVD_OK) {
-    return false;
+    return (struct outlook){.complete = false};
   }
   for (int number = 1; number <= MIGRATION_COUNT; number++) {
     const struct migration *migration = &migrations[number - 1];
-    migrator->was_applied = states[number - 1].applied;
-    bool pending = !migrator->was_applied;
+    const struct migrate_state *state = &states[number - 1];
+    bool pending = !state->applied && !migration->mends;
+    migrator->was_applied = state->applied || state->unread;
     if (!pending && migration->mends && migration->look(migrator, &pending, &ignored) != EVD_OK) {
-      return false;
+      pending = true;
     }
-    if (pending) {
-      return false;
-    }
+    outlook.complete = outlook.complete && !pending;
+    outlook.recorded = outlook.recorded && (state->applied || state->unread);
   }
-  return true;
+  return outlook;
+}
+
+/* Does it, with the lock that another's migration waits for. */
+static evd_code lock_and_run(struct migrator *migrator, evd_error *error) {
+  const struct migrate_options *options = migrator->options;
+  struct migrate_lock lock;
+  evd_code code = lock_take(&lock, migrator->client, migrator->table, options->schema.concurrently,
+                            options->wait_ms, error);
+  if (code != EVD_OK) {
+    return code;
+  }
+  migrator->result->is_transaction = lock.is_transaction;
+  code = run_all(migrator, error);
+  evd_code released = lock_release(&lock, code != EVD_OK, error);
+  if (code == EVD_OK && released != EVD_OK) {
+    explain_failed_commit(error);
+    code = released;
+  }
+  return code;
 }
 
 evd_code migrate_up(struct sql_client *client, const struct table_name *table,
                     const struct migrate_options *options, struct migrate_result *result,
                     evd_error *error) {
-  struct migrate_lock lock;
   struct migrator migrator = {
       .client = client, .table = table, .options = options, .result = result};
   *result = (struct migrate_result){0};
@@ -411,19 +464,14 @@ evd_code migrate_up(struct sql_client *client, const struct table_name *table,
   if (code != EVD_OK) {
     return code;
   }
-  if (is_up_to_date(&migrator)) {
+  struct outlook outlook = look_out(&migrator);
+  if (outlook.complete && outlook.recorded) {
     return EVD_OK;
   }
-  code = lock_take(&lock, client, table, options->schema.concurrently, options->wait_ms, error);
-  if (code != EVD_OK) {
-    return code;
-  }
-  result->is_transaction = lock.is_transaction;
-  code = run_all(&migrator, error);
-  evd_code released = lock_release(&lock, code != EVD_OK, error);
-  if (code == EVD_OK && released != EVD_OK) {
-    explain_failed_commit(error);
-    code = released;
+  code = lock_and_run(&migrator, error);
+  if (code != EVD_OK && outlook.complete && sql_client_is_denied(error)) {
+    *result = (struct migrate_result){0};
+    return EVD_OK; /* only the record is missing, and is for somebody else to write */
   }
   return code;
 }

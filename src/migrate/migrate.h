@@ -37,8 +37,9 @@ struct migrate_result {
   bool is_transaction; /* on failure nothing of it stays; else the steps done do */
 };
 
-/* Brings the table up to date; where it is, nothing is locked. On failure the message names the step
- * and what stays; then the same call does the rest. */
+/* Brings the table up to date; where it is, nothing is locked, and it takes no privilege beyond those of
+ * reading the table. A table that lacks nothing is left as it is by a user who may not write the record.
+ * On failure the message names the step and what stays; then the same call does the rest. */
 evd_code migrate_up(struct sql_client *client, const struct table_name *table,
                     const struct migrate_options *options, struct migrate_result *result,
                     evd_error *error);
@@ -47,8 +48,9 @@ evd_code migrate_up(struct sql_client *client, const struct table_name *table,
 struct migrate_state {
   int number;
   char name[64];
-  bool known; /* to this library; one of a newer library may not be */
-  bool applied;
+  bool known;         /* to this library; one of a newer library may not be */
+  bool applied;       /* it is recorded */
+  bool unread;        /* whether it is recorded cannot be read, for want of a privilege */
   int64_t applied_at; /* milliseconds since the epoch */
   char version[32];   /* of the library that did it, or wrote its SQL */
 };

@@ -55,7 +55,8 @@ END
   cat >"$dir/users.sql" <<'END'
 CREATE DATABASE evd CHARACTER SET utf8mb4;
 CREATE USER evd@'%' IDENTIFIED BY 'evd';
-GRANT ALL ON `evd%`.* TO evd@'%';
+GRANT ALL ON `evd%`.* TO evd@'%' WITH GRANT OPTION;
+GRANT CREATE USER, PROCESS ON *.* TO evd@'%';
 ALTER USER root@localhost IDENTIFIED BY 'evd';
 END
   as_server "$dir" bash "$dir/mysqld" --initialize-insecure --init-file="$dir/users.sql" \

@@ -409,6 +409,41 @@ test_pruning() {
   check "the trigger of strict transitions comes and goes" strictness_is_checked
 }
 
+# Tests that a user who may only do what the operations do, and who lacks something of that, is told what.
+# The script has a function as_owner, which runs SQL.
+least_user=evd_least_$$
+LEAST_TESTS=4
+
+# least_tests ACCOUNT: the user as "grant" has it, who is there and may do nothing.
+least_tests() {
+  local url=${EVDURABLE_URL/\/\/evd:evd@/\/\/$least_user:least@}
+  export EVDURABLE_TABLE=least_$$
+  "$command" migrate up >/dev/null
+  as_owner "grant select, insert on $EVDURABLE_TABLE to $1"
+  check "check names the privilege that is missing" \
+    finds_privilege check "grant update on ?$EVDURABLE_TABLE? to *" "$url"
+  check "doctor does, too" finds_privilege doctor "grant update on ?$EVDURABLE_TABLE? to *" "$url"
+  as_owner "grant update on $EVDURABLE_TABLE to $1"
+  check "with the privileges of the operations, all is well" \
+    prints '*all is well' "$command" check --url "$url"
+  check "there is nothing to migrate" migrates_nothing "$url"
+  as_owner "drop table $EVDURABLE_TABLE; drop table ${EVDURABLE_TABLE}_migrations"
+}
+
+# finds_privilege COMMAND MEND URL
+finds_privilege() {
+  "$command" "$1" --url "$3" >"$scratch/found"
+  local status=$?
+  cat "$scratch/found"
+  # shellcheck disable=SC2053
+  [ "$status" = 3 ] && [[ $(sed -n 's/^ *mend: //p' "$scratch/found" | head -n 1) == $2 ]]
+}
+
+migrates_nothing() {
+  prints '*permission denied*' "$command" migrate status --url "$1" &&
+    prints 'nothing to do' "$command" migrate up --url "$1"
+}
+
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {

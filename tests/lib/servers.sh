@@ -17,9 +17,9 @@
 # They are the newest PostgreSQL and the MariaDB that are installed, unless EVD_POSTGRES_BIN, the
 # directory of its programs, or EVD_MARIADB_BASE, the directory that has bin and sbin, says otherwise.
 #
-# Each has a database "evd", owned by the user "evd", who may make other databases (in MariaDB, those
-# whose names begin with evd; in PostgreSQL, may drop them while autovacuum is in there), and a superuser:
-# postgres or root. All passwords are "evd".
+# Each has a database "evd", owned by the user "evd", who may make other users, and other databases (in
+# MariaDB, those whose names begin with evd; in PostgreSQL, may drop them while autovacuum is in there), and
+# a superuser: postgres or root. All passwords are "evd".
 
 PATH=$PATH:/usr/sbin # where mariadbd is, and not in every user's path
 
@@ -44,7 +44,7 @@ start_postgres() {
     done
   } >>"$dir/data/postgresql.conf"
   as_server "$dir" "$(postgres_bin)/postgres" --single -D "$dir/data" postgres >>"$dir/log" 2>&1 <<END
-CREATE ROLE evd LOGIN CREATEDB PASSWORD 'evd' IN ROLE pg_signal_backend
+CREATE ROLE evd LOGIN CREATEDB CREATEROLE PASSWORD 'evd' IN ROLE pg_signal_backend
 CREATE DATABASE evd OWNER evd
 END
   start_on_free_port "$dir"
@@ -76,7 +76,8 @@ FLUSH PRIVILEGES;
 CREATE DATABASE evd CHARACTER SET utf8mb4;
 CREATE USER evd@'%' IDENTIFIED BY 'evd';
 CREATE USER evd_tls@'%' IDENTIFIED BY 'evd' REQUIRE SSL;
-GRANT ALL ON `evd%`.* TO evd@'%', evd_tls@'%';
+GRANT ALL ON `evd%`.* TO evd@'%', evd_tls@'%' WITH GRANT OPTION;
+GRANT CREATE USER, PROCESS ON *.* TO evd@'%';
 ALTER USER root@'127.0.0.1' IDENTIFIED BY 'evd';
 END
   as_server "$dir" "${EVD_MARIADB_BASE:-/usr}/bin/mariadb-install-db" --no-defaults \

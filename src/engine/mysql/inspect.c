@@ -60,7 +60,7 @@ static evd_code run(MYSQL *mysql, const struct buffer *sql, MYSQL_RES **result, 
   return error->code;
 }
 
-/* Creates the table and its indexes where the table is missing. */
+/* Creates the table and its indexes, unless another has done so meanwhile. */
 static evd_code create(MYSQL *mysql, const struct table_name *name, evd_error *error) {
   struct buffer sql = {0};
   MYSQL_RES *result;
@@ -271,13 +271,13 @@ static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
 
 evd_code mysql_inspect(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,
                        evd_error *error) {
-  evd_code code = EVD_OK;
   table->comparison = MYSQL_COMPARES_LOOSELY; /* the safe one, when it cannot be read */
-  if (mode == EVD_SCHEMA_CREATE) {
+  evd_code code = read_columns(mysql, mode, table, error);
+  if (mode == EVD_SCHEMA_CREATE && code != EVD_OK && mysql_errno(mysql) == SERVER_NO_SUCH_TABLE) {
     code = create(mysql, &table->name, error);
-  }
-  if (code == EVD_OK) {
-    code = read_columns(mysql, mode, table, error);
+    if (code == EVD_OK) {
+      code = read_columns(mysql, mode, table, error);
+    }
   }
   if (code == EVD_OK) {
     code = read_indexes(mysql, mode, table, error);

@@ -92,6 +92,7 @@ struct connection {
   struct prepared prepared;
   unsigned table_version; /* that the prepared statements are for */
   evd_error schema_error; /* while seeing to the schema */
+  bool schema_lacks;      /* the table or an index, which may be made */
 
   struct decoding decoding; /* of the answer to the flight at the head */
   struct job closing;       /* the worker's, at the end */
@@ -135,8 +136,14 @@ void postgres_discard(struct connection *connection);
 
 /* schema.c */
 
-/* Sends what the schema mode asks for, and the question for the table's columns, each with a sync. */
+/* Sends the first question about the table: for what is missing, if that may be made, or for its columns. */
 void postgres_schema_send(struct connection *connection);
+
+/* Takes the answer for what is missing. */
+void postgres_schema_note_lacks(struct connection *connection, const PGresult *result);
+
+/* That question is answered: sends what makes what is missing, and the question for the columns. */
+void postgres_schema_looked(struct connection *connection);
 
 /* Reads the table's columns into the source's table. */
 evd_code postgres_schema_read(struct source *source, const PGresult *result, evd_error *error);

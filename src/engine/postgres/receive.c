@@ -214,7 +214,8 @@ static void columns_answered(struct connection *connection, const PGresult *resu
 static void schema_answered(struct connection *connection, enum expected_kind kind,
                             const PGresult *result) {
   evd_error *error = &connection->schema_error;
-  bool is_sync = kind == EXPECT_CREATION_SYNC || kind == EXPECT_COLUMNS_SYNC;
+  bool is_sync =
+      kind == EXPECT_LACKS_SYNC || kind == EXPECT_CREATION_SYNC || kind == EXPECT_COLUMNS_SYNC;
   bool failed = PQresultStatus(result) == PGRES_FATAL_ERROR;
   if (failed && error->code == EVD_OK) {
     failure_read(result, NULL, error);
@@ -223,6 +224,12 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
     return; /* the sync is yet to come */
   }
   wire_answered(&connection->wire);
+  if (kind == EXPECT_LACKS && is_success(result)) {
+    postgres_schema_note_lacks(connection, result);
+  }
+  if (kind == EXPECT_LACKS_SYNC) {
+    postgres_schema_looked(connection);
+  }
   if (kind == EXPECT_COLUMNS && is_success(result)) {
     columns_answered(connection, result);
   }
@@ -247,6 +254,8 @@ static void answered(struct connection *connection, PGresult *result) {
   case EXPECT_DEALLOCATE: deallocate_answered(connection, result); break;
   case EXPECT_ROLLBACK: wire_answered(&connection->wire); break;
   case EXPECT_SYNC: sync_answered(connection, result); break;
+  case EXPECT_LACKS:
+  case EXPECT_LACKS_SYNC:
   case EXPECT_CREATION:
   case EXPECT_CREATION_SYNC:
   case EXPECT_COLUMNS:

@@ -27,6 +27,17 @@ static const char columns_sql[] =
 
 enum { FIELD_NAME, FIELD_TYPE, FIELD_MUST_BE_GIVEN, FIELD_UNIQUE, FIELD_TYPE_NAME };
 
+/* Whether the table or one of its indexes is missing; the names of these and their number follow. What is
+ * there needs no privilege to make it. */
+static const char lacks_sql[] =
+    "select (select count(*) from pg_catalog.pg_index as i join pg_catalog.pg_class as c "
+    "on c.oid = i.indexrelid where i.indrelid = pg_catalog.to_regclass($1::text) "
+    "and c.relname in (";
+
+static bool field_bool(const PGresult *result, int row, int field) {
+  return PQgetvalue(result, row, field)[0] != 0;
+}
+
 static void send_sync(struct connection *connection, enum expected_kind kind) {
   wire_sync(&connection->wire, &(struct expected){.kind = kind});
 }
@@ -38,6 +49,27 @@ static void send_made(struct connection *connection, const struct buffer *sql) {
   } else {
     wire_query(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql->text, NULL);
   }
+}
+
+/* Asks whether there is anything to make. */
+static void send_look(struct connection *connection, const char *table) {
+  size_t count;
+  const struct index_definition *indexes = schema_indexes(false, &count);
+  struct buffer sql = {0};
+  buffer_append(&sql, lacks_sql);
+  for (size_t i = 0; i < count; i++) {
+    buffer_append(&sql, i == 0 ? "'" : ", '");
+    schema_index_name(&sql, &connection->source->table.name, false, indexes[i].suffix);
+    buffer_append(&sql, "'");
+  }
+  buffer_printf(&sql, ")) < %zu", count);
+  if (sql.failed) {
+    wire_break(&connection->wire);
+  } else {
+    wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_LACKS}, sql.text, table);
+    send_sync(connection, EXPECT_LACKS_SYNC);
+  }
+  buffer_free(&sql);
 }
 
 /* Sends what makes the table and its indexes. It is a transaction of its own, so that the columns are
@@ -60,26 +92,41 @@ static void send_creation(struct connection *connection, const char *table) {
   send_sync(connection, EXPECT_CREATION_SYNC);
 }
 
-void postgres_schema_send(struct connection *connection) {
-  const struct postgres *postgres = connection->postgres;
+static void send_columns(struct connection *connection, const char *table) {
+  wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS}, columns_sql,
+                  table);
+  send_sync(connection, EXPECT_COLUMNS_SYNC);
+}
+
+/* Sends something about the table, whose quoted name it is given. */
+static void send_about_table(struct connection *connection,
+                             void (*send)(struct connection *connection, const char *table)) {
   struct buffer table = {0};
   sql_table(&table, DIALECT_POSTGRES, &connection->source->table.name);
   if (table.failed) {
     wire_break(&connection->wire);
   } else {
-    if (postgres->schema_mode == EVD_SCHEMA_CREATE) {
-      send_creation(connection, table.text);
-    }
-    wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS}, columns_sql,
-                    table.text);
-    send_sync(connection, EXPECT_COLUMNS_SYNC);
-    wire_flush(&connection->wire);
+    send(connection, table.text);
   }
   buffer_free(&table);
 }
 
-static bool field_bool(const PGresult *result, int row, int field) {
-  return PQgetvalue(result, row, field)[0] != 0;
+void postgres_schema_send(struct connection *connection) {
+  bool creates = connection->postgres->schema_mode == EVD_SCHEMA_CREATE;
+  send_about_table(connection, creates ? send_look : send_columns);
+  wire_flush(&connection->wire);
+}
+
+void postgres_schema_looked(struct connection *connection) {
+  if (connection->schema_lacks) {
+    send_about_table(connection, send_creation);
+  }
+  send_about_table(connection, send_columns);
+  wire_flush(&connection->wire);
+}
+
+void postgres_schema_note_lacks(struct connection *connection, const PGresult *result) {
+  connection->schema_lacks = field_bool(result, 0, 0);
 }
 
 static uint32_t field_oid(const PGresult *result, int row, int field) {

@@ -32,6 +32,8 @@ struct expected {
     EXPECT_DEALLOCATE,    /* the one with this number given back */
     EXPECT_ROLLBACK,      /* a failure, on purpose */
     EXPECT_SYNC,          /* the end of the flight at the head */
+    EXPECT_LACKS,         /* whether the table or an index is missing */
+    EXPECT_LACKS_SYNC,    /* the end of that */
     EXPECT_CREATION,      /* a statement that makes the table */
     EXPECT_CREATION_SYNC, /* the end of those */
     EXPECT_COLUMNS,       /* the table's columns */
