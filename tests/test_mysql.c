@@ -13,6 +13,7 @@
 
 #include "engine/mysql/inspect.h"
 #include "engine/mysql/url.h"
+#include "sql/mysql_charset.h"
 #include "support/check.h"
 #include "support/engine_driver.h"
 #include "support/mariadb_server.h"
@@ -740,6 +741,108 @@ static void expect_only_the_very_id(void) {
   assert_int_equal(status_of("Abc"), EVD_STATUS_READY);
 }
 
+/* A table whose ids are of a character set of its own. */
+static void open_with_charset(const char *charset) {
+  open_all();
+  driver_close(&driver);
+  native_run(native, text("alter table task_executions"
+                          " modify execution_id varchar(99) character set %s not null,"
+                          " modify parent_execution_id varchar(99) character set %s,"
+                          " modify executor_id varchar(99) character set %s,"
+                          " modify sleeping_task_unique_id varchar(99) character set %s;",
+                          charset, charset, charset, charset));
+  driver_open(&driver, mysql_url_with(url, "pool_max=1"), NULL, EVD_SCHEMA_CHECK);
+  assert_int_equal(driver.open_error.code, EVD_OK);
+}
+
+/* All operations by an id; how many rows they found, together. */
+static int64_t find_by_every_id(const char *id, const evd_changes *changes) {
+  struct request requests[] = {
+      {.operation = EVD_OPERATION_GET, .id = id},
+      {.operation = EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID, .id = id},
+      {.operation = EVD_OPERATION_GET_BY_PARENT, .id = id},
+      {.operation = EVD_OPERATION_UPDATE, .id = id, .changes = changes},
+      {.operation = EVD_OPERATION_UPDATE_BY_PARENT, .id = id, .changes = changes},
+      {.operation = EVD_OPERATION_CLAIM_BY_CANCELLATION,
+       .id = id,
+       .changes = changes,
+       .flag = true,
+       .limit = 9},
+  };
+  int64_t found = 0;
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+    driver_run_ok(&driver, &requests[i], 1);
+    found +=
+        requests[i].rows != NULL ? (int64_t)records_count(requests[i].rows) : requests[i].count;
+    records_release(requests[i].rows);
+  }
+  return found;
+}
+
+static void an_id_that_the_character_set_cannot_hold_is_of_no_row(void **state) {
+  (void)state;
+  needs_mysql();
+  static const char *const charsets[] = {"latin1 collate latin1_general_ci", "latin1",
+                                         "utf8mb3 collate utf8mb3_bin"};
+  static const char e_acute[] = "\xc3\xa9";
+  static const char smile[] = "\xf0\x9f\x98\x80";
+  evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
+  for (size_t i = 0; i < sizeof charsets / sizeof charsets[0]; i++) {
+    open_with_charset(charsets[i]);
+    evd_execution rows[] = {sample_execution(e_acute), sample_child("?", e_acute, 0),
+                            sample_sleeping("sleeping", e_acute)};
+    rows[0].executor_id = e_acute;
+    rows[0].needs_promise_cancellation = true;
+    driver_insert(&driver, rows, 3);
+    assert_int_equal(find_by_every_id(e_acute, &changes), 6);
+    assert_int_equal(find_by_every_id(smile, &changes), 0);
+    struct request both[] = {updating(e_acute, &changes), updating(smile, &changes)};
+    driver_run_ok(&driver, both, 2);
+    assert_int_equal(both[0].count, 1);
+    assert_int_equal(both[1].count, 0);
+    evd_execution row = sample_sleeping("new", smile);
+    evd_error error = driver_insert_one(&driver, &row);
+    assert_int_equal(error.code, EVD_EINVAL);
+    assert_string_equal(error.field, "sleeping_task_unique_id");
+    (void)tear_down(state);
+  }
+}
+
+/* The character in UTF-8. */
+static const char *utf8(unsigned c) {
+  return c < 0x80    ? text("%c", (int)c)
+         : c < 0x800 ? text("%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 0x3f)))
+                     : text("%c%c%c", (int)(0xe0 | c >> 12), (int)(0x80 | (c >> 6 & 0x3f)),
+                            (int)(0x80 | (c & 0x3f)));
+}
+
+static void latin1_holds_what_the_server_says(void **state) {
+  (void)state;
+  needs_mysql();
+  static const char digits[] =
+      "(select 0 as i union all select 1 union all select 2 union all select 3 union all select 4"
+      " union all select 5 union all select 6 union all select 7 union all select 8 union all"
+      " select 9 union all select 10 union all select 11 union all select 12 union all select 13"
+      " union all select 14 union all select 15)";
+  open_all();
+  native_run(native, "set group_concat_max_len = 100000;");
+  const char *held = native_text(
+      native,
+      text(
+          "select concat(',', group_concat(n order by n), ',') from (select"
+          " a.i * 4096 + b.i * 256 + c.i * 16 + d.i as n from %s a, %s b, %s c, %s d) numbers where"
+          " n > 0 and n not between 55296 and 57343 and convert(convert(char(n using utf32) using"
+          " latin1) using utf32) = char(n using utf32) collate utf32_bin;",
+          digits, digits, digits, digits));
+  assert_non_null(held);
+  for (unsigned c = 1; c < 0x10000; c++) {
+    if (c < 0xd800 || c > 0xdfff) {
+      bool holds = strstr(held, text(",%u,", c)) != NULL;
+      expect(mysql_charset_holds(MYSQL_CHARSET_LATIN1, utf8(c)) == holds, "U+%04X", c);
+    }
+  }
+}
+
 static void in_a_table_that_comes_later_only_the_very_id_counts(void **state) {
   (void)state;
   needs_mysql();
@@ -936,6 +1039,8 @@ int main(void) {
       test(each_row_gets_its_own_value_where_the_table_compares_loosely),
       test(on_a_table_that_pads_an_id_with_spaces_is_another),
       test(on_a_table_that_compares_loosely_only_the_very_id_counts),
+      test(an_id_that_the_character_set_cannot_hold_is_of_no_row),
+      test(latin1_holds_what_the_server_says),
       test(in_a_table_that_comes_later_only_the_very_id_counts),
       test(what_is_known_of_a_table_stays_until_it_is_read_again),
       test(batches_at_once_have_connections_of_their_own),

@@ -36,6 +36,16 @@ static void put_id(struct mysql_writer *writer, const char *id, bool binary) {
   put(writer, binary ? " as binary)" : "");
 }
 
+/* Appends an id to be looked up in a column; NULL if the column cannot hold it, which no row has. */
+static void put_key(struct mysql_writer *writer, const struct mysql_table *table, evd_column column,
+                    const char *id) {
+  if (mysql_charset_holds(table->charsets[column], id)) {
+    mysql_literal_text(writer, id);
+  } else {
+    put(writer, "null");
+  }
+}
+
 /* Ids of a condition, from one place or another: the text of number i. */
 struct id_list {
   const char *(*get)(const void *from, size_t i);
@@ -58,12 +68,19 @@ static const char *id_of_decrement(const void *from, size_t i) {
   return decrements[i].parent_id;
 }
 
-/* Appends "('a', 'b')", each as bytes if `binary`. */
-static void put_id_list(struct mysql_writer *writer, const struct id_list *list, bool binary) {
-  put(writer, "(");
+/* Appends " in ('a', 'b')", each a key of the column, or as bytes if `binary`. */
+static void put_id_list(struct mysql_writer *writer, const struct mysql_table *table,
+                        evd_column column, const struct id_list *list, bool binary) {
+  put_column(writer, column, binary);
+  put(writer, " in (");
   for (size_t i = 0; i < list->count; i++) {
+    const char *id = list->get(list->from, i);
     put(writer, i > 0 ? ", " : "");
-    put_id(writer, list->get(list->from, i), binary);
+    if (binary) {
+      put_id(writer, id, true);
+    } else {
+      put_key(writer, table, column, id);
+    }
     if (writer->outline) {
       break;
     }
@@ -75,14 +92,10 @@ static void put_id_list(struct mysql_writer *writer, const struct id_list *list,
  * exact one. */
 static void put_in(struct mysql_writer *writer, const struct mysql_table *table, evd_column column,
                    const struct id_list *list) {
-  put_column(writer, column, false);
-  put(writer, " in ");
-  put_id_list(writer, list, false);
+  put_id_list(writer, table, column, list, false);
   if (is_inexact(table)) {
     put(writer, " and ");
-    put_column(writer, column, true);
-    put(writer, " in ");
-    put_id_list(writer, list, true);
+    put_id_list(writer, table, column, list, true);
   }
 }
 
@@ -149,8 +162,8 @@ void mysql_sql_get(struct mysql_writer *writer, const struct mysql_table *table,
   put_table(writer, table, index);
   /* Plain: the reader compares ids by bytes. */
   struct id_list ids = {id_of_request, requests, count};
-  buffer_printf(writer->buffer, " where %s in ", columns[column].name);
-  put_id_list(writer, &ids, false);
+  put(writer, " where ");
+  put_id_list(writer, table, column, &ids, false);
   if (operation == EVD_OPERATION_GET_BY_PARENT) {
     put(writer, " order by index_in_parent_children, execution_id");
   }
@@ -271,18 +284,29 @@ bool mysql_sql_selects_all(evd_operation operation) {
 /* What sql_selection() asks for: the values of a request, in its order. */
 struct selection_values {
   struct mysql_writer *writer;
+  const struct mysql_table *table;
   const struct request *request;
 };
+
+/* The column of a condition's id; EVD_COLUMN_COUNT where it has none. */
+static evd_column selection_id(evd_operation operation) {
+  switch (operation) {
+  case EVD_OPERATION_UPDATE_BY_PARENT: return evd_column_parent_execution_id;
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION: return evd_column_executor_id;
+  default: return EVD_COLUMN_COUNT;
+  }
+}
 
 /* Appends the next value of a condition: the id where there is one, else the bound. */
 static void put_selection_value(struct buffer *buffer, void *data) {
   (void)buffer; /* the writer's */
   const struct selection_values *values = data;
-  if (values->request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION ||
-      values->request->operation == EVD_OPERATION_UPDATE_BY_PARENT) {
-    mysql_literal_text(values->writer, values->request->id);
+  const struct request *request = values->request;
+  evd_column column = selection_id(request->operation);
+  if (column != EVD_COLUMN_COUNT) {
+    put_key(values->writer, values->table, column, request->id);
   } else {
-    mysql_literal_integer(values->writer, values->request->before);
+    mysql_literal_integer(values->writer, request->before);
   }
 }
 
@@ -290,15 +314,11 @@ static void put_selection_value(struct buffer *buffer, void *data) {
 static void put_selection(struct mysql_writer *writer, const struct mysql_table *table,
                           const struct request *request) {
   struct statement_key key = statement_key(request, 0, 0);
-  struct selection_values values = {writer, request};
+  struct selection_values values = {writer, table, request};
   sql_selection(writer->buffer, DIALECT_MYSQL, &key, put_selection_value, &values);
 
-  evd_column column = request->operation == EVD_OPERATION_UPDATE_BY_PARENT
-                          ? evd_column_parent_execution_id
-                          : evd_column_executor_id;
-  bool by_id = request->operation == EVD_OPERATION_UPDATE_BY_PARENT ||
-               request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION;
-  if (by_id && is_inexact(table)) {
+  evd_column column = selection_id(request->operation);
+  if (column != EVD_COLUMN_COUNT && is_inexact(table)) {
     put(writer, " and ");
     put_column(writer, column, true);
     put(writer, " = ");

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "engine/request.h"
+#include "sql/mysql_charset.h"
 #include "sql/mysql_literal.h"
 #include "sql/sql.h"
 
@@ -28,6 +29,7 @@ struct mysql_table {
   /* It could not be read, or has changed since: nothing is forced, and it is to be read again. */
   bool stale;
   enum mysql_comparison comparison;
+  enum mysql_charset charsets[EVD_COLUMN_COUNT]; /* of the columns of ids */
   /* Indexes by name, "" where there is none that serves: the unique ones of the ids, and those that
    * give the rows of a selecting operation in its order. They are forced: where the planner prefers
    * to sort, a claim locks all that it sorts. */

@@ -91,7 +91,9 @@ static enum mysql_comparison comparison_of(const char *collation) {
   if (collation == NULL) {
     return MYSQL_COMPARES_BYTES;
   }
-  if (strstr(collation, "nopad_bin") != NULL || strcmp(collation, "utf8mb4_0900_bin") == 0) {
+  bool is_wide = strncmp(collation, "utf8mb4_", strlen("utf8mb4_")) == 0;
+  if ((is_wide && strstr(collation, "nopad_bin") != NULL) ||
+      strcmp(collation, "utf8mb4_0900_bin") == 0) {
     return MYSQL_COMPARES_BYTES;
   }
   size_t length = strlen(collation);
@@ -131,8 +133,9 @@ static evd_code read_columns(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
     if (column != EVD_COLUMN_COUNT) {
       present |= COLUMN_BIT(column);
       enum mysql_comparison comparison = comparison_of(row[SHOWN_COLLATION]);
-      if (is_looked_up(column) && comparison > loosest) {
-        loosest = comparison;
+      if (is_looked_up(column)) {
+        loosest = comparison > loosest ? comparison : loosest;
+        table->charsets[column] = mysql_charset_of(row[SHOWN_COLLATION]);
       }
     } else if (mode != EVD_SCHEMA_SKIP && strcmp(row[SHOWN_NULL], "NO") == 0 &&
                row[SHOWN_DEFAULT] == NULL && row[SHOWN_EXTRA][0] == '\0') {
