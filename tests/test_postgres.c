@@ -488,7 +488,7 @@ static void a_table_that_is_locked_for_a_while_is_checked_after_that(void **stat
   timer.data = other;
   ev_now_update(test.loop);
   ev_timer_start(test.loop, &timer);
-  open_with("connect_timeout=1", &(evd_options){0});
+  open_with("connect_timeout=1", &(evd_options){.operation_timeout_ms = 100});
   ev_run(test.loop, 0); /* to the timer's end, should this server not ask for the lock */
 }
 

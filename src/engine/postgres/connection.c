@@ -148,8 +148,15 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
 
 /* For how long the server may be silent, in seconds; 0 is for ever. What makes or looks at the table may
  * have to wait for locks, as an operation may. */
-static double silence_limit(const struct postgres *postgres) {
-  return postgres->timeout_ms > 0 ? (double)postgres->timeout_ms / 1000 + WATCH_GRACE : 0;
+static double silence_limit(const struct connection *connection) {
+  int64_t timeout_ms = connection->postgres->timeout_ms;
+  if (timeout_ms <= 0) {
+    return 0;
+  }
+  if (connection->link.state == POOL_CONNECTING && timeout_ms < SCHEMA_TIME_MS) {
+    timeout_ms = SCHEMA_TIME_MS;
+  }
+  return (double)timeout_ms / 1000 + WATCH_GRACE;
 }
 
 /* A server that says nothing for longer than any statement may take is gone, though its host still
@@ -158,7 +165,7 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct connection *connection = timer->data;
   bool waits = connection->flights != NULL || connection->link.state == POOL_CONNECTING;
-  double limit = silence_limit(connection->postgres);
+  double limit = silence_limit(connection);
   if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
   } else if (clock_seconds() - connection->progress_at > limit &&

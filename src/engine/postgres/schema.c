@@ -1,5 +1,6 @@
 #include "sql/schema.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,20 @@ static void send_sync(struct connection *connection, enum expected_kind kind) {
   wire_sync(&connection->wire, &(struct expected){.kind = kind});
 }
 
+/* Gives what follows in its transaction the time that it should have, where that of an operation is
+ * shorter. */
+static void send_patience(struct connection *connection) {
+  static const char sql[] = "select pg_catalog.set_config('statement_timeout', $1::text, true)";
+  const struct postgres_url *url = &connection->source->url;
+  int64_t timeout_ms = connection->postgres->timeout_ms;
+  char text[16];
+  if (url->prepare && url->statement_timeout_ms < 0 && timeout_ms > 0 &&
+      timeout_ms < SCHEMA_TIME_MS) {
+    (void)snprintf(text, sizeof(text), "%d", SCHEMA_TIME_MS);
+    wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql, text);
+  }
+}
+
 /* Sends a statement of the table's making; without memory for its text, gives the connection up. */
 static void send_made(struct connection *connection, const struct buffer *sql) {
   if (sql->failed) {
@@ -66,6 +81,7 @@ static void send_look(struct connection *connection, const char *table) {
   if (sql.failed) {
     wire_break(&connection->wire);
   } else {
+    send_patience(connection);
     wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_LACKS}, sql.text, table);
     send_sync(connection, EXPECT_LACKS_SYNC);
   }
@@ -81,6 +97,7 @@ static void send_creation(struct connection *connection, const char *table) {
   const struct index_definition *indexes = schema_indexes(false, &count);
   struct buffer sql = {0};
   schema_create_table(&sql, DIALECT_POSTGRES, name, false);
+  send_patience(connection);
   wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, lock_sql, table);
   send_made(connection, &sql);
   for (size_t i = 0; i < count; i++) {
@@ -93,6 +110,7 @@ static void send_creation(struct connection *connection, const char *table) {
 }
 
 static void send_columns(struct connection *connection, const char *table) {
+  send_patience(connection);
   wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS}, columns_sql,
                   table);
   send_sync(connection, EXPECT_COLUMNS_SYNC);

@@ -34,7 +34,7 @@ struct expected {
     EXPECT_SYNC,          /* the end of the flight at the head */
     EXPECT_LACKS,         /* whether the table or an index is missing */
     EXPECT_LACKS_SYNC,    /* the end of that */
-    EXPECT_CREATION,      /* a statement that makes the table */
+    EXPECT_CREATION,      /* a statement that makes the table, or gives it time */
     EXPECT_CREATION_SYNC, /* the end of those */
     EXPECT_COLUMNS,       /* the table's columns */
     EXPECT_COLUMNS_SYNC   /* the end of that, and of seeing to the schema */
