@@ -5,15 +5,27 @@ _evdurable() {
   local common='--url --table --json --help' rows='--status --task --parent --root --executor
     --older-than --newer-than' command='' word words=''
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='migrate check stats list show enqueue import export prune doctor'
+  local commands='migrate check stats list show enqueue import export prune doctor help'
+  local before=''
   COMPREPLY=()
 
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case " $commands " in *" $word "*) command=$word; break ;; esac
   done
 
+  # "--option=value" comes as three words.
+  if [[ $current == = ]]; then
+    current=''
+  elif [[ $previous == = ]]; then
+    previous=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+
   case $previous in
     --status)
+      if [[ $current == *,* ]]; then
+        before=${current%,*},
+        current=${current##*,}
+      fi
       words='ready running failed timed_out waiting_for_children waiting_for_finalize
         finalize_failed completed cancelled active finished'
       ;;
@@ -28,6 +40,7 @@ _evdurable() {
     *)
       case $command in
         '') words="$commands $common --version" ;;
+        help) words=$commands ;;
         migrate)
           words="up status sql $common --concurrently --strict --no-strict --framework --engine --write"
           ;;
@@ -48,7 +61,7 @@ _evdurable() {
       ;;
   esac
   local matches
-  mapfile -t matches < <(compgen -W "$words" -- "$current")
+  mapfile -t matches < <(compgen -P "$before" -W "$words" -- "$current")
   COMPREPLY+=("${matches[@]}")
 }
 

@@ -1,4 +1,5 @@
 /* The evdurable command: finds the subcommand and the options before it. */
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ static void print_help(void) {
        "\n"
        "Looks after a table of durable task executions in PostgreSQL, MySQL/MariaDB or SQLite.\n"
        "\n"
-       "Commands (each has --help, with examples):");
+       "Commands (`evdurable help COMMAND` says more, with examples):");
   for (size_t i = 0; i < COMMAND_COUNT; i++) {
     printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
   }
@@ -64,7 +65,33 @@ static int read_options(struct cli *cli, int argc, char **argv) {
   }
 }
 
+static int run_command(struct cli *cli, const struct cli_command *command, int argc, char **argv) {
+  char name[64];
+  (void)snprintf(name, sizeof(name), "evdurable %s", command->name);
+  argv[0] = name; /* for getopt_long()'s complaints */
+  optind = 0;     /* begin anew */
+  int status = command->run(cli, argc, argv);
+  int written = cli_end_output();
+  return status != CLI_OK ? status : written;
+}
+
+/* "help", and the command that it is about, if any. */
+static int run_help(struct cli *cli, int argc, char **argv) {
+  char option[] = "--help";
+  char *asks[] = {argv[0], option, NULL};
+  const struct cli_command *command = argc > 1 ? find_command(argv[1]) : NULL;
+  if (argc > 2 || (argc == 2 && command == NULL)) {
+    return cli_usage("there is no command \"%s\"", argv[argc - 1]);
+  }
+  if (command != NULL) {
+    return run_command(cli, command, 2, asks);
+  }
+  print_help();
+  return cli_end_output();
+}
+
 int main(int argc, char **argv) {
+  (void)setlocale(LC_CTYPE, "C.UTF-8"); /* how wide characters are; all texts are UTF-8 */
   const char *table = getenv("EVDURABLE_TABLE");
   struct cli cli = {.url = getenv("EVDURABLE_URL"),
                     .table_text = table != NULL && table[0] != '\0' ? table : "task_executions"};
@@ -75,17 +102,12 @@ int main(int argc, char **argv) {
   if (optind == argc) {
     return cli_usage("which command?");
   }
-  const struct cli_command *command = find_command(argv[optind]);
-  if (command == NULL) {
-    return cli_usage("there is no command \"%s\"", argv[optind]);
-  }
   argc -= optind;
   argv += optind;
-  optind = 0; /* begin anew */
-  char name[64];
-  (void)snprintf(name, sizeof(name), "evdurable %s", command->name);
-  argv[0] = name; /* for getopt_long()'s complaints */
-  status = command->run(&cli, argc, argv);
-  int written = cli_end_output();
-  return status != CLI_OK ? status : written;
+  if (strcmp(argv[0], "help") == 0) {
+    return run_help(&cli, argc, argv);
+  }
+  const struct cli_command *command = find_command(argv[0]);
+  return command != NULL ? run_command(&cli, command, argc, argv)
+                         : cli_usage("there is no command \"%s\"", argv[0]);
 }

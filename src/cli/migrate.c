@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "engine/engine.h"
 #include "migrate/catalog.h"
 #include "migrate/migrate.h"
 #include "migrate/plan.h"
@@ -27,7 +28,7 @@ static const char help[] =
     "  --no-strict      up: takes that trigger away\n"
     "  --framework      up, sql: makes a new table as the TypeScript package makes it\n"
     "  --engine NAME    sql: sqlite, postgres or mysql, where there is no URL\n"
-    "  --write DIR      sql: writes numbered files there: 0001_table_and_indexes.sql, ...\n"
+    "  --write DIR      sql: writes numbered files there: 0001_table_and_indexes.sql, ...; makes DIR\n"
     "\n"
     "Examples:\n"
     "  evdurable migrate up --url sqlite:app.db\n"
@@ -197,29 +198,28 @@ static int run_status(struct cli *cli) {
 
 /* sql */
 
-/* The dialect by --engine, or by the URL's beginning: nothing is connected to. */
-static bool find_dialect(const struct cli *cli, const struct arguments *arguments,
-                         enum dialect *dialect) {
-  static const struct {
-    const char *engine, *scheme;
-    enum dialect dialect;
-  } names[] = {{"sqlite", "sqlite:", DIALECT_SQLITE},
-               {"sqlite", "file:", DIALECT_SQLITE},
-               {"postgres", "postgresql:", DIALECT_POSTGRES},
-               {"postgres", "postgres:", DIALECT_POSTGRES},
-               {"mysql", "mysql:", DIALECT_MYSQL},
-               {"mysql", "mariadb:", DIALECT_MYSQL}};
+/* The dialect of an engine's name. */
+static bool find_engines_dialect(const char *engine, enum dialect *dialect) {
+  static const char *const names[] = {
+      [DIALECT_SQLITE] = "sqlite", [DIALECT_POSTGRES] = "postgres", [DIALECT_MYSQL] = "mysql"};
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-    bool found = arguments->engine != NULL
-                     ? strcmp(arguments->engine, names[i].engine) == 0
-                     : cli->url != NULL &&
-                           strncasecmp(cli->url, names[i].scheme, strlen(names[i].scheme)) == 0;
-    if (found) {
-      *dialect = names[i].dialect;
+    if (strcmp(engine, names[i]) == 0) {
+      *dialect = (enum dialect)i;
       return true;
     }
   }
   return false;
+}
+
+/* The dialect by --engine, or by the URL: nothing is connected to. */
+static bool find_dialect(const struct cli *cli, const struct arguments *arguments,
+                         enum dialect *dialect) {
+  evd_error ignored;
+  if (arguments->engine != NULL) {
+    return find_engines_dialect(arguments->engine, dialect);
+  }
+  const struct engine_ops *ops = cli->url != NULL ? engine_for_url(cli->url, &ignored) : NULL;
+  return ops != NULL && find_engines_dialect(ops->name, dialect);
 }
 
 /* Writes a migration's file; an old one of its name is not touched. */
@@ -248,6 +248,9 @@ static int run_sql(struct cli *cli, const struct arguments *arguments) {
   }
   if (table_name_parse(cli->table_text, &cli->table, &error) != EVD_OK) {
     return cli_usage("%s", error.message);
+  }
+  if (arguments->directory != NULL && mkdir(arguments->directory, 0777) != 0 && errno != EEXIST) {
+    return cli_fail_text("%s: %s", arguments->directory, strerror(errno));
   }
   int status = CLI_OK;
   for (int number = 1; status == CLI_OK && number <= migrate_count(); number++) {

@@ -1,8 +1,10 @@
 /* evdurable stats: how many executions there are in each status, and what waits for how long. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -150,15 +152,15 @@ static void add_aged_line(struct table *table, const struct figures *figures, co
   add_line(table, name, figures->figures[count], remark);
 }
 
-static int print_text(const struct figures *figures) {
+static void print_text(const struct figures *figures, FILE *file) {
   struct table table;
   table_begin(&table, 2, (const char *const[]){"STATUS", ">EXECUTIONS"});
   for (int status = EVD_STATUS_READY; status <= EVD_STATUS_CANCELLED; status++) {
     add_line(&table, evd_status_name((evd_status)status), figures->statuses[status], NULL);
   }
   add_line(&table, "total", figures->total, NULL);
-  table_end(&table);
-  putchar('\n');
+  table_end_to(&table, file);
+  putc('\n', file);
   table_begin(&table, 3, (const char *const[]){"WAITING", ">EXECUTIONS", ""});
   add_aged_line(&table, figures, "due to be run", FIGURE_DUE, FIGURE_OLDEST_DUE, "the oldest for");
   add_aged_line(&table, figures, "running past their time", FIGURE_EXPIRED, FIGURE_OLDEST_EXPIRED,
@@ -167,7 +169,48 @@ static int print_text(const struct figures *figures) {
   add_line(&table, "parents to be gone on with", figures->figures[FIGURE_PARENTS_READY], NULL);
   add_line(&table, "finished, to be closed", figures->figures[FIGURE_TO_CLOSE], NULL);
   add_line(&table, "to be cancelled", figures->figures[FIGURE_TO_CANCEL], NULL);
-  table_end(&table);
+  table_end_to(&table, file);
+}
+
+/* Prints the lines that fit a terminal, as far as they fit, at the top of the empty screen. */
+static void print_lines(const char *lines, const struct winsize *size) {
+  int left = size->ws_row > 1 ? size->ws_row - 1 : INT_MAX;
+  fputs("\033[H\033[2J", stdout);
+  while (*lines != '\0' && left-- > 0) {
+    int length = (int)strcspn(lines, "\n");
+    printf("%.*s\n", size->ws_col > 0 && length > size->ws_col ? size->ws_col : length, lines);
+    lines += length + (lines[length] == '\n');
+  }
+}
+
+/* Prints to a terminal that is watched. */
+static int print_screen(const struct figures *figures) {
+  struct winsize size = {0};
+  char *lines = NULL;
+  size_t length = 0;
+  FILE *file = open_memstream(&lines, &length);
+  if (file == NULL) {
+    return cli_fail_text("memory ran out");
+  }
+  print_text(figures, file);
+  if (fclose(file) != 0 || lines == NULL) {
+    free(lines);
+    return cli_fail_text("memory ran out");
+  }
+  (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+  print_lines(lines, &size);
+  free(lines);
+  return CLI_OK;
+}
+
+static int print_figures(const struct cli *cli, const struct figures *figures, bool watches) {
+  if (cli->json) {
+    return print_json(figures);
+  }
+  if (watches && isatty(STDOUT_FILENO)) {
+    return print_screen(figures);
+  }
+  print_text(figures, stdout);
   return CLI_OK;
 }
 
@@ -179,10 +222,7 @@ static int print_all(struct cli *cli, struct sql_client *client, int64_t watch_m
     if (read_figures(client, &cli->table, &figures, &error) != EVD_OK) {
       return cli_fail_query(cli, client, &error);
     }
-    if (watch_ms > 0 && !cli->json && isatty(STDOUT_FILENO)) {
-      fputs("\033[H\033[2J", stdout); /* the top of an empty screen */
-    }
-    int status = cli->json ? print_json(&figures) : print_text(&figures);
+    int status = print_figures(cli, &figures, watch_ms > 0);
     if (status != CLI_OK || watch_ms == 0) {
       return status;
     }

@@ -40,15 +40,19 @@ void table_add(struct table *table, const char *const *cells, size_t columns) {
 }
 
 /* Prints one cell, with the blanks that bring it to the width of its column. */
-static void print_cell(const char *cell, int width, bool right, bool last) {
+static void print_cell(FILE *file, const char *cell, int width, bool right, bool last) {
   int blanks = width - (int)text_width(cell);
-  printf("%*s%s", right ? blanks : 0, "", cell);
+  fprintf(file, "%*s%s", right ? blanks : 0, "", cell);
   if (!last) {
-    printf("%*s  ", right ? 0 : blanks, "");
+    fprintf(file, "%*s  ", right ? 0 : blanks, "");
   }
 }
 
 void table_end(struct table *table) {
+  table_end_to(table, stdout);
+}
+
+void table_end_to(struct table *table, FILE *file) {
   bool right[TABLE_COLUMNS_MAX] = {false};
   size_t widths[TABLE_COLUMNS_MAX] = {0};
   struct table_row *row = table->first;
@@ -71,9 +75,9 @@ void table_end(struct table *table) {
       count--; /* no blanks at the end of a line */
     }
     for (size_t i = 0; i < count; i++) {
-      print_cell(row->cells[i], (int)widths[i], right[i], i + 1 == count);
+      print_cell(file, row->cells[i], (int)widths[i], right[i], i + 1 == count);
     }
-    putchar('\n');
+    putc('\n', file);
   }
   table_free(table);
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { TABLE_COLUMNS_MAX = 10, TABLE_CELL_SIZE = 320 };
 
@@ -24,6 +25,7 @@ void table_add(struct table *table, const char *const *cells, size_t columns);
 
 /* Prints it, and frees it. */
 void table_end(struct table *table);
+void table_end_to(struct table *table, FILE *file);
 
 /* Frees it, unprinted. */
 void table_free(struct table *table);

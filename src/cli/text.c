@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <wchar.h>
 
 #include <evdurable/execution.h>
 
@@ -90,10 +91,28 @@ static bool begins_character(char byte) {
   return ((unsigned char)byte & 0xc0) != 0x80;
 }
 
+/* How many bytes the character at this place has. */
+static size_t character_size(const char *at) {
+  size_t size = 1;
+  while (!begins_character(at[size])) {
+    size++;
+  }
+  return size;
+}
+
+/* How many columns of a terminal the character at this place takes: by the locale, which main() sets. */
+static size_t character_width(const char *at) {
+  wchar_t character;
+  mbstate_t state = {0};
+  size_t size = character_size(at);
+  int width = mbrtowc(&character, at, size, &state) == size ? wcwidth(character) : 1;
+  return width < 0 ? 1 : (size_t)width;
+}
+
 size_t text_width(const char *text) {
   size_t width = 0;
-  for (; *text != '\0'; text++) {
-    width += begins_character(*text);
+  for (; *text != '\0'; text += character_size(text)) {
+    width += character_width(text);
   }
   return width;
 }
@@ -108,13 +127,10 @@ void text_printable(const char *from, size_t columns, char *text, size_t size) {
   bool cut = text_width(from) > columns;
   size_t kept = cut && columns > 3 ? columns - 3 : columns;
   size_t length = 0;
-  while (*from != '\0' && kept > 0) {
-    const char *next = from + 1;
-    while (!begins_character(*next)) {
-      next++;
-    }
-    size_t bytes = is_control(from) ? 1 : (size_t)(next - from);
-    if (length + bytes + 4 > size) {
+  while (*from != '\0') {
+    size_t bytes = is_control(from) ? 1 : character_size(from);
+    size_t width = character_width(from);
+    if (width > kept || length + bytes + 4 > size) {
       break;
     }
     if (is_control(from)) {
@@ -123,8 +139,8 @@ void text_printable(const char *from, size_t columns, char *text, size_t size) {
       memcpy(text + length, from, bytes);
     }
     length += bytes;
-    from = next;
-    kept--;
+    from += character_size(from);
+    kept -= width;
   }
   (void)snprintf(text + length, size - length, "%s", *from != '\0' && columns > 3 ? "..." : "");
 }

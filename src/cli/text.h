@@ -18,11 +18,11 @@ void text_duration(int64_t milliseconds, char *text, size_t size);
 /* Writes a time, UTC: "2025-06-15 14:26:40Z"; "" for EVD_NONE. */
 void text_time(int64_t milliseconds, char *text, size_t size);
 
-/* Writes a text so that it fits a line of a terminal: control characters become "?", and what is longer
- * than `columns` characters ends in "...". */
+/* Writes a text so that it fits a line of a terminal: control characters become "?", and what is wider
+ * than `columns` ends in "...". */
 void text_printable(const char *from, size_t columns, char *text, size_t size);
 
-/* How many characters a text has. */
+/* How many columns of a terminal a text takes. */
 size_t text_width(const char *text);
 
 #endif

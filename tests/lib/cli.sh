@@ -123,6 +123,10 @@ options_are_in_the_manual_and_the_completion() {
 test_mistakes() {
   check "every command has help with examples" commands_have_examples
   check "every option is in the manual, and completes" options_are_in_the_manual_and_the_completion
+  check "help is that of the command" prints 'Usage: evdurable COMMAND*' "$command" help
+  check "help of a command is its own" prints 'Usage: evdurable list*' "$command" help list
+  check "help of no command is a mistake" says '*"paint"*' 2 "$command" help paint
+  check "values of options complete" values_complete
   check "--version prints it" prints 'evdurable [0-9]*' "$command" --version
   check "no command is a mistake" says 'evdurable: *' 2 "$command"
   check "an unknown command is a mistake" says '*"paint"*' 2 "$command" paint
@@ -134,6 +138,25 @@ test_mistakes() {
   check "a bad duration is a mistake" says '*7d*' 2 "$command" prune --older-than 7years
   check "a bad status is a mistake" says '*"asleep"*' 2 "$command" list --status ready,asleep
   check "prune wants to be told an age" says '*--older-than*' 2 "$command" prune
+}
+
+# completes WANTED WORD...: whether the last word is completed so.
+completes() {
+  local wanted=$1
+  shift
+  # shellcheck disable=SC2034 # the completion's
+  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+  _evdurable
+  echo "$* is completed to ${COMPREPLY[*]}"
+  [ "${COMPREPLY[*]}" = "$wanted" ]
+}
+
+values_complete() {
+  # shellcheck source=src/cli/evdurable.bash
+  . "$SRCDIR/src/cli/evdurable.bash"
+  completes failed evdurable list --status fa && completes ready,failed evdurable list --status ready,fa &&
+    completes failed evdurable list --status = fa && completes postgres evdurable migrate sql --engine = po &&
+    completes 'sqlite postgres mysql' evdurable migrate sql --engine = && completes prune evdurable help pr
 }
 
 # The walk of a new user.
@@ -152,9 +175,10 @@ test_migration() {
   check "check finds nothing in JSON" prints '{"good":true,"findings":\[\]}' "$command" check --json
   check "doctor knows the version" doctor_works
   check "sql prints the table" prints '*create table*_migrations*' "$command" migrate sql --strict
-  check "sql writes numbered files" prints "$scratch/0001_table_and_indexes.sql" \
-    "$command" migrate sql --write "$scratch"
-  check "sql writes over no file" says '*exists*' 1 "$command" migrate sql --write "$scratch"
+  check "sql writes numbered files, and makes their directory" \
+    prints "$scratch/numbered/0001_table_and_indexes.sql" \
+    "$command" migrate sql --write "$scratch/numbered"
+  check "sql writes over no file" says '*exists*' 1 "$command" migrate sql --write "$scratch/numbered"
   check "sql needs no database" prints '*create table*' \
     env -u EVDURABLE_URL "$command" migrate sql --engine mysql
 }
@@ -199,6 +223,7 @@ test_executions() {
   check "enqueue stores sleeping executions" prints 'te_nap' \
     "$command" enqueue nap --sleeping nap-x --id te_nap
   check "no terminal gets commands from ids" ids_are_printable
+  check "columns of wide characters are aligned" wide_characters_are_aligned
   check "stats counts them" prints '*"total":3*"ready":2,"running":1*"due":1*' "$command" stats --json
   check "stats prints them" prints '*ready  * 2*total * 3*the oldest for*' "$command" stats
   check "a full disk is an error" gives 1 to_full_disk "$command" list
@@ -211,6 +236,20 @@ ids_are_printable() {
     prints 'te_[?]\[31m' "$command" enqueue paint --id "$id" --table "$table" &&
     prints '*"te_\\u001b\[31m"*' "$command" list --json --table "$table" &&
     prints $'*\nte_[?]\\[31m  paint  ready  <--' "$command" show "$id" --table "$table"
+}
+
+# The lines end below one another, as a terminal shows them: "wc -L" counts its columns.
+wide_characters_are_aligned() {
+  local table=${EVDURABLE_TABLE}_u task line
+  "$command" migrate up --table "$table" >/dev/null || return
+  for task in 絵を描く paint $'e\u0301te\u0301'; do
+    "$command" enqueue "$task" --table "$table" >/dev/null || return
+  done
+  "$command" list --table "$table" | tail -n +2 >"$scratch/wide"
+  cat "$scratch/wide"
+  [ "$(while read -r line; do
+    LC_ALL=C.UTF-8 wc -L <<<"$line"
+  done <"$scratch/wide" | sort -u | wc -l)" = 1 ]
 }
 
 to_full_disk() {
@@ -412,6 +451,7 @@ test_pruning() {
 # Tests that a user who may only do what the operations do, and who lacks something of that, is told what.
 # The script has a function as_owner, which runs SQL.
 least_user=evd_least_$$
+# shellcheck disable=SC2034 # the scripts'
 LEAST_TESTS=4
 
 # least_tests ACCOUNT: the user as "grant" has it, who is there and may do nothing.
@@ -447,7 +487,7 @@ migrates_nothing() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((60 + ${2-0}))
+  plan $((66 + ${2-0}))
   test_mistakes
   test_migration
   test_executions
