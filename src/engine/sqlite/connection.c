@@ -152,8 +152,8 @@ static evd_code check_writable(struct connection *connection, evd_error *error) 
   if (is_wanted || sqlite3_db_readonly(connection->db, "main") != 1) {
     return EVD_OK;
   }
-  error_set(error, EVD_EDATABASE, "url",
-            "the file may not be written; to read only, use a file: URI with mode=ro");
+  error_set(error, EVD_EDATABASE, "url", "the file may not be written; %s",
+            sqlite_file_reading_advice(&connection->url));
   error_set_native(error, sqlite_error_name(SQLITE_READONLY));
   return EVD_EDATABASE;
 }

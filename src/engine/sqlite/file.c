@@ -27,6 +27,15 @@ static int directory_errno(const struct sqlite_url *url, int mode) {
   return result;
 }
 
+/* For a database in a directory that may not be written: SQLite cannot have its files beside it. */
+static const char immutable_advice[] =
+    "to read only, while nobody writes to it, use a file: URI with immutable=1";
+
+const char *sqlite_file_reading_advice(const struct sqlite_url *url) {
+  return directory_errno(url, W_OK) != 0 ? immutable_advice
+                                         : "to read only, use a file: URI with mode=ro";
+}
+
 /* Says why there is no such file. Where it may not be created, SQLite goes on to look whether it can
  * at least be read, and has only that one's errno. */
 static evd_code set_missing(const struct sqlite_url *url, bool create, sqlite3 *db,
@@ -42,9 +51,9 @@ static evd_code set_missing(const struct sqlite_url *url, bool create, sqlite3 *
     return sqlite_error_set(error, db, SQLITE_CANTOPEN, "open");
   }
   char text[96];
-  error_set(error, EVD_EUNAVAILABLE, "url", "its directory may not be written (%s)",
+  error_set(error, EVD_EDATABASE, "url", "its directory may not be written (%s)",
             strerror_r(refusal, text, sizeof(text)));
-  error_set_native(error, sqlite_error_name(SQLITE_CANTOPEN));
+  error_set_native(error, sqlite_error_name(SQLITE_READONLY_DIRECTORY));
   return error->code;
 }
 
@@ -83,6 +92,12 @@ evd_code sqlite_file_open(const struct sqlite_url *url, bool create, sqlite3 **d
 
 evd_code sqlite_file_probe(sqlite3 *db, evd_error *error) {
   int result = sqlite3_exec(db, "pragma schema_version", NULL, NULL, NULL);
+  if (result == SQLITE_READONLY_DIRECTORY) {
+    error_set(error, EVD_EDATABASE, "url", "its directory may not be written; %s",
+              immutable_advice);
+    error_set_native(error, sqlite_error_name(result));
+    return EVD_EDATABASE;
+  }
   return result == SQLITE_OK ? EVD_OK : sqlite_error_set(error, db, result, "read");
 }
 
