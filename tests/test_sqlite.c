@@ -322,6 +322,30 @@ static void memory_that_runs_out_is_no_constraint(void **state) {
   driver_close(&driver);
 }
 
+static void a_constraint_of_the_users_own_is_one(void **state) {
+  (void)state;
+  const char *url = text("sqlite:%s", scratch_new());
+  evd_schema_options options = {.framework_shape = false};
+  char *sql = evd_schema_sql("sqlite", &options, NULL);
+  assert_non_null(sql);
+  const char *first = strstr(sql, "constraint ");
+  assert_non_null(first);
+  native_run_once(url,
+                  text("%.*sconstraint small check (length(input) < 5), check (1 <> input),\n%s",
+                       (int)(first - sql), sql, first));
+  free(sql);
+  struct driver driver;
+  driver_open(&driver, url, NULL, EVD_SCHEMA_CHECK);
+  static const char *const inputs[] = {"[1,2,3,4]", "1"};
+  for (size_t i = 0; i < 2; i++) {
+    evd_execution row = sample_execution("te_0");
+    row.input = inputs[i];
+    evd_error error = driver_insert_one(&driver, &row);
+    expect(error.code == EVD_ECONSTRAINT, "%s %s", evd_code_name(error.code), error.message);
+  }
+  driver_close(&driver);
+}
+
 /* A batch of one request straight on a connection. */
 static evd_error run_on(struct connection *connection, struct request *request) {
   struct batch batch = {
@@ -540,6 +564,7 @@ int main(void) {
       test(a_value_that_no_execution_can_have_is_named),
       test(a_count_of_children_below_zero_can_be_read),
       test(memory_that_runs_out_is_no_constraint),
+      test(a_constraint_of_the_users_own_is_one),
       test(a_claim_leaves_out_what_no_execution_can_have),
       test(a_full_database_undoes_the_batch_and_goes_on),
       test(statements_are_kept_up_to_a_bound),

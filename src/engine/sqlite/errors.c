@@ -136,17 +136,22 @@ static const char *column_in(const char *message) {
   return column < EVD_COLUMN_COUNT ? columns[column].name : "";
 }
 
+/* Whether a constraint has failed that is ours, by its name: it is that of its column of JSON. What is
+ * stored was found to be JSON before, so json_valid() has said no for want of memory. */
+static bool is_out_of_memory(int result, const char *message) {
+  static const char failed[] = "CHECK constraint failed: ";
+  if (result != SQLITE_CONSTRAINT_CHECK || strncmp(message, failed, strlen(failed)) != 0) {
+    return false;
+  }
+  evd_column column = column_from_name(message + strlen(failed));
+  return column < EVD_COLUMN_COUNT && column_is_json(column);
+}
+
 /* Fills in an error from a result; see errors.h. */
 evd_code sqlite_error_set(evd_error *error, sqlite3 *db, int result, const char *doing) {
   const char *message = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result);
-  evd_code code = code_of(result, message);
+  evd_code code = is_out_of_memory(result, message) ? EVD_ENOMEM : code_of(result, message);
   const char *field = code == EVD_EDUPLICATE || code == EVD_ECONSTRAINT ? column_in(message) : "";
-  evd_column column = column_from_name(field);
-  if (result == SQLITE_CONSTRAINT_CHECK && column < EVD_COLUMN_COUNT && column_is_json(column)) {
-    code =
-        EVD_ENOMEM; /* the document was checked before: json_valid() says no where memory is out */
-    field = "";
-  }
 
   int system_errno = db != NULL ? sqlite3_system_errno(db) : 0;
   bool is_io =
