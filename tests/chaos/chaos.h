@@ -8,6 +8,7 @@
 #ifndef CHAOS_CHAOS_H
 #define CHAOS_CHAOS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <evdurable.h>
@@ -17,6 +18,9 @@ enum { CHAINS = 16, CLAIM_LIMIT = 2, WORKERS_MAX = 1024 };
 /* The first argument of a worker; then follow the URL, the table and the worker's number. It opens its
  * storage while all is quiet, works until SIGTERM, ends what is under way, and exits with 0. */
 #define WORK_ROLE "--work"
+
+/* Reads "NAME_1_2" or, with `second` NULL, "NAME_1". */
+bool chaos_read_name(const char *text, const char *name, int32_t *first, int32_t *second);
 
 /* What came of an operation. */
 enum came { CAME_NOTHING, CAME_DONE, CAME_REFUSED, CAME_UNKNOWN };

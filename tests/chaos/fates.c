@@ -95,6 +95,29 @@ uint64_t fates_done(const struct fates *fates, int worker) {
 
 /* Comparing. */
 
+/* Reads "_1", and moves on. */
+static bool read_number(const char **text, int32_t *number) {
+  char *end;
+  if (**text != '_') {
+    return false;
+  }
+  long read = strtol(*text + 1, &end, 10);
+  *number = (int32_t)read;
+  bool good = end > *text + 1 && read == *number;
+  *text = end;
+  return good;
+}
+
+bool chaos_read_name(const char *text, const char *name, int32_t *first, int32_t *second) {
+  size_t length = strlen(name);
+  if (strncmp(text, name, length) != 0) {
+    return false;
+  }
+  text += length;
+  return read_number(&text, first) && (second == NULL || read_number(&text, second)) &&
+         *text == '\0';
+}
+
 /* Whether an operation of a worker may have been done. */
 static bool may_be_done(const struct fates_of_worker *worker, unsigned char came) {
   return came == CAME_DONE || came == CAME_UNKNOWN || (came == CAME_NOTHING && worker->killed);
@@ -115,16 +138,16 @@ static void verify_running(struct fates *fates, const char *id, const struct fat
 
 static void verify_row(struct fates *fates, const char *id, const char *status,
                        const char *executor) {
-  int worker = -1;
-  int number = -1;
-  int by = NOBODY;
-  expect(sscanf(id, "te_%d_%d", &worker, &number) == 2, "%s is nobody's row", id);
+  int32_t worker;
+  int32_t number;
+  int32_t by = NOBODY;
+  expect(chaos_read_name(id, "te", &worker, &number), "%s is nobody's row", id);
   struct fate *fate = fate_of(fates, worker, number);
   expect(may_be_done(&fates->workers[worker], fate->inserted), "%s was not inserted and is there",
          id);
   fate->inserted = CAME_REFUSED; /* it is not missing, and must not come twice */
   if (executor != NULL) {
-    expect(sscanf(executor, "worker_%d", &by) == 1 && by >= 0 && by < WORKERS_MAX,
+    expect(chaos_read_name(executor, "worker", &by, NULL) && by >= 0 && by < WORKERS_MAX,
            "%s is of \"%s\"", id, executor);
   }
   if (strcmp(status, "ready") == 0) {

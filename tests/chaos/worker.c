@@ -99,8 +99,7 @@ static void on_finished(evd_future *future, void *data) {
 
 static void finish_row(struct chain *chain, const evd_execution *row) {
   struct finish *finish = malloc(sizeof *finish);
-  if (!finish ||
-      sscanf(row->execution_id, "te_%" SCNd32 "_%" SCNd32, &finish->worker, &finish->row) != 2) {
+  if (!finish || !chaos_read_name(row->execution_id, "te", &finish->worker, &finish->row)) {
     give_up(row->execution_id, &(evd_error){.message = "is nobody's row"});
   }
   finish->chain = chain;

@@ -172,13 +172,13 @@ int close(int fd) {
   return real(fd);
 }
 
-int dup2(int fd, int over) {
+int dup2(int fd, int fd2) {
   int (*real)(int, int);
   *(void **)&real = find_real("dup2");
-  if (fd != over) {
-    note_close(over);
+  if (fd != fd2) {
+    note_close(fd2);
   }
-  return real(fd, over);
+  return real(fd, fd2);
 }
 
 int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout) {
