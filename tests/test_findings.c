@@ -1,4 +1,4 @@
-/* What `evdurable check` finds, that what it says mends it, records of migrations that are none, and the
+/* What `evdurable check` finds, that its fixes work, records of migrations that are none, and the
  * SQL session beneath. */
 
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void expect_nothing_found(void) {
   findings_free(&findings);
 }
 
-/* One thing is found, of this object and level; what mends it, until release_kept(). */
+/* One thing is found, of this object and level; its fix, until release_kept(). */
 static const char *expect_found(const char *object, enum finding_level level) {
   struct findings findings = find();
   assert_non_null(findings.first);
@@ -43,9 +43,9 @@ static const char *expect_found(const char *object, enum finding_level level) {
          findings.first->next->problem);
   assert_string_equal(findings.first->object, object);
   assert_int_equal(findings.first->level, level);
-  const char *mend = text("%s", findings.first->mend);
+  const char *fix = text("%s", findings.first->fix);
   findings_free(&findings);
-  return mend;
+  return fix;
 }
 
 static void make_table(void) {
@@ -87,7 +87,7 @@ static void an_index_on_other_columns_is_a_warning(void **state) {
   (void)expect_found(text("index %s_running", engine_case.table), FINDING_WARNING);
 }
 
-static void a_number_that_is_too_small_is_found_and_mended(void **state) {
+static void a_number_that_is_too_small_is_found_and_fixed(void **state) {
   make_table();
   native_run_once(engine_case.url,
                   text(engine_is("mysql") ? "alter table %s modify column start_at int not null;"
@@ -97,7 +97,7 @@ static void a_number_that_is_too_small_is_found_and_mended(void **state) {
   expect_nothing_found();
 }
 
-static void a_column_that_takes_no_null_is_found_and_mended(void **state) {
+static void a_column_that_takes_no_null_is_found_and_fixed(void **state) {
   make_table();
   native_run_once(engine_case.url,
                   text(engine_is("mysql")
@@ -330,8 +330,8 @@ int main(void) {
       engine_test(tables_of_ours_and_of_the_framework_are_good),
       engine_test(a_missing_index_is_a_warning),
       engine_test(an_index_on_other_columns_is_a_warning),
-      engine_test_only(a_number_that_is_too_small_is_found_and_mended, "postgres mysql"),
-      engine_test_only(a_column_that_takes_no_null_is_found_and_mended, "postgres mysql"),
+      engine_test_only(a_number_that_is_too_small_is_found_and_fixed, "postgres mysql"),
+      engine_test_only(a_column_that_takes_no_null_is_found_and_fixed, "postgres mysql"),
       engine_test(texts_for_numbers_are_errors),
       engine_test_only(the_case_of_a_columns_name_is_no_matter, "sqlite"),
       engine_test(a_view_is_no_table),

@@ -182,18 +182,19 @@ static void expect_nothing_found(const char *url) {
 }
 
 /* Does what the first finding says, whose problem begins so; this URL is the owner's. */
-static void mend_at(const char *owner_url, const char *url, const char *problem,
-                    enum finding_level level, bool is_hidden) {
+static void apply_fix_at(const char *owner_url, const char *url, const char *problem,
+                         enum finding_level level, bool is_hidden) {
   struct findings findings = find(url, level, is_hidden);
   const struct finding *finding = findings.first;
   assert_non_null(finding);
   expect(strncmp(finding->problem, problem, strlen(problem)) == 0, "%s", finding->problem);
-  native_run_once(owner_url, text("%s;", finding->mend));
+  native_run_once(owner_url, text("%s;", finding->fix));
   findings_free(&findings);
 }
 
-static void mend(const char *url, const char *problem, enum finding_level level, bool is_hidden) {
-  mend_at(engine_case.url, url, problem, level, is_hidden);
+static void apply_fix(const char *url, const char *problem, enum finding_level level,
+                      bool is_hidden) {
+  apply_fix_at(engine_case.url, url, problem, level, is_hidden);
 }
 
 static void a_privilege_that_is_missing_is_named_with_its_grant(void **state) {
@@ -205,13 +206,13 @@ static void a_privilege_that_is_missing_is_named_with_its_grant(void **state) {
   for (size_t i = 0; i < sizeof privileges / sizeof privileges[0]; i++) {
     take_back(privileges[i]);
     bool is_note = strcmp(privileges[i], "delete") == 0;
-    mend(url, text("%s on ", privileges[i]), is_note ? FINDING_NOTE : FINDING_ERROR, false);
+    apply_fix(url, text("%s on ", privileges[i]), is_note ? FINDING_NOTE : FINDING_ERROR, false);
     expect_nothing_found(url);
   }
   take_back("insert, update");
-  mend(url, "insert, update on ", FINDING_ERROR, false);
+  apply_fix(url, "insert, update on ", FINDING_ERROR, false);
   take_back("select");
-  mend(url, "select", FINDING_ERROR, engine_is("mysql"));
+  apply_fix(url, "select", FINDING_ERROR, engine_is("mysql"));
   expect_nothing_found(url);
   drop_user();
 }
@@ -221,7 +222,7 @@ static void privileges_of_columns_count(void **state) {
   (void)engine_up((struct migrate_options){0});
   give("select, insert, delete");
   give("update (status)");
-  mend(url, "update on ", FINDING_ERROR, false);
+  apply_fix(url, "update on ", FINDING_ERROR, false);
   expect_nothing_found(url);
   drop_user();
 }
@@ -240,8 +241,8 @@ static void a_schema_that_may_not_be_used_is_named(void **state) {
     engine_case.table = tables[i];
     const char *owner_url = text("%s%s", engine_case.url, options[i]);
     const char *users_url = text("%s%s", url, options[i]);
-    mend_at(owner_url, users_url, text("usage on schema %s", schema), FINDING_ERROR, true);
-    mend_at(owner_url, users_url, "select, insert, update on ", FINDING_ERROR, false);
+    apply_fix_at(owner_url, users_url, text("usage on schema %s", schema), FINDING_ERROR, true);
+    apply_fix_at(owner_url, users_url, "select, insert, update on ", FINDING_ERROR, false);
     run_as_owner(text("revoke usage on schema %s from %s;"
                       " revoke all on all tables in schema %s from %s;",
                       schema, user(), schema, user()));
@@ -257,7 +258,7 @@ static void the_sequence_of_the_frameworks_key_is_named(void **state) {
   run_as_owner(text("alter table %s drop column id; alter table %s add column id bigserial;",
                     engine_case.table, engine_case.table));
   give("select, insert, update, delete");
-  mend(url, "usage on sequence ", FINDING_ERROR, false);
+  apply_fix(url, "usage on sequence ", FINDING_ERROR, false);
   expect_nothing_found(url);
   drop_user();
 }

@@ -1,4 +1,4 @@
-/* evdurable check: what is wrong with the table, and what mends it. */
+/* evdurable check: finds problems of the table, and their fixes. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,12 +15,12 @@
 static const char help[] =
     "Usage: evdurable check [OPTION...]\n"
     "\n"
-    "Looks at the table's columns, types and indexes, at the migrations, and at the privileges of the\n"
-    "user. Says what is wrong, and what mends it. Exit status 3: something is (notes do not count).\n"
+    "Checks the table's columns, types and indexes, the migrations, and the user's privileges. Prints\n"
+    "each problem with its fix. Exits with 3 if there is a problem (notes do not count).\n"
     "\n"
     "Examples:\n"
     "  evdurable check\n"
-    "  evdurable check --json | jq -r '.findings[].mend'\n";
+    "  evdurable check --json | jq -r '.findings[].fix'\n";
 
 /* Migrations that are not recorded, of a table that lacks nothing. */
 static void find_in_record(struct findings *findings, const struct migrate_state *states,
@@ -28,14 +28,15 @@ static void find_in_record(struct findings *findings, const struct migrate_state
   for (size_t i = 0; i < count; i++) {
     if (states[i].unread) {
       findings_add(findings, FINDING_NOTE, "migration", "",
-                   "%d (%s): the record of migrations may not be read by this user",
-                   states[i].number, states[i].name);
+                   "%d (%s): this user may not read the record of migrations", states[i].number,
+                   states[i].name);
     } else if (!states[i].applied) {
       findings_add(findings, FINDING_WARNING, "migration", "evdurable migrate up",
                    "%d (%s) is not recorded", states[i].number, states[i].name);
     } else if (!states[i].known) {
-      findings_add(findings, FINDING_NOTE, "migration", "", "%d (%s) is of a newer evdurable: %s",
-                   states[i].number, states[i].name, states[i].version);
+      findings_add(findings, FINDING_NOTE, "migration", "",
+                   "%d (%s) was applied by a newer evdurable: %s", states[i].number, states[i].name,
+                   states[i].version);
     }
   }
 }
@@ -88,7 +89,7 @@ static void find_by_opening(struct cli *cli, struct findings *findings) {
     evd_future_storage(opened, &storage);
     cli_close_storage(storage);
   } else {
-    findings_add(findings, FINDING_ERROR, "opening a storage", "", "fails: %s",
+    findings_add(findings, FINDING_ERROR, "storage", "", "cannot be opened: %s",
                  evd_future_error(opened)->message);
   }
   evd_future_release(opened);
@@ -101,7 +102,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     return cli_end_of_options(option);
   }
   if (optind < argc) {
-    return cli_usage("what is \"%s\"?", argv[optind]);
+    return cli_usage("unexpected argument \"%s\"", argv[optind]);
   }
   int status;
   struct sql_client *client = cli_connect(cli, false, &status);
@@ -120,5 +121,4 @@ static int run(struct cli *cli, int argc, char **argv) {
   return status;
 }
 
-const struct cli_command cli_check = {"check", "what is wrong with the table, and what mends it",
-                                      run};
+const struct cli_command cli_check = {"check", "find problems of the table, and their fixes", run};

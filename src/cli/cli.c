@@ -34,7 +34,7 @@ int cli_end_of_options(int option) {
 int cli_check_target(struct cli *cli) {
   evd_error error;
   if (cli->url == NULL || cli->url[0] == '\0') {
-    return cli_usage("which database? give --url or set EVDURABLE_URL");
+    return cli_usage("no database given; use --url or set EVDURABLE_URL");
   }
   if (table_name_parse(cli->table_text, &cli->table, &error) != EVD_OK) {
     return cli_usage("%s", error.message);
@@ -131,7 +131,7 @@ int cli_print_json(cJSON *json) {
   char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
   cJSON_Delete(json);
   if (text == NULL) {
-    return cli_fail_text("memory ran out");
+    return cli_fail_text("out of memory");
   }
   puts(text);
   cJSON_free(text);
@@ -148,7 +148,7 @@ int cli_end_output(void) {
     return CLI_OK;
   }
   if (!said) {
-    cli_fail_text("writing the output: %s", strerror(errno));
+    cli_fail_text("cannot write the output: %s", strerror(errno));
     said = true;
   }
   return CLI_FAILED;

@@ -16,9 +16,9 @@
 static const char help[] =
     "Usage: evdurable doctor [OPTION...]\n"
     "\n"
-    "Asks the database for its version, the settings that matter to durable work, whether it takes\n"
-    "writes and what the user may do, and compares its clock with this machine's. Exit status 3:\n"
-    "something should be changed.\n"
+    "Checks the database's version, the settings that matter to durability, whether it accepts writes,\n"
+    "and the user's privileges, and compares its clock with this machine's. Exits with 3 if something\n"
+    "should be changed.\n"
     "\n"
     "Examples:\n"
     "  evdurable doctor\n"
@@ -39,14 +39,14 @@ struct setting {
 static const struct setting sqlite_settings[] = {
     {"version", "select sqlite_version()", NULL, 0, FINDING_NOTE, NULL},
     {"journal_mode", "pragma journal_mode", "wal", 0, FINDING_WARNING,
-     "in other modes than wal, who reads and who writes wait for each other; a storage switches to "
-     "wal when it opens the database, unless its URL says otherwise"},
+     "in modes other than wal, readers and writers block each other; a storage switches to wal when "
+     "it opens the database, unless its URL says otherwise"},
     {"page_size", "pragma page_size", NULL, 0, FINDING_NOTE, NULL},
     {"page_count", "pragma page_count", NULL, 0, FINDING_NOTE, NULL},
     {"freelist_count", "pragma freelist_count", NULL, 0, FINDING_NOTE, NULL},
     {"auto_vacuum", "pragma auto_vacuum", NULL, 0, FINDING_NOTE, NULL},
     {"encoding", "pragma encoding", "UTF-8", 0, FINDING_WARNING,
-     "texts are turned into UTF-8 and back at every statement"},
+     "every statement converts its texts to UTF-8 and back"},
     {NULL, NULL, NULL, 0, FINDING_NOTE, NULL}};
 
 #define POSTGRES_SETTING(name) "select current_setting('" name "')"
@@ -55,26 +55,26 @@ static const struct setting postgres_settings[] = {
     {"version", "select current_setting('server_version_num')", NULL, 140000, FINDING_ERROR,
      "evdurable needs PostgreSQL 14 or later"},
     {"in recovery", "select pg_is_in_recovery()::int", "0", 0, FINDING_ERROR,
-     "this is a standby: it takes no writes"},
+     "this is a standby: it accepts no writes"},
     {"fsync", POSTGRES_SETTING("fsync"), "on", 0, FINDING_ERROR,
-     "a crash of the machine may destroy the database"},
+     "a system crash can destroy the database"},
     {"full_page_writes", POSTGRES_SETTING("full_page_writes"), "on", 0, FINDING_ERROR,
-     "a crash of the machine may destroy pages"},
+     "a system crash can destroy pages"},
     {"synchronous_commit", POSTGRES_SETTING("synchronous_commit"),
      "on|local|remote_write|remote_apply", 0, FINDING_WARNING,
-     "what was acknowledged in the last moments before a crash is lost"},
+     "a crash loses what was acknowledged just before it"},
     {"autovacuum", POSTGRES_SETTING("autovacuum"), "on", 0, FINDING_WARNING,
-     "executions are updated several times each: without vacuum the table grows without end"},
+     "each execution is updated several times: without vacuum the table grows without limit"},
     {"default_transaction_isolation", POSTGRES_SETTING("default_transaction_isolation"),
      "read committed", 0, FINDING_WARNING,
-     "concurrent claims then fail with serialization errors, and are tried again, unless the URL "
-     "sets isolation"},
+     "concurrent claims then fail with serialization errors and are retried, unless the URL sets "
+     "isolation"},
     {"server_encoding", POSTGRES_SETTING("server_encoding"), "UTF8|SQL_ASCII", 0, FINDING_WARNING,
-     "texts with characters that it lacks are refused"},
+     "texts with characters outside it are refused"},
     {"no encoding", "select (current_setting('server_encoding') = 'SQL_ASCII')::int", "0", 0,
      FINDING_WARNING,
-     "SQL_ASCII takes any bytes: texts that other programs store and that are not UTF-8 cannot be "
-     "read, and JSON with \\u escapes beyond ASCII is refused"},
+     "SQL_ASCII accepts any bytes: texts from other programs that are not UTF-8 cannot be read, and "
+     "JSON with \\u escapes beyond ASCII is refused"},
     {"max_connections", POSTGRES_SETTING("max_connections"), NULL, 0, FINDING_NOTE, NULL},
     {"connections", "select count(*) from pg_stat_activity where backend_type = 'client backend'",
      NULL, 0, FINDING_NOTE, NULL},
@@ -87,18 +87,19 @@ static const struct setting postgres_settings[] = {
 
 static const struct setting mysql_settings[] = {
     {"version", "select version()", NULL, 0, FINDING_NOTE, NULL},
-    {"read_only", "select @@global.read_only", "0", 0, FINDING_ERROR, "it takes no writes"},
+    {"read_only", "select @@global.read_only", "0", 0, FINDING_ERROR,
+     "the server accepts no writes"},
     {"innodb_flush_log_at_trx_commit", "select @@global.innodb_flush_log_at_trx_commit", "1|3", 0,
-     FINDING_WARNING, "what was acknowledged in the last second before a crash is lost"},
+     FINDING_WARNING, "a crash loses what was acknowledged in the second before it"},
     {"innodb_doublewrite", "select @@global.innodb_doublewrite", "1|ON|DETECT_AND_RECOVER", 0,
-     FINDING_WARNING, "a crash of the machine may destroy pages"},
+     FINDING_WARNING, "a system crash can destroy pages"},
     {"log_bin", "select @@global.log_bin", NULL, 0, FINDING_NOTE, NULL},
     {"sync_binlog", "select if(@@global.log_bin, @@global.sync_binlog, 'no log')", "1|no log", 0,
-     FINDING_WARNING, "after a crash, replicas may have what this server has lost, or lack some"},
+     FINDING_WARNING, "after a crash, this server and its replicas may differ"},
     {"innodb_lock_wait_timeout", "select @@global.innodb_lock_wait_timeout", NULL, 0, FINDING_NOTE,
      NULL},
     {"max_allowed_packet", "select @@global.max_allowed_packet", NULL, 4 << 20, FINDING_WARNING,
-     "batches are cut to it, and larger executions are refused: 16 MB or more is better"},
+     "batches are limited to it, and larger executions are refused: use 16 MB or more"},
     {"wait_timeout", "select @@global.wait_timeout", NULL, 0, FINDING_NOTE, NULL},
     {"max_connections", "select @@global.max_connections", NULL, 0, FINDING_NOTE, NULL},
     {"connections", "select count(*) from information_schema.processlist", NULL, 0, FINDING_NOTE,
@@ -207,8 +208,8 @@ static evd_code compare_clocks(struct examination *examination, evd_error *error
   add_value(examination, "clock skew", text);
   if (llabs(skew) > SKEW_MS) {
     findings_add(&examination->findings, FINDING_WARNING, "clock", "",
-                 "of the server differs by %" PRId64 " ms: executors on machines whose clocks "
-                 "differ run early or late, and take each other's work for expired",
+                 "of the server differs by %" PRId64 " ms: where clocks differ, executors run too "
+                 "early or too late, and take each other's runs for expired",
                  skew);
   }
   return EVD_OK;
@@ -225,9 +226,9 @@ static void try_to_write(struct examination *examination) {
     sql_client_execute(examination->client, "rollback", &ignored);
   }
   bool takes_writes = code == EVD_OK || code == EVD_ECONFLICT;
-  add_value(examination, "takes writes", takes_writes ? "yes" : "no");
+  add_value(examination, "accepts writes", takes_writes ? "yes" : "no");
   if (!takes_writes) {
-    findings_add(&examination->findings, FINDING_ERROR, "database", "", "takes no writes: %s",
+    findings_add(&examination->findings, FINDING_ERROR, "database", "", "accepts no writes: %s",
                  error.message);
   }
 }
@@ -282,7 +283,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     return cli_end_of_options(option);
   }
   if (optind < argc) {
-    return cli_usage("what is \"%s\"?", argv[optind]);
+    return cli_usage("unexpected argument \"%s\"", argv[optind]);
   }
   int status;
   struct examination examination = {.cli = cli};
@@ -301,4 +302,4 @@ static int run(struct cli *cli, int argc, char **argv) {
   return status;
 }
 
-const struct cli_command cli_doctor = {"doctor", "whether the database's settings will do", run};
+const struct cli_command cli_doctor = {"doctor", "check the database's settings", run};

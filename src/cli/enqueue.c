@@ -11,15 +11,15 @@
 static const char help[] =
     "Usage: evdurable enqueue [OPTION...] TASK\n"
     "\n"
-    "Stores a new execution of a task, which an executor will run, and prints its id.\n"
+    "Stores a new execution of a task, for an executor to run, and prints its id.\n"
     "\n"
-    "  --input JSON          its input (default null); @FILE reads a file, @- the standard input\n"
-    "  --id ID               its id, rather than a new one\n"
-    "  --delay D             not before D from now: 10s, 2h, 1d, ...\n"
-    "  --timeout D           how long a run may take (default 1m); 0s: it expires when it is claimed\n"
-    "  --max-attempts N      attempts after the first (default 0)\n"
-    "  --retry-options JSON  all of them: maxAttempts, baseDelayMs, delayMultiplier, maxDelayMs\n"
-    "  --sleeping ID         a sleeping execution, to be found by this unique id\n"
+    "  --input JSON          the input (default null); @FILE reads a file, @- standard input\n"
+    "  --id ID               the execution's id (default: a new one)\n"
+    "  --delay D             start no earlier than D from now: 10s, 2h, 1d, ...\n"
+    "  --timeout D           time limit of a run (default 1m); with 0s a claim expires at once\n"
+    "  --max-attempts N      retries after the first attempt (default 0)\n"
+    "  --retry-options JSON  maxAttempts, baseDelayMs, delayMultiplier and maxDelayMs\n"
+    "  --sleeping ID         store a sleeping execution with this unique id\n"
     "\n"
     "Examples:\n"
     "  evdurable enqueue send_mail --input '{\"to\":\"ann@example.org\"}' --timeout 30s\n"
@@ -59,7 +59,7 @@ struct order {
 static int read_duration(const char *name, int64_t *milliseconds) {
   return text_read_duration(optarg, milliseconds)
              ? CLI_OK
-             : cli_usage("--%s \"%s\" is no duration, such as 10s or 2h", name, optarg);
+             : cli_usage("--%s: \"%s\" is not a duration, such as 10s or 2h", name, optarg);
 }
 
 static int take_option(struct order *order, int option) {
@@ -72,7 +72,7 @@ static int take_option(struct order *order, int option) {
   case OPTION_SLEEPING: order->sleeping = optarg; return CLI_OK;
   case OPTION_MAX_ATTEMPTS:
     if (!text_read_number(optarg, 0, &order->max_attempts) || order->max_attempts > INT32_MAX) {
-      return cli_usage("--max-attempts is a number from 0");
+      return cli_usage("--max-attempts must be an integer of at least 0");
     }
     return CLI_OK;
   default: return CLI_OK;
@@ -88,7 +88,7 @@ static int insert(struct cli *cli, const evd_execution *execution) {
   }
   evd_future *inserted = evd_insert(storage, execution, 1);
   if (evd_future_await(inserted) == EVD_EDUPLICATE) {
-    status = cli_fail_text("there is an execution with this %s already",
+    status = cli_fail_text("an execution with this %s already exists",
                            evd_future_error(inserted)->field);
   } else if (evd_future_code(inserted) != EVD_OK) {
     status = cli_fail(evd_future_error(inserted));
@@ -161,7 +161,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     }
   }
   if (argc - optind != 1) {
-    return cli_usage("which task?");
+    return cli_usage("no task given");
   }
   order.task = argv[optind];
   return enqueue(cli, &order);

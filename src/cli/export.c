@@ -14,10 +14,10 @@ enum { PAGE_ROWS = 2000 };
 static const char help[] =
     "Usage: evdurable export [OPTION...]\n"
     "\n"
-    "Prints executions as JSON objects, one a line, by their ids, for import. It takes a few\n"
-    "megabytes, whatever the table's size, and reads page by page: rows that change meanwhile are\n"
-    "printed as they were when their page was read. A row that holds what no execution can is left out,\n"
-    "told of on the standard error, and makes the exit status 1.\n"
+    "Prints executions as JSON objects, one per line, in the order of their ids, for import. It reads\n"
+    "page by page, and needs a few megabytes whatever the table's size: a row that changes meanwhile is\n"
+    "printed as it was when its page was read. A row with values that no execution can have is skipped\n"
+    "and reported on standard error; the exit status is then 1.\n"
     "\n" ROWS_OPTIONS_HELP "\n"
     "Examples:\n"
     "  evdurable export >backup.jsonl\n"
@@ -132,7 +132,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     }
   }
   if (optind < argc) {
-    return cli_usage("what is \"%s\"?", argv[optind]);
+    return cli_usage("unexpected argument \"%s\"", argv[optind]);
   }
   int status;
   struct sql_client *client = cli_connect(cli, false, &status);

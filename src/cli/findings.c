@@ -17,7 +17,7 @@ cJSON *cli_findings_json(const struct findings *findings) {
     cJSON_AddStringToObject(item, "level", level_names[finding->level]);
     cJSON_AddStringToObject(item, "object", finding->object);
     cJSON_AddStringToObject(item, "problem", finding->problem);
-    cJSON_AddStringToObject(item, "mend", finding->mend);
+    cJSON_AddStringToObject(item, "fix", finding->fix);
     cJSON_AddItemToArray(list, item);
   }
   return json;
@@ -27,12 +27,12 @@ static void print_text(const struct findings *findings) {
   const struct finding *finding;
   LL_FOREACH (findings->first, finding) {
     printf("%s: %s %s\n", level_names[finding->level], finding->object, finding->problem);
-    if (finding->mend[0] != '\0') {
-      printf("    mend: %s\n", finding->mend);
+    if (finding->fix[0] != '\0') {
+      printf("    fix: %s\n", finding->fix);
     }
   }
   if (findings_worst(findings) == FINDING_NOTE) {
-    puts("all is well");
+    puts("no problems found");
   }
 }
 

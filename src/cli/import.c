@@ -22,13 +22,12 @@ enum { WINDOW_REQUESTS = 4096, WINDOW_BYTES = 32 << 20, TIMEOUT_MS = 300000, SAI
 static const char help[] =
     "Usage: evdurable import [OPTION...] [FILE]\n"
     "\n"
-    "Stores executions from a file (or the standard input) of JSON objects, one a line, as export and\n"
-    "list --json write them. It takes a few megabytes, whatever the file's size. Each line is stored\n"
-    "or not by itself: when some fail, the others stay, and the import can be run again with\n"
-    "--skip-duplicates.\n"
+    "Stores executions from a file (or standard input) of JSON objects, one per line, as export and\n"
+    "list --json write them. It needs a few megabytes whatever the file's size. Each line is stored by\n"
+    "itself: if some fail, the others stay, and the import can be repeated with --skip-duplicates.\n"
     "\n"
-    "  --skip-duplicates  skip executions that are stored already, and leave them as they are\n"
-    "  --keep-going       continue after a line that cannot be stored; report the first 50\n"
+    "  --skip-duplicates  skip executions that already exist, without changing them\n"
+    "  --keep-going       continue after lines that cannot be stored; report the first 50\n"
     "\n"
     "Examples:\n"
     "  evdurable import backup.jsonl\n"
@@ -292,7 +291,7 @@ static void take_line(struct import *import) {
   }
   struct line *line = add_line(import, (size_t)(import->lines.taken - before));
   if (line != NULL && has_zero) {
-    fail(line, EVD_EINVAL, "there is a zero byte in the line");
+    fail(line, EVD_EINVAL, "the line contains a zero byte");
   } else if (line != NULL) {
     submit(line, text);
   }
@@ -333,12 +332,12 @@ static int print_result(const struct cli *cli, const struct import *import, doub
   }
   printf("%" PRId64 " imported", import->imported);
   if (import->duplicates > 0) {
-    printf(", %" PRId64 " there already", import->duplicates);
+    printf(", %" PRId64 " already there", import->duplicates);
   }
   if (import->failed > 0) {
     printf(", %" PRId64 " failed", import->failed);
   }
-  printf(", %.1f s, %.0f a second\n", seconds,
+  printf(", %.1f s, %.0f per second\n", seconds,
          seconds > 0 ? (double)import->imported / seconds : 0);
   return status;
 }
@@ -355,7 +354,7 @@ static int import_file(struct cli *cli, struct import *import, const char *path)
     import_lines(import);
     double seconds = progress_end(&import->progress);
     if (import->failed > 0 && import->refused_duplicates == import->failed) {
-      cli_fail_text("executions that are stored already can be skipped with --skip-duplicates");
+      cli_fail_text("use --skip-duplicates to skip executions that already exist");
     }
     status = print_result(cli, import, seconds);
     cli_close_storage(import->storage);
@@ -382,7 +381,7 @@ static int run(struct cli *cli, int argc, char **argv) {
     import.keep_going = import.keep_going || option == OPTION_KEEP_GOING;
   }
   if (argc - optind > 1) {
-    return cli_usage("which one file?");
+    return cli_usage("more than one file given");
   }
   return import_file(cli, &import, optind < argc ? argv[optind] : "-");
 }

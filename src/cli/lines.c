@@ -113,7 +113,7 @@ char *lines_read_file(const char *path) {
   }
   char *text = NULL;
   if (!lines.failed && memchr(lines.buffer, '\0', lines.end) != NULL) {
-    cli_fail_text("%s: there is a zero byte", lines.path);
+    cli_fail_text("%s: it contains a zero byte", lines.path);
   } else if (!lines.failed) {
     text = lines.buffer;
     text[lines.end] = '\0';

@@ -12,9 +12,9 @@ enum { LIMIT_DEFAULT = 50, ID_COLUMNS = 64, OPTION_LIMIT = 1 };
 static const char help[] =
     "Usage: evdurable list [OPTION...]\n"
     "\n"
-    "Lists executions, those with the highest id first: the newest, where evdurable made the ids.\n"
-    "\n" ROWS_OPTIONS_HELP "  --limit N        so many at most (default 50)\n"
-    "  --json           whole records, one JSON object a line, as export writes them\n"
+    "Lists executions in descending order of their ids: the newest first, if evdurable made the ids.\n"
+    "\n" ROWS_OPTIONS_HELP "  --limit N        at most N executions (default 50)\n"
+    "  --json           whole records, one JSON object per line, as export writes them\n"
     "\n"
     "Examples:\n"
     "  evdurable list --status failed,timed_out --newer-than 1d\n"
@@ -136,11 +136,11 @@ static int run(struct cli *cli, int argc, char **argv) {
         return CLI_USAGE;
       }
     } else if (!text_read_number(optarg, 1, &limit)) {
-      return cli_usage("--limit is a number from 1");
+      return cli_usage("--limit must be an integer of at least 1");
     }
   }
   if (optind < argc) {
-    return cli_usage("what is \"%s\"?", argv[optind]);
+    return cli_usage("unexpected argument \"%s\"", argv[optind]);
   }
   return list_rows(cli, &filter, limit);
 }

@@ -17,9 +17,9 @@ enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]), OPTION_VERSION = 
 static void print_help(void) {
   puts("Usage: evdurable COMMAND [OPTION...]\n"
        "\n"
-       "Looks after a table of durable task executions in PostgreSQL, MySQL/MariaDB or SQLite.\n"
+       "Manages a table of durable task executions in PostgreSQL, MySQL/MariaDB or SQLite.\n"
        "\n"
-       "Commands (`evdurable help COMMAND` says more, with examples):");
+       "Commands (see `evdurable help COMMAND` for details and examples):");
   for (size_t i = 0; i < COMMAND_COUNT; i++) {
     printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
   }
@@ -32,11 +32,10 @@ static void print_help(void) {
       "  --help        print help\n"
       "  --version     print the version\n"
       "\n"
-      "A password in --url is seen by who lists processes: better set EVDURABLE_URL.\n"
+      "Passwords in --url are visible in process listings; use EVDURABLE_URL.\n"
       "\n"
-      "Exit status: 0 all is well; 1 it failed; 2 the command line is wrong; 3 it worked, but found\n"
-      "something wrong or pending (check, doctor, migrate status), or did not find what was asked\n"
-      "for (show).");
+      "Exit status: 0 success; 1 failure; 2 wrong command line; 3 the command worked, and found\n"
+      "problems or pending migrations (check, doctor, migrate status), or no such execution (show).");
 }
 
 static const struct cli_command *find_command(const char *name) {
@@ -81,7 +80,7 @@ static int run_help(struct cli *cli, int argc, char **argv) {
   char *asks[] = {argv[0], option, NULL};
   const struct cli_command *command = argc > 1 ? find_command(argv[1]) : NULL;
   if (argc > 2 || (argc == 2 && command == NULL)) {
-    return cli_usage("there is no command \"%s\"", argv[argc - 1]);
+    return cli_usage("unknown command \"%s\"", argv[argc - 1]);
   }
   if (command != NULL) {
     return run_command(cli, command, 2, asks);
@@ -100,7 +99,7 @@ int main(int argc, char **argv) {
     return status;
   }
   if (optind == argc) {
-    return cli_usage("which command?");
+    return cli_usage("no command given");
   }
   argc -= optind;
   argv += optind;
@@ -109,5 +108,5 @@ int main(int argc, char **argv) {
   }
   const struct cli_command *command = find_command(argv[0]);
   return command != NULL ? run_command(&cli, command, argc, argv)
-                         : cli_usage("there is no command \"%s\"", argv[0]);
+                         : cli_usage("unknown command \"%s\"", argv[0]);
 }

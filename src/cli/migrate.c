@@ -17,18 +17,18 @@
 static const char help[] =
     "Usage: evdurable migrate up|status|sql [OPTION...]\n"
     "\n"
-    "  up      creates the table, or gives one that is there what it lacks; safe to run at every start\n"
-    "          and from many places at once\n"
-    "  status  says what was done and what is to be done (exit status 3 when there is something)\n"
-    "  sql     prints the SQL, for a migration tool of your own\n"
+    "  up      creates the table, or adds what it lacks; safe to run at every start and from many\n"
+    "          places at once\n"
+    "  status  prints which migrations are applied and which steps are pending (exit status 3 if any)\n"
+    "  sql     prints the SQL, for another migration tool\n"
     "\n"
-    "  --concurrently   up, sql: PostgreSQL builds indexes without blocking who writes\n"
+    "  --concurrently   up, sql: PostgreSQL builds indexes without blocking writers\n"
     "  --strict         up, sql: adds a trigger that refuses to change the status of a finished\n"
     "                   execution\n"
-    "  --no-strict      up: takes that trigger away\n"
-    "  --framework      up, sql: makes a new table as the TypeScript package makes it\n"
-    "  --engine NAME    sql: sqlite, postgres or mysql, where there is no URL\n"
-    "  --write DIR      sql: writes numbered files there: 0001_table_and_indexes.sql, ...; makes DIR\n"
+    "  --no-strict      up: drops that trigger\n"
+    "  --framework      up, sql: creates a table as the TypeScript package does\n"
+    "  --engine NAME    sql: sqlite, postgres or mysql, instead of a URL\n"
+    "  --write DIR      sql: writes numbered files to DIR (0001_table_and_indexes.sql, ...), and creates it\n"
     "\n"
     "Examples:\n"
     "  evdurable migrate up --url sqlite:app.db\n"
@@ -244,7 +244,7 @@ static int run_sql(struct cli *cli, const struct arguments *arguments) {
   enum dialect dialect;
   evd_error error;
   if (!find_dialect(cli, arguments, &dialect)) {
-    return cli_usage("for which database? give --engine sqlite, postgres or mysql");
+    return cli_usage("no database given; use --engine sqlite, postgres or mysql");
   }
   if (table_name_parse(cli->table_text, &cli->table, &error) != EVD_OK) {
     return cli_usage("%s", error.message);
@@ -311,10 +311,10 @@ static int run(struct cli *cli, int argc, char **argv) {
     take_option(&arguments, option);
   }
   if (argc - optind != 1) {
-    return cli_usage("migrate up, migrate status or migrate sql?");
+    return cli_usage("use migrate up, migrate status or migrate sql");
   }
   if (arguments.options.drop_strict && arguments.options.schema.strict_transitions) {
-    return cli_usage("--strict and --no-strict exclude each other");
+    return cli_usage("--strict and --no-strict cannot be combined");
   }
   const char *what = argv[optind];
   if (strcmp(what, "up") == 0) {
@@ -326,7 +326,8 @@ static int run(struct cli *cli, int argc, char **argv) {
   if (strcmp(what, "sql") == 0) {
     return run_sql(cli, &arguments);
   }
-  return cli_usage("migrate up, migrate status or migrate sql, not \"%s\"", what);
+  return cli_usage("unknown command \"migrate %s\"; use migrate up, migrate status or migrate sql",
+                   what);
 }
 
-const struct cli_command cli_migrate = {"migrate", "create the table or bring it up to date", run};
+const struct cli_command cli_migrate = {"migrate", "create or upgrade the table", run};

@@ -24,7 +24,7 @@ static const char help[] =
     "counted. Each batch is a transaction, so you can interrupt it at any time.\n"
     "\n"
     "  --older-than D  7d, 12h, ...; required\n"
-    "  --dry-run       only counts them\n"
+    "  --dry-run       only counts what it would delete\n"
     "  --batch N       deletes N executions in each transaction (default 1000)\n"
     "  --limit N       deletes at most N executions\n"
     "\n"
@@ -178,9 +178,8 @@ static int print_result(const struct prune *prune) {
   printf("%" PRId64 " %s\n", prune->deleted, prune->dry_run ? "would be deleted" : "deleted");
   if (prune->unclosed > 0) {
     fprintf(stderr,
-            "%" PRId64
-            " finished executions of that age stay, because their executor has not closed"
-            " them (close_status is not \"closed\")\n",
+            "%" PRId64 " finished executions of that age were kept, because their executor has not"
+            " closed them (close_status is not \"closed\")\n",
             prune->unclosed);
   }
   return CLI_OK;
@@ -209,7 +208,7 @@ static int run_prune(struct prune *prune) {
     status =
         code == EVD_OK ? print_result(prune) : cli_fail_query(prune->cli, prune->client, &error);
     if (code != EVD_OK && prune->deleted > 0 && !prune->dry_run) {
-      cli_fail_text("before that, %" PRId64 " were deleted", prune->deleted);
+      cli_fail_text("%" PRId64 " executions were deleted before that", prune->deleted);
     }
   }
   free(prune->ids);
@@ -225,15 +224,16 @@ static int take_option(struct prune *prune, int option) {
   case OPTION_OLDER_THAN:
     return text_read_duration(optarg, &prune->older_than_ms)
                ? CLI_OK
-               : cli_usage("\"%s\" is no duration, such as 7d", optarg);
+               : cli_usage("--older-than: \"%s\" is not a duration, such as 7d", optarg);
   case OPTION_DRY_RUN: prune->dry_run = true; return CLI_OK;
   case OPTION_BATCH:
     return text_read_number(optarg, 1, &prune->batch) && prune->batch <= BATCH_MAX
                ? CLI_OK
-               : cli_usage("--batch is a number from 1 to %d", BATCH_MAX);
+               : cli_usage("--batch must be an integer from 1 to %d", BATCH_MAX);
   case OPTION_LIMIT:
-    return text_read_number(optarg, 1, &prune->limit) ? CLI_OK
-                                                      : cli_usage("--limit is a number from 1");
+    return text_read_number(optarg, 1, &prune->limit)
+               ? CLI_OK
+               : cli_usage("--limit must be an integer of at least 1");
   default: return CLI_OK;
   }
 }
@@ -258,12 +258,12 @@ static int run(struct cli *cli, int argc, char **argv) {
     }
   }
   if (optind < argc) {
-    return cli_usage("what is \"%s\"?", argv[optind]);
+    return cli_usage("unexpected argument \"%s\"", argv[optind]);
   }
   if (prune.older_than_ms < 0) {
-    return cli_usage("--older-than what?");
+    return cli_usage("--older-than is required");
   }
   return run_prune(&prune);
 }
 
-const struct cli_command cli_prune = {"prune", "delete what was closed long ago", run};
+const struct cli_command cli_prune = {"prune", "delete executions that were closed long ago", run};

@@ -40,7 +40,7 @@ static int read_statuses(struct row_filter *filter, const char *value) {
     } else if (strcmp(name, "active") == 0 || strcmp(name, "finished") == 0) {
       filter->statuses |= statuses_that(name[0] == 'f');
     } else {
-      return cli_usage("there is no status \"%s\"", name);
+      return cli_usage("unknown status \"%s\"", name);
     }
     value += length + (value[length] == ',');
   }
@@ -50,7 +50,7 @@ static int read_statuses(struct row_filter *filter, const char *value) {
 static int read_age(const char *value, int64_t *time) {
   int64_t age;
   if (!text_read_duration(value, &age)) {
-    return cli_usage("\"%s\" is no duration, such as 7d, 12h or 90s", value);
+    return cli_usage("\"%s\" is not a duration, such as 7d, 12h or 90s", value);
   }
   *time = evd_now() - age;
   return CLI_OK;
@@ -270,5 +270,5 @@ void rows_leave_out(int64_t *left_out, const evd_error *error) {
 }
 
 int rows_end_left_out(int64_t left_out) {
-  return left_out == 0 ? CLI_OK : cli_fail_text("%" PRId64 " left out", left_out);
+  return left_out == 0 ? CLI_OK : cli_fail_text("%" PRId64 " executions were skipped", left_out);
 }

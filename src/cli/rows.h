@@ -45,14 +45,14 @@ enum {
   }
 
 /* Their help. */
-#define ROWS_OPTIONS_HELP                                                                              \
-  "  --status S,...   of these statuses: ready, running, failed, ...; also \"active\", \"finished\"\n" \
-  "  --task ID        of this task\n"                                                                  \
-  "  --parent ID      children of this execution\n"                                                    \
-  "  --root ID        in the tree of this execution\n"                                                 \
-  "  --executor ID    held by this executor\n"                                                         \
-  "  --older-than D   created longer ago than 7d, 12h, 90s, ...\n"                                     \
-  "  --newer-than D   created since then\n"
+#define ROWS_OPTIONS_HELP                                                                        \
+  "  --status S,...   with these statuses: ready, running, failed, ...; also active, finished\n" \
+  "  --task ID        of this task\n"                                                            \
+  "  --parent ID      children of this execution\n"                                              \
+  "  --root ID        in the tree of this execution\n"                                           \
+  "  --executor ID    held by this executor\n"                                                   \
+  "  --older-than D   created more than D ago: 7d, 12h, 90s, ...\n"                              \
+  "  --newer-than D   created less than D ago\n"
 
 /* Takes one of these options: CLI_OK, or CLI_USAGE, which has been said. */
 int rows_option(struct row_filter *filter, int option, const char *value);

@@ -13,9 +13,9 @@ enum { DEPTH_MAX = 64, NODES_DEFAULT = 1000, VALUE_COLUMNS = 2000, OPTION_NODES 
 static const char help[] =
     "Usage: evdurable show [OPTION...] ID\n"
     "\n"
-    "Prints an execution and the tree that it is in. Exit status 3: there is no such execution.\n"
+    "Prints an execution and its tree. Exits with 3 if there is no such execution.\n"
     "\n"
-    "  --nodes N  so many of the tree at most (default 1000)\n"
+    "  --nodes N  at most N executions of the tree (default 1000)\n"
     "\n"
     "Examples:\n"
     "  evdurable show te_01jxyz\n"
@@ -126,7 +126,7 @@ static int print_json(struct tree *tree, const evd_execution *execution,
                       const evd_execution *root) {
   char *text = evd_execution_to_json(execution);
   if (text == NULL) {
-    return cli_fail_text("the execution holds what is no JSON, or memory ran out");
+    return cli_fail_text("the execution contains invalid JSON, or memory ran out");
   }
   cJSON *json = cJSON_CreateObject();
   cJSON_AddRawToObject(json, "execution", text);
@@ -162,7 +162,7 @@ static int show(struct cli *cli, struct tree *tree) {
   evd_future *got_root = NULL;
   int status = CLI_FAILED;
   if (got != NULL && execution == NULL) {
-    cli_fail_text("there is no execution %s", tree->id);
+    cli_fail_text("no such execution: %s", tree->id);
     status = CLI_FOUND;
   } else if (got != NULL) {
     if (execution->root_execution_id != NULL) {
@@ -186,11 +186,11 @@ static int run(struct cli *cli, int argc, char **argv) {
       return cli_end_of_options(option);
     }
     if (!text_read_number(optarg, 1, &tree.nodes)) {
-      return cli_usage("--nodes is a number from 1");
+      return cli_usage("--nodes must be an integer of at least 1");
     }
   }
   if (argc - optind != 1) {
-    return cli_usage("the id of which execution?");
+    return cli_usage("no execution id given");
   }
   int status;
   tree.id = argv[optind];
@@ -202,4 +202,4 @@ static int run(struct cli *cli, int argc, char **argv) {
   return status;
 }
 
-const struct cli_command cli_show = {"show", "an execution and its tree", run};
+const struct cli_command cli_show = {"show", "print an execution and its tree", run};

@@ -16,11 +16,11 @@
 static const char help[] =
     "Usage: evdurable stats [OPTION...]\n"
     "\n"
-    "Counts executions by status, and says what waits: how long the oldest that is due has been due,\n"
-    "how many run past their time, how many parents wait. It reads the whole table: on a large one,\n"
-    "ask a replica, or not every second.\n"
+    "Counts executions by status, and what is waiting: how long the oldest due execution has been due,\n"
+    "how many runs have expired, how many parents wait. It reads the whole table: on a large one, ask a\n"
+    "replica, or not every second.\n"
     "\n"
-    "  --watch[=D]  prints again every D (2s) until it is interrupted\n"
+    "  --watch[=D]  repeat every D (default 2s) until interrupted\n"
     "\n"
     "Examples:\n"
     "  evdurable stats\n"
@@ -162,12 +162,13 @@ static void print_text(const struct figures *figures, FILE *file) {
   table_end_to(&table, file);
   putc('\n', file);
   table_begin(&table, 3, (const char *const[]){"WAITING", ">EXECUTIONS", ""});
-  add_aged_line(&table, figures, "due to be run", FIGURE_DUE, FIGURE_OLDEST_DUE, "the oldest for");
-  add_aged_line(&table, figures, "running past their time", FIGURE_EXPIRED, FIGURE_OLDEST_EXPIRED,
-                "the oldest by");
-  add_line(&table, "parents of running children", figures->figures[FIGURE_PARENTS_WAITING], NULL);
-  add_line(&table, "parents to be gone on with", figures->figures[FIGURE_PARENTS_READY], NULL);
-  add_line(&table, "finished, to be closed", figures->figures[FIGURE_TO_CLOSE], NULL);
+  add_aged_line(&table, figures, "due", FIGURE_DUE, FIGURE_OLDEST_DUE, "oldest for");
+  add_aged_line(&table, figures, "expired runs", FIGURE_EXPIRED, FIGURE_OLDEST_EXPIRED,
+                "oldest by");
+  add_line(&table, "parents with unfinished children", figures->figures[FIGURE_PARENTS_WAITING],
+           NULL);
+  add_line(&table, "parents ready to continue", figures->figures[FIGURE_PARENTS_READY], NULL);
+  add_line(&table, "finished, not closed", figures->figures[FIGURE_TO_CLOSE], NULL);
   add_line(&table, "to be cancelled", figures->figures[FIGURE_TO_CANCEL], NULL);
   table_end_to(&table, file);
 }
@@ -245,11 +246,11 @@ static int run(struct cli *cli, int argc, char **argv) {
     }
     watch_ms = WATCH_DEFAULT_MS;
     if (optarg != NULL && (!text_read_duration(optarg, &watch_ms) || watch_ms < 1)) {
-      return cli_usage("--watch=\"%s\" is no duration, such as 2s", optarg);
+      return cli_usage("--watch: \"%s\" is not a duration, such as 2s", optarg);
     }
   }
   if (optind < argc) {
-    return cli_usage("what is \"%s\"?", argv[optind]);
+    return cli_usage("unexpected argument \"%s\"", argv[optind]);
   }
   int status;
   struct sql_client *client = cli_connect(cli, false, &status);
@@ -260,4 +261,5 @@ static int run(struct cli *cli, int argc, char **argv) {
   return status;
 }
 
-const struct cli_command cli_stats = {"stats", "count executions by status, and what waits", run};
+const struct cli_command cli_stats = {"stats", "count executions by status, and what is waiting",
+                                      run};

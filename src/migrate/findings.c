@@ -13,7 +13,7 @@
 static const char migrate_up[] = "evdurable migrate up";
 
 void findings_add(struct findings *findings, enum finding_level level, const char *object,
-                  const char *mend, const char *format, ...) {
+                  const char *fix, const char *format, ...) {
   char *problem = NULL;
   va_list arguments;
   va_start(arguments, format);
@@ -21,17 +21,17 @@ void findings_add(struct findings *findings, enum finding_level level, const cha
   va_end(arguments);
   struct finding *finding = calloc(1, sizeof(*finding));
   char *object_copy = strdup(object);
-  char *mend_copy = strdup(mend);
-  if (length < 0 || finding == NULL || object_copy == NULL || mend_copy == NULL) {
+  char *fix_copy = strdup(fix);
+  if (length < 0 || finding == NULL || object_copy == NULL || fix_copy == NULL) {
     free(length < 0 ? NULL : problem);
     free(object_copy);
-    free(mend_copy);
+    free(fix_copy);
     free(finding);
     findings->failed = true;
     return;
   }
-  *finding = (struct finding){
-      .level = level, .object = object_copy, .problem = problem, .mend = mend_copy};
+  *finding =
+      (struct finding){.level = level, .object = object_copy, .problem = problem, .fix = fix_copy};
   if (findings->last != NULL) {
     findings->last->next = finding;
   } else {
@@ -59,11 +59,11 @@ static const char *text_problem(enum dialect dialect, evd_column column, const c
     return NULL;
   }
   if (!is_text) {
-    return "which holds no text";
+    return "which cannot hold text";
   }
   if (is_document && dialect == DIALECT_MYSQL &&
       (strcmp(type, "text") == 0 || contains(type, "tiny") || contains(type, "char"))) {
-    return "which holds no more than 64 KB";
+    return "which holds at most 64 KB";
   }
   if (!is_document && length_of(type) > 0 && length_of(type) < limit) {
     return "which is too short";
@@ -75,13 +75,13 @@ static const char *text_problem(enum dialect dialect, evd_column column, const c
 static const char *number_problem(enum dialect dialect, evd_column column, const char *type) {
   bool is_64_bits = columns[column].type == COLUMN_DURATION || columns[column].type == COLUMN_TIME;
   if (dialect == DIALECT_SQLITE) {
-    return contains(type, "int") || contains(type, "bool") ? NULL : "which holds no integers";
+    return contains(type, "int") || contains(type, "bool") ? NULL : "which cannot hold integers";
   }
   if (columns[column].type == COLUMN_BOOL) {
-    return contains(type, "bool") || contains(type, "tinyint") ? NULL : "which is no boolean";
+    return contains(type, "bool") || contains(type, "tinyint") ? NULL : "which is not a boolean";
   }
   if (!contains(type, "int")) {
-    return "which holds no integers";
+    return "which cannot hold integers";
   }
   if (is_64_bits ? !contains(type, "bigint") : contains(type, "small") || contains(type, "tiny")) {
     return "which is too small";
@@ -90,29 +90,29 @@ static const char *number_problem(enum dialect dialect, evd_column column, const
 }
 
 /* Appends the SQL that gives a column the type and the NULL that it should have. */
-static void append_mend(struct buffer *mend, const struct catalog *catalog,
-                        const struct table_name *table, evd_column column, bool type) {
+static void append_fix(struct buffer *fix, const struct catalog *catalog,
+                       const struct table_name *table, evd_column column, bool type) {
   struct buffer definition = {0};
   schema_column(&definition, catalog->dialect, catalog->framework_shape, column);
   if (catalog->dialect == DIALECT_SQLITE) {
-    buffer_append(mend, "evdurable export, migrate up on a new table, import");
+    buffer_append(fix, "evdurable export, migrate up on a new table, import");
   } else {
-    buffer_append(mend, "alter table ");
-    sql_table(mend, catalog->dialect, table);
+    buffer_append(fix, "alter table ");
+    sql_table(fix, catalog->dialect, table);
   }
   const char *words = definition.text != NULL ? definition.text : "";
   const char *name = columns[column].name;
   const char *type_name = words + strlen(name) + (words[0] != '\0');
   if (catalog->dialect == DIALECT_MYSQL) {
-    buffer_printf(mend, " modify column %s", words);
+    buffer_printf(fix, " modify column %s", words);
   } else if (catalog->dialect == DIALECT_POSTGRES && type) {
     int length = (int)strcspn(type_name, " ");
-    buffer_printf(mend, " alter column %s type %.*s using %s::%.*s", name, length, type_name, name,
+    buffer_printf(fix, " alter column %s type %.*s using %s::%.*s", name, length, type_name, name,
                   length, type_name);
   } else if (catalog->dialect == DIALECT_POSTGRES) {
-    buffer_printf(mend, " alter column %s drop not null", name);
+    buffer_printf(fix, " alter column %s drop not null", name);
   }
-  mend->failed = mend->failed || definition.failed;
+  fix->failed = fix->failed || definition.failed;
   buffer_free(&definition);
 }
 
@@ -120,18 +120,18 @@ static void add_column_finding(struct findings *findings, const struct catalog *
                                const struct table_name *table, evd_column column,
                                const char *problem) {
   char object[96];
-  struct buffer mend = {0};
+  struct buffer fix = {0};
   (void)snprintf(object, sizeof(object), "column %s", columns[column].name);
-  append_mend(&mend, catalog, table, column, problem != NULL);
-  findings->failed = findings->failed || mend.failed;
-  const char *mend_text = mend.failed ? "" : mend.text;
+  append_fix(&fix, catalog, table, column, problem != NULL);
+  findings->failed = findings->failed || fix.failed;
+  const char *fix_text = fix.failed ? "" : fix.text;
   if (problem != NULL) {
-    findings_add(findings, FINDING_ERROR, object, mend_text, "is %s, %s",
+    findings_add(findings, FINDING_ERROR, object, fix_text, "is %s, %s",
                  catalog->columns[column].type, problem);
   } else {
-    findings_add(findings, FINDING_ERROR, object, mend_text, "is not null, but may be NULL");
+    findings_add(findings, FINDING_ERROR, object, fix_text, "is not null, but must allow NULL");
   }
-  buffer_free(&mend);
+  buffer_free(&fix);
 }
 
 static void find_in_columns(struct findings *findings, const struct catalog *catalog,
@@ -154,8 +154,9 @@ static void find_in_columns(struct findings *findings, const struct catalog *cat
   if (catalog->foreign[0] != '\0') {
     char object[96];
     (void)snprintf(object, sizeof(object), "column %.64s", catalog->foreign);
-    findings_add(findings, FINDING_ERROR, object, "give it a default, or let it be NULL",
-                 "is not ours, is not null and has no default, so that nothing can be inserted");
+    findings_add(
+        findings, FINDING_ERROR, object, "give it a default, or allow NULL",
+        "is unknown to evdurable, not null and without a default, so no row can be inserted");
   }
 }
 
@@ -173,7 +174,7 @@ static void find_in_indexes(struct findings *findings, const struct catalog *cat
         !catalog_is_served(catalog, &indexes[i])) {
       (void)snprintf(object, sizeof(object), "index %.120s", name.text);
       findings_add(findings, FINDING_WARNING, object, "drop the index, then evdurable migrate up",
-                   "is not on the columns that it should be on");
+                   "is on the wrong columns");
     }
     findings->failed = findings->failed || name.failed;
     buffer_free(&name);
@@ -195,10 +196,11 @@ static void find_superfluous(struct findings *findings, const struct catalog *ca
     buffer_free(&name);
   }
   if (superfluous > 0) {
-    findings_add(findings, FINDING_NOTE, "indexes", "",
-                 "%zu of the partial indexes have whole ones beside them that do the same work; "
-                 "without those, writing is cheaper (docs/operations.md)",
-                 superfluous);
+    findings_add(
+        findings, FINDING_NOTE, "indexes", "",
+        "%zu partial indexes have whole indexes beside them that do the same work; without "
+        "those, writes are cheaper (docs/operations.md)",
+        superfluous);
   }
 }
 
@@ -210,7 +212,7 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
   if (!catalog->exists) {
     char object[96];
     (void)snprintf(object, sizeof(object), "table %.64s", table->name);
-    findings_add(findings, FINDING_ERROR, object, migrate_up, "is not there");
+    findings_add(findings, FINDING_ERROR, object, migrate_up, "does not exist");
     return;
   }
   find_in_columns(findings, catalog, table);
@@ -219,7 +221,7 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
   LL_FOREACH (plan->first, step) {
     bool is_column = strncmp(step->what, "add column", strlen("add column")) == 0;
     findings_add(findings, is_column ? FINDING_ERROR : FINDING_WARNING, "migration", migrate_up,
-                 "is to be done: %s", step->what);
+                 "pending: %s", step->what);
   }
   find_superfluous(findings, catalog, table);
 }
@@ -239,7 +241,7 @@ void findings_free(struct findings *findings) {
   LL_FOREACH_SAFE (findings->first, finding, next) {
     free(finding->object);
     free(finding->problem);
-    free(finding->mend);
+    free(finding->fix);
     free(finding);
   }
   *findings = (struct findings){.failed = findings->failed};

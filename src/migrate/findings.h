@@ -1,5 +1,5 @@
 /*
- * What is wrong with a table, each with what mends it.
+ * What is wrong with a table, each with its fix.
  */
 #ifndef MIGRATE_FINDINGS_H
 #define MIGRATE_FINDINGS_H
@@ -21,7 +21,7 @@ struct finding {
   enum finding_level level;
   char *object;  /* "column start_at" */
   char *problem; /* "is integer, which cannot hold milliseconds" */
-  char *mend;    /* a command or SQL; "" where there is none */
+  char *fix;     /* a command or SQL; "" where there is none */
 };
 
 struct findings {
@@ -35,7 +35,7 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
 
 /* Adds one; the texts are copied, the last made as by printf. */
 void findings_add(struct findings *findings, enum finding_level level, const char *object,
-                  const char *mend, const char *format, ...) __attribute__((format(printf, 5, 6)));
+                  const char *fix, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* The gravest level there is; FINDING_NOTE when there is none. */
 enum finding_level findings_worst(const struct findings *findings);

@@ -34,16 +34,16 @@ static void note_missing(struct search *search, const char *privilege) {
 /* Adds a finding of what is to be granted on something. */
 static void add_grant(struct search *search, enum finding_level level, const char *privileges,
                       const char *on, const char *why) {
-  struct buffer mend = {0};
-  buffer_printf(&mend, "grant %s on %s to %s", privileges, on,
+  struct buffer fix = {0};
+  buffer_printf(&fix, "grant %s on %s to %s", privileges, on,
                 search->user.failed ? "" : search->user.text);
-  if (mend.failed) {
+  if (fix.failed) {
     search->findings->failed = true;
   } else {
-    findings_add(search->findings, level, "privilege", mend.text, "%s on %s is missing: %s",
+    findings_add(search->findings, level, "privilege", fix.text, "%s on %s is missing: %s",
                  privileges, on, why);
   }
-  buffer_free(&mend);
+  buffer_free(&fix);
 }
 
 static void add_table_grants(struct search *search) {
@@ -92,7 +92,7 @@ static void add_usage(struct search *search, const char *kind, const char *name,
 }
 
 static bool add_hidden_schema(const char *const *values, void *data) {
-  add_usage(data, "schema", values[0], "the table cannot be seen");
+  add_usage(data, "schema", values[0], "the table is not visible");
   return true;
 }
 

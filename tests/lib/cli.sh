@@ -171,7 +171,7 @@ test_migration() {
   check "status says that all is done" prints '*table_and_indexes*Z*' "$command" migrate status
   check "status says so in JSON" prints '*"applied":true*"pendingSteps":\[\]}' \
     "$command" migrate status --json
-  check "check finds nothing" prints 'all is well' "$command" check
+  check "check finds nothing" prints 'no problems found' "$command" check
   check "check finds nothing in JSON" prints '{"good":true,"findings":\[\]}' "$command" check --json
   check "doctor knows the version" doctor_works
   check "sql prints the table" prints '*create table*_migrations*' "$command" migrate sql --strict
@@ -218,14 +218,14 @@ test_executions() {
   check "show says that there is no other" says '*te_none*' 3 "$command" show te_none
   check "enqueue reads its input from a file" prints 'te_in' \
     "$command" enqueue paint --id te_in --input @<(echo '[1, 2]')
-  check "enqueue refuses an id that is there" says '*execution_id already' 1 "$command" enqueue paint --id te_in
+  check "enqueue refuses an id that is there" says '*execution_id already exists' 1 "$command" enqueue paint --id te_in
   check "enqueue refuses what is no JSON" says '*input*' 1 "$command" enqueue paint --input '{color:red}'
   check "enqueue stores sleeping executions" prints 'te_nap' \
     "$command" enqueue nap --sleeping nap-x --id te_nap
   check "no terminal gets commands from ids" ids_are_printable
   check "columns of wide characters are aligned" wide_characters_are_aligned
   check "stats counts them" prints '*"total":3*"ready":2,"running":1*"due":1*' "$command" stats --json
-  check "stats prints them" prints '*ready  * 2*total * 3*the oldest for*' "$command" stats
+  check "stats prints them" prints '*ready  * 2*total * 3*oldest for*' "$command" stats
   check "a full disk is an error" gives 1 to_full_disk "$command" list
   check "stats --watch ends without a reader, and says so once" ends_without_a_reader
 }
@@ -260,7 +260,7 @@ to_full_disk() {
 ends_without_a_reader() {
   (trap '' PIPE; timeout 20 "$command" stats --watch=10ms 2>"$scratch/stderr"; echo $? >"$scratch/status") | true
   cat "$scratch/stderr"
-  [ "$(<"$scratch/status")" = 1 ] && [ "$(grep -c '^evdurable: writing the output: ' "$scratch/stderr")" = 1 ]
+  [ "$(<"$scratch/status")" = 1 ] && [ "$(grep -c '^evdurable: cannot write the output: ' "$scratch/stderr")" = 1 ]
 }
 
 # Moving executions.
@@ -285,7 +285,7 @@ test_moving() {
   "$command" migrate up --table "$a" >/dev/null
   check "export gives what import got" exports_what_it_imported "$a"
   check "import again names a line that is there" says 'evdurable: *in.jsonl:[0-9]*:*' 1 fails_quietly "$a"
-  check "import --skip-duplicates passes over them" prints '0 imported, 3000 there already*' \
+  check "import --skip-duplicates passes over them" prints '0 imported, 3000 already there*' \
     "$command" import --skip-duplicates --table "$a" "$scratch/in.jsonl"
   check "import names the lines that are there in their order, and suggests --skip-duplicates" \
     says_duplicates_in_order "$a"
@@ -344,9 +344,9 @@ END
       echo "$sleeping" | sed "s/@ID@/${i%:*}/; s/@U@/${i#*:}/"
     done; } >"$scratch/within.jsonl"
   "$command" migrate up --table "$table" >/dev/null
-  prints '303 imported, 304 there already*' \
+  prints '303 imported, 304 already there*' \
     "$command" import --skip-duplicates --table "$table" "$scratch/within.jsonl" &&
-    prints '0 imported, 607 there already*' \
+    prints '0 imported, 607 already there*' \
       "$command" import --skip-duplicates --table "$table" "$scratch/within.jsonl" &&
     "$command" export --table "$table" | grep -v '"u[0-9]"' >"$scratch/out.jsonl" &&
     sed -n '1,300p' "$scratch/in.jsonl" >"$scratch/first.jsonl" &&
@@ -359,7 +359,7 @@ reports_beside_duplicates() {
     2>"$scratch/stderr"
   cat "$scratch/stdout" "$scratch/stderr"
   lines_named "$scratch/stderr" | cmp - <(printf '7\n9\n') &&
-    grep -q '^0 imported, 2998 there already, 2 failed' "$scratch/stdout"
+    grep -q '^0 imported, 2998 already there, 2 failed' "$scratch/stdout"
 }
 
 keeps_going() {
@@ -465,7 +465,7 @@ least_tests() {
   check "doctor does, too" finds_privilege doctor "grant update on ?$EVDURABLE_TABLE? to *" "$url"
   as_owner "grant update on $EVDURABLE_TABLE to $1"
   check "with the privileges of the operations, all is well" \
-    prints '*all is well' "$command" check --url "$url"
+    prints '*no problems found' "$command" check --url "$url"
   check "there is nothing to migrate" migrates_nothing "$url"
   as_owner "drop table $EVDURABLE_TABLE; drop table ${EVDURABLE_TABLE}_migrations"
 }
@@ -476,7 +476,7 @@ finds_privilege() {
   local status=$?
   cat "$scratch/found"
   # shellcheck disable=SC2053
-  [ "$status" = 3 ] && [[ $(sed -n 's/^ *mend: //p' "$scratch/found" | head -n 1) == $2 ]]
+  [ "$status" = 3 ] && [[ $(sed -n 's/^ *fix: //p' "$scratch/found" | head -n 1) == $2 ]]
 }
 
 migrates_nothing() {
