@@ -1,14 +1,14 @@
 /**
- * @file evdurable.h
- * Everything of evdurable: durable task executions in PostgreSQL, MySQL/MariaDB and SQLite,
- * from a libev loop, without ever blocking it.
+ * @file evdurable.h Includes all of evdurable: durable task executions in PostgreSQL, MySQL/MariaDB
+ * and SQLite, from a libev loop, without blocking it.
  *
  * Start with storage.h: open a storage, call its operations, attach callbacks to the futures.
- * docs/examples/hello.c does so in a page, and compiles as C++20, too: in C++, options, filters and
- * changes are named variables, where C may have compound literals.
+ * docs/examples/hello.c shows this on one page. It also compiles as C++20: in C++, use named
+ * variables for options, filters and changes where C can use compound literals.
  *
- * Nothing in the library prints, exits or aborts. Where memory is out, libev does end the program,
- * unless ev_set_allocator() gives it an allocator that does not fail, and MySQL's client may crash.
+ * The library never prints, exits or aborts. When memory runs out, however, libev aborts the
+ * program unless ev_set_allocator() provides an allocator that does not fail, and MySQL's client
+ * library may crash.
  */
 #ifndef EVDURABLE_H
 #define EVDURABLE_H

@@ -1,6 +1,6 @@
 /**
  * @file schema.h
- * The SQL that makes the table.
+ * The SQL that creates the table.
  */
 #ifndef EVDURABLE_SCHEMA_H
 #define EVDURABLE_SCHEMA_H
@@ -10,20 +10,21 @@
 
 EVD_BEGIN_DECLS
 
-/** How the schema is made; all zero is the default. */
+/** How to create the schema; all zero is the default. */
 typedef struct evd_schema_options {
   const char *table;       /**< NULL is "task_executions"; may be "schema.table". */
-  bool framework_shape;    /**< As the TypeScript package makes it, for tables that it must read:
-                             an extra id, input and outputs as text. */
-  bool strict_transitions; /**< A trigger refuses to change the status of a finished execution:
-                                the caller gets EVD_ECONSTRAINT. docs/operations.md has its cost. */
-  bool concurrently;       /**< PostgreSQL: indexes are built without blocking who writes; then
-                                the statements cannot run in a transaction. Others: no effect. */
+  bool framework_shape;    /**< Create the table as the TypeScript package does, for tables that
+                             it must read: an extra id, input and outputs as text. */
+  bool strict_transitions; /**< Add a trigger that refuses to change the status of a finished
+                                execution (EVD_ECONSTRAINT). For its cost, see
+                                docs/operations.md. */
+  bool concurrently;       /**< PostgreSQL: build indexes without blocking writers. The statements
+                                then cannot run in a transaction. No effect elsewhere. */
 } evd_schema_options;
 
 /**
- * The statements that create the table and its indexes where they are missing, each ended by ";\n".
- * (In MySQL's trigger there is a ";" within a statement.)
+ * The statements that create the table and its indexes if they are missing, each ending in ";\n".
+ * (The statement that creates MySQL's trigger contains a ";".)
  *
  * @param engine  "sqlite", "postgres" or "mysql".
  * @param options may be NULL.
