@@ -155,7 +155,7 @@ EVD_API const char *evd_storage_engine(const evd_storage *storage);
  */
 EVD_API evd_future *evd_insert(evd_storage *storage, const evd_execution *executions, size_t count);
 
-/** Gets an execution by id if it passes the filter, which may be NULL (getManyById). Result: row. */
+/** Gets an execution by id if it passes the filter (getManyById); NULL is none. Result: row. */
 EVD_API evd_future *evd_get(evd_storage *storage, const char *execution_id,
                             const evd_filter *filter);
 

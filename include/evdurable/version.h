@@ -17,8 +17,8 @@ EVD_BEGIN_DECLS
 /** The same as text. */
 #define EVD_VERSION "0.1.0"
 
-/** The version of the library, to be compared with EVD_VERSION, that of the headers which the program
- * was compiled with. Static, any thread. */
+/** The version of the library. EVD_VERSION is that of the headers at compile time. Static. Any
+ * thread. */
 EVD_API const char *evd_version(void);
 
 EVD_END_DECLS
