@@ -3,9 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ev.h>
+
+#include "async/worker.h"
+#include "engine/postgres/dial.h"
 #include "engine/postgres/failure.h"
-#include "engine/postgres/parameters.h"
 #include "engine/postgres/url.h"
+#include "engine/spares.h"
 #include "migrate/client.h"
 #include "model/error.h"
 
@@ -24,39 +28,68 @@ static evd_code fail(struct postgres_client *client, const PGresult *result, evd
   return error->code;
 }
 
-static void ignore_notice(void *data, const char *message) {
-  (void)data;
-  (void)message;
-}
-
 static void close_client(struct sql_client *base) {
   struct postgres_client *client = (struct postgres_client *)base;
   PQfinish(client->pg);
   free(client);
 }
 
+/* What an attempt to connect came to. */
+struct dialled {
+  bool done;
+  PGconn *pg;
+  evd_error error;
+};
+
+static void on_dialled(PGconn *pg, const evd_error *error, void *data) {
+  struct dialled *dialled = data;
+  *dialled = (struct dialled){.done = true, .pg = pg};
+  if (error != NULL) {
+    dialled->error = *error;
+  }
+}
+
+/* Connects as an engine does, on a loop of its own. */
+static evd_code dial_on(struct ev_loop *loop, const struct postgres_url *url, PGconn **pg,
+                        evd_error *error) {
+  struct spares spares = {.size = 0};
+  struct dialled dialled = {.done = false};
+  struct worker *worker = worker_new(loop, error);
+  if (worker == NULL) {
+    return error->code;
+  }
+  if (dial_start(loop, worker, &spares, url, "", on_dialled, &dialled) == NULL) {
+    worker_free(worker);
+    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  }
+  ev_ref(loop); /* so that it waits: what is quiet does not hold it */
+  while (!dialled.done) {
+    ev_run(loop, EVRUN_ONCE);
+  }
+  ev_unref(loop);
+  worker_free(worker);
+  spares_free(&spares);
+  *pg = dialled.pg;
+  if (dialled.pg == NULL) {
+    *error = dialled.error;
+  }
+  return dialled.error.code;
+}
+
 /* Connects; blocks until it is done. */
 static evd_code dial(struct postgres_client *client, const struct postgres_url *url,
                      evd_error *error) {
-  struct parameters parameters;
-  if (!parameters_init(&parameters, url, "")) {
-    parameters_free(&parameters);
+  struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+  if (loop == NULL) {
     return error_set(error, EVD_ENOMEM, "", "memory ran out");
   }
-  client->pg = PQconnectdbParams((const char *const *)parameters.keywords,
-                                 (const char *const *)parameters.values, 0);
-  parameters_free(&parameters);
-  if (client->pg == NULL) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+  evd_code code = dial_on(loop, url, &client->pg, error);
+  ev_loop_destroy(loop);
+  if (code == EVD_OK) {
+    (void)snprintf(client->client.place, sizeof(client->client.place), "postgresql://%s@%s:%s/%s",
+                   PQuser(client->pg), PQhost(client->pg), PQport(client->pg), PQdb(client->pg));
   }
-  if (PQstatus(client->pg) != CONNECTION_OK) {
-    const char *message = PQerrorMessage(client->pg);
-    return error_set(error, EVD_EUNAVAILABLE, "url", "%.*s", (int)strcspn(message, "\n"), message);
-  }
-  PQsetNoticeProcessor(client->pg, ignore_notice, NULL);
-  (void)snprintf(client->client.place, sizeof(client->client.place), "postgresql://%s@%s:%s/%s",
-                 PQuser(client->pg), PQhost(client->pg), PQport(client->pg), PQdb(client->pg));
-  return EVD_OK;
+  return code;
 }
 
 static struct sql_client *open_client(const char *url, bool create, evd_error *error) {
