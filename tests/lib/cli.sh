@@ -487,7 +487,7 @@ migrates_nothing() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((66 + ${2-0}))
+  plan $((65 + ${2-0}))
   test_mistakes
   test_migration
   test_executions
