@@ -108,6 +108,14 @@ static void kill_worker(int place) {
   chaos.killed++;
 }
 
+/* Kills a worker and starts another, as long as there are numbers for more. */
+static void replace_worker(int place) {
+  if (chaos.next_number < WORKERS_MAX) {
+    kill_worker(place);
+    start_worker(place);
+  }
+}
+
 /* Ends the workers in good order. */
 static void end_workers(void) {
   for (int i = 0; i < WORKERS; i++) {
@@ -138,9 +146,8 @@ static void work_through(const char *url, void (*disturb)(int round)) {
     watchdog(600);
     await_progress(PROGRESS);
     disturb(round);
-    if (round % 2 == 1 && chaos.next_number < WORKERS_MAX) {
-      kill_worker(round / 2 % WORKERS);
-      start_worker(round / 2 % WORKERS);
+    if (round % 2 == 1) {
+      replace_worker(round / 2 % WORKERS);
     }
   }
   await_progress(PROGRESS);
@@ -236,8 +243,7 @@ static void mariadb_loses_and_doubles_nothing(void **state) {
 /* The workers are killed in all the other rounds, too. */
 static void disturb_sqlite(int round) {
   if (round % 2 == 0) {
-    kill_worker(round / 2 % WORKERS);
-    start_worker(round / 2 % WORKERS);
+    replace_worker(round / 2 % WORKERS);
   }
 }
 
