@@ -1,7 +1,7 @@
 /*
  * A plain SQL session that blocks: for the migrations and the command, which have no loop to keep
- * going. What serves requests are the engines; this shares their URLs and their errors, and nothing
- * else. One thread at a time.
+ * going. Requests are served by the engines; this shares their URLs, their errors and, on PostgreSQL,
+ * the way they connect. One thread at a time.
  */
 #ifndef MIGRATE_CLIENT_H
 #define MIGRATE_CLIENT_H
