@@ -65,6 +65,9 @@ static const struct {
     {TEXT("\"\\\\u0000\""), JSON_STRING},
     {TEXT("\"\\u0000\""), JSON_STRING},
     {TEXT("{\"\\u0000\":[\"x\\u0000\"]}"), JSON_OBJECT},
+    {TEXT("\"\\ud800\""), JSON_STRING}, /* half a surrogate pair */
+    {TEXT("\"\\udc00\\ud800\""), JSON_STRING},
+    {TEXT("{\"\\ud800\":\"\\ud800\\n\"}"), JSON_OBJECT},
     {TEXT("\"\x7f\""), JSON_STRING},
     {TEXT("\"\xc2\x80\xdf\xbf\""), JSON_STRING},
     {TEXT("\"\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\""), JSON_STRING},
@@ -192,15 +195,10 @@ static const struct {
     {TEXT("\"\\u004g\""), 1, "bad escape"},
     {TEXT("\"\\u00"), 1, "bad escape"},
     {TEXT("\"\\u+041\""), 1, "bad escape"},
-    {TEXT("\"\\ud800\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\udc00\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\udc00\\ud800\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\ud800x\\udc00\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\ud800\\ud800\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\ud800\\u0041\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\ud800\\n\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\ud800\\udc0\""), 1, "half of a surrogate pair"},
-    {TEXT("\"\\ud800\\u"), 1, "half of a surrogate pair"},
+    {TEXT("\"\\ud800\\udc0\""), 7, "bad escape"},
+    {TEXT("\"\\ud800\\u"), 7, "bad escape"},
+    {TEXT("\"\\ud800\\x\""), 7, "bad escape"},
+    {TEXT("\"\\ud800"), 7, "unexpected end"},
     /* UTF-8 */
     {TEXT("\"\x80\""), 1, "invalid UTF-8"},
     {TEXT("\"\xbf\""), 1, "invalid UTF-8"},
@@ -247,6 +245,48 @@ static void scan_refuses_what_is_not_and_says_where_and_why(void **state) {
     expect(strncmp(reason, invalid[i].reason, strlen(invalid[i].reason)) == 0, "%s: %s",
            invalid[i].text, reason);
   }
+}
+
+static void jsonb_refuses_what_it_cannot_hold(void **state) {
+  static const struct {
+    const char *text;
+    const char *refusal; /* its beginning; NULL where there is none */
+  } documents[] = {
+      {"{\"a\":[1,\"x\",\"\\n\\u0001\\ud7ff\\ue000\"]}", NULL},
+      {"\"\\ud83d\\ude00\\uDBFF\\uDFFF\"", NULL},
+      {"\"\\\\u0000\\\\ud800\"", NULL}, /* backslashes that are escaped */
+      {"\"\\u0000\"", "\\u0000"},
+      {"{\"a\\u0000\":1}", "\\u0000"},
+      {"\"\\ud800\"", "half of a surrogate pair"},
+      {"\"\\uDC00\"", "half of a surrogate pair"},
+      {"\"\\udc00\\ud800\"", "half of a surrogate pair"},
+      {"\"\\ud800x\\udc00\"", "half of a surrogate pair"},
+      {"\"\\ud800\\ud800\\udc00\"", "half of a surrogate pair"},
+      {"\"\\ud800\\u0041\"", "half of a surrogate pair"},
+      {"{\"\\ud800\\n\":1}", "half of a surrogate pair"},
+      {"[1e308,5e-324,\"1e999\"]", NULL},
+      {"[1e500]", "a number of more than 400 digits"},
+      {"[1.5E-500]", "a number of more than 400 digits"},
+  };
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(documents); i++) {
+    const char *text = documents[i].text;
+    const char *refusal = json_jsonb_refuses(text);
+    const char *wanted = documents[i].refusal;
+    expect((refusal == NULL) == (wanted == NULL), "%s: %s", text, refusal);
+    expect(wanted == NULL || strncmp(refusal, wanted, strlen(wanted)) == 0, "%s: %s", text,
+           refusal);
+  }
+}
+
+static void a_string_is_text_unless_it_has_zero_or_half_a_pair(void **state) {
+  (void)state;
+  assert_true(json_string_is_text(TEXT("\"\"")));
+  assert_true(json_string_is_text(TEXT("\"a\\n\\ud83d\\ude00\"")));
+  assert_true(json_string_is_text(TEXT("\"\\\\u0000\"")));
+  assert_false(json_string_is_text(TEXT("\"a\\u0000\"")));
+  assert_false(json_string_is_text(TEXT("\"\\ud83d\"")));
+  assert_false(json_string_is_text(TEXT("\"\\ude00\\ud83d\"")));
 }
 
 static void scan_needs_nobody_to_ask_for_the_reason(void **state) {
@@ -440,6 +480,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(scan_accepts_what_is_json_and_tells_its_kind),
       cmocka_unit_test(scan_refuses_what_is_not_and_says_where_and_why),
+      cmocka_unit_test(jsonb_refuses_what_it_cannot_hold),
+      cmocka_unit_test(a_string_is_text_unless_it_has_zero_or_half_a_pair),
       cmocka_unit_test(scan_needs_nobody_to_ask_for_the_reason),
       cmocka_unit_test(scan_sees_a_bad_byte_wherever_it_is_in_a_long_string),
       cmocka_unit_test(scan_takes_every_plain_byte_in_a_string),

@@ -13,9 +13,8 @@
 /* UTF-8 of 1 to `max` bytes, no zero inside, and not NULL. */
 evd_code check_id(const char *id, const char *field, size_t max, evd_error *error);
 
-/* Text that is one JSON document by RFC 8259, at most 512 levels deep, valid UTF-8, and
- * without unpaired surrogates; an object or an array where the column
- * (COLUMN_JSON_OBJECT, COLUMN_JSON_ARRAY) wants one. */
+/* Text that is one JSON document by RFC 8259, at most 512 levels deep, and valid UTF-8; an object
+ * or an array where the column (COLUMN_JSON_OBJECT, COLUMN_JSON_ARRAY) wants one. */
 evd_code check_json(const char *text, evd_column column, evd_error *error);
 
 evd_code check_time(int64_t time, const char *field, evd_error *error);

@@ -102,8 +102,8 @@ static evd_code read_string(struct reader *reader, evd_column column,
   if (member->kind != JSON_STRING) {
     return wrong(reader, column, "a string");
   }
-  if (json_has_zero(member->value, member->value_length)) {
-    return wrong(reader, column, "a string without \\u0000");
+  if (!json_string_is_text(member->value, member->value_length)) {
+    return wrong(reader, column, "a string without \\u0000 and half surrogate pairs");
   }
   if (!json_unquote(member->value, member->value_length, reader->text)) {
     return no_memory(reader->error);
@@ -162,8 +162,8 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
   if (member->key_length > sizeof key) {
     return error_set(reader->error, EVD_EINVAL, "", "a key is longer than any of an execution's");
   }
-  if (json_has_zero(member->key, member->key_length)) {
-    return error_set(reader->error, EVD_EINVAL, "", "a key has a \\u0000");
+  if (!json_string_is_text(member->key, member->key_length)) {
+    return error_set(reader->error, EVD_EINVAL, "", "a key has \\u0000 or half a surrogate pair");
   }
   if (!json_unquote(member->key, member->key_length, key)) {
     return no_memory(reader->error);

@@ -28,6 +28,8 @@ struct scanner {
   uint64_t is_object[JSON_DEPTH_MAX / 64 + 1]; /* a bit for each open level: object or array */
   size_t digits_max;                           /* of a number that has an exponent, written out */
   size_t growth;                               /* of all such numbers, when they are written out */
+  bool has_zero;                               /* a string has \u0000 */
+  bool has_half_pair;                          /* a string has half of a surrogate pair */
 };
 
 static bool fail(struct scanner *scanner, const unsigned char *at, const char *reason) {
@@ -165,7 +167,8 @@ static int hex4(const unsigned char *at, const unsigned char *end) {
   return value;
 }
 
-/* Past \uXXXX, or two of them that make a pair of surrogates. */
+/* Past \uXXXX, or two of them that make a pair of surrogates. Half a pair is valid by RFC 8259 (and
+ * JavaScript writes it), but no Unicode text. */
 static bool scan_unicode_escape(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
   int unit = hex4(at + 2, scanner->end);
@@ -174,17 +177,21 @@ static bool scan_unicode_escape(struct scanner *scanner) {
     return fail(scanner, at, "bad escape");
   }
   scanner->at = at + 6;
+  if (unit == 0) {
+    scanner->has_zero = true;
+  }
   if (unit < 0xd800 || unit > 0xdfff) {
     return true;
   }
   if (unit <= 0xdbff && scanner->end - scanner->at >= 6 && at[6] == '\\' && at[7] == 'u') {
     int low = hex4(at + 8, scanner->end);
-    scanner->at = at + 12;
     if (low >= 0xdc00 && low <= 0xdfff) {
+      scanner->at = at + 12;
       return true;
     }
   }
-  return fail(scanner, at, "half of a surrogate pair");
+  scanner->has_half_pair = true; /* what follows stands for itself */
+  return true;
 }
 
 /* Past an escape. */
@@ -506,16 +513,39 @@ static bool may_swell(const char *text) {
   return false;
 }
 
-bool json_is_swelling(const char *text) {
+const char *json_jsonb_refuses(const char *text) {
+  /* Any double fits in so many digits; what all numbers grow by is bytes. */
+  enum { DIGITS_MAX = 400, GROWTH_MAX = 16 * 1024 * 1024 };
   const unsigned char *start = (const unsigned char *)text;
   struct scanner scanner = {
       .at = start, .end = start + strlen(text), .depth_max = JSON_DEPTH_MAX + 1};
 
-  if (!may_swell(text)) {
-    return false;
+  if (strstr(text, "\\u") == NULL && !may_swell(text)) {
+    return NULL;
   }
   (void)scan_document(&scanner);
-  return scanner.digits_max > JSON_DIGITS_MAX || scanner.growth > JSON_GROWTH_MAX;
+  if (scanner.has_zero) {
+    return "\\u0000, which jsonb cannot hold";
+  }
+  if (scanner.has_half_pair) {
+    return "half of a surrogate pair, which jsonb cannot hold";
+  }
+  if (scanner.digits_max > DIGITS_MAX) {
+    return "a number of more than 400 digits when it is written without an exponent, as jsonb does";
+  }
+  if (scanner.growth > GROWTH_MAX) {
+    return "numbers that grow by more than 16 MiB when they are written without exponents, as jsonb "
+           "does";
+  }
+  return NULL;
+}
+
+bool json_string_is_text(const char *string, size_t length) {
+  const unsigned char *start = (const unsigned char *)string;
+  struct scanner scanner = {.at = start, .end = start + length};
+
+  return memchr(string, '\\', length) == NULL ||
+         (scan_string(&scanner) && !scanner.has_zero && !scanner.has_half_pair);
 }
 
 void json_compact(const char *text, char *to) {

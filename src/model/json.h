@@ -23,11 +23,6 @@ enum json_kind {
 /* The deepest nesting of arrays and objects in a document. */
 #define JSON_DEPTH_MAX 512
 
-/* What a type that writes numbers out without exponents (PostgreSQL's jsonb) may make of a document: so
- * many digits of a number that has an exponent, which any double fits in; and so many bytes more in all. */
-#define JSON_DIGITS_MAX 400
-#define JSON_GROWTH_MAX (16 * 1024 * 1024)
-
 /* The kind of the document's top value, or JSON_INVALID with *reason (static) and *offset (bytes).
  * See check_json() for what is valid. reason and offset may be NULL. */
 enum json_kind json_scan(const char *text, size_t length, const char **reason, size_t *offset);
@@ -36,8 +31,13 @@ enum json_kind json_scan(const char *text, size_t length, const char **reason, s
 enum json_kind json_scan_outer(const char *text, size_t length, const char **reason,
                                size_t *offset);
 
-/* Whether a valid document would be larger than these bounds with its numbers written out. */
-bool json_is_swelling(const char *text);
+/* What a valid document has that PostgreSQL's jsonb does not take, or would write out at a much greater
+ * length: a phrase (static), or NULL. */
+const char *json_jsonb_refuses(const char *text);
+
+/* Whether a valid string, with its quotes, stands for a text in C: one without \u0000 and half surrogate
+ * pairs. */
+bool json_string_is_text(const char *string, size_t length);
 
 /* Copies a valid document without the white space outside its strings, ended by zero; `to` has room for
  * all of it. What comes out is one line: line breaks within strings are escapes. */

@@ -85,18 +85,6 @@ bool json_next_member(const char **at, struct json_member *member) {
   return true;
 }
 
-bool json_has_zero(const char *string, size_t length) {
-  const char *end = string + length;
-
-  while ((string = memchr(string, '\\', (size_t)(end - string))) != NULL) {
-    if (end - string >= 6 && memcmp(string, "\\u0000", 6) == 0) {
-      return true;
-    }
-    string += 2; /* what is escaped is no backslash that escapes */
-  }
-  return false;
-}
-
 bool json_unquote(const char *string, size_t length, char *to) {
   cJSON *item;
 

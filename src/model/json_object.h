@@ -26,11 +26,8 @@ struct json_member {
  * json_scan() found valid; nothing else is safe. */
 bool json_next_member(const char **at, struct json_member *member);
 
-/* Whether a string has a \u0000: no text in C can be what it stands for. */
-bool json_has_zero(const char *string, size_t length);
-
-/* Writes what a string without \u0000, with its quotes, stands for, ended by zero: never more than its length.
- * False when memory is out. */
+/* Writes what a string for which json_string_is_text() stands for, ended by zero: never more than its
+ * length. False when memory is out. */
 bool json_unquote(const char *string, size_t length, char *to);
 
 /* Reads a number that is spelled as an integer; false when it is not, or does not fit. */

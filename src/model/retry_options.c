@@ -54,7 +54,7 @@ static evd_code read_member(const struct json_member *member, evd_retry_options 
   char key[KEY_MAX];
 
   if (member->kind == JSON_NULL || member->key_length > sizeof key ||
-      json_has_zero(member->key, member->key_length)) {
+      !json_string_is_text(member->key, member->key_length)) {
     return EVD_OK;
   }
   if (!json_unquote(member->key, member->key_length, key)) {

@@ -47,13 +47,19 @@ static void put_integer(struct encoder *encoder, enum postgres_format format, in
   }
 }
 
+/* Notes the first document that jsonb does not take. */
+static void note_refusal(struct encoder *encoder, const char *text) {
+  if (encoder->refusal == NULL) {
+    encoder->refusal = json_jsonb_refuses(text);
+    encoder->refused = encoder->column;
+  }
+}
+
 /* A text, with its length before it. */
 static void put_text(struct encoder *encoder, enum postgres_format format, const char *text) {
   size_t length = strlen(text);
   if (format == POSTGRES_JSONB) {
-    if (encoder->swelling == EVD_COLUMN_COUNT && json_is_swelling(text)) {
-      encoder->swelling = encoder->column;
-    }
+    note_refusal(encoder, text);
     put_int32(encoder, (uint32_t)length + 1);
     buffer_append_bytes(&encoder->bytes, "\1", 1); /* the format's version */
   } else {
@@ -258,7 +264,7 @@ bool postgres_encode(struct encoder *encoder, const struct postgres_table *table
   }
   buffer_reset(&encoder->bytes);
   encoder->count = 0;
-  encoder->swelling = EVD_COLUMN_COUNT;
+  encoder->refusal = NULL;
   add_parameters(encoder, table, step);
   if (encoder->bytes.failed) {
     return false;

@@ -22,8 +22,8 @@ struct encoder {
   int lengths[ENCODER_PARAMETERS_MAX];
   int formats[ENCODER_PARAMETERS_MAX]; /* all binary */
   evd_column column;                   /* that is being encoded */
-  evd_column
-      swelling; /* the first that has a document which jsonb would swell; else EVD_COLUMN_COUNT */
+  const char *refusal;                 /* what the first document has that jsonb does not take */
+  evd_column refused;                  /* the column of that document */
 };
 
 /* Encodes the parameters of a step, in the order of sql/postgres.h. False when memory is out. */

@@ -95,13 +95,9 @@ static void send_step(struct connection *connection, struct flight *flight,
   if (!postgres_encode(encoder, &connection->source->table, step)) {
     error_set(error, EVD_ENOMEM, "", "memory ran out");
     give_up(connection, flight);
-  } else if (encoder->swelling != EVD_COLUMN_COUNT) {
-    const char *field = columns[encoder->swelling].name;
-    error_set(
-        error, EVD_EINVAL, field,
-        "%s has a number of more than %d digits when it is written without an exponent, as jsonb"
-        " does, or many that grow so by more than %d bytes",
-        field, JSON_DIGITS_MAX, JSON_GROWTH_MAX);
+  } else if (encoder->refusal != NULL) {
+    const char *field = columns[encoder->refused].name;
+    error_set(error, EVD_EINVAL, field, "%s has %s", field, encoder->refusal);
     give_up(connection, flight);
   } else if (encoder->bytes.length > MESSAGE_MAX) {
     error_set(error, EVD_EINVAL, "", "a statement of %zu bytes is more than PostgreSQL takes, 1 GB",
