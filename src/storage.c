@@ -7,6 +7,7 @@
 #include "async/timer.h"
 #include "migrate/open.h"
 #include "model/error.h"
+#include "sql/dialect.h"
 
 /* The defaults of evd_options; storage.h of the interface names them. */
 #define BATCH_MAX_REQUESTS 128
@@ -306,7 +307,7 @@ evd_future *evd_storage_close(evd_storage *storage, int64_t drain_ms) {
 /* Looking. */
 
 const char *evd_storage_engine(const evd_storage *storage) {
-  return storage->ops->name;
+  return storage->ops->dialect->name;
 }
 
 void evd_storage_stats(const evd_storage *storage, evd_stats *stats) {

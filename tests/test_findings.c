@@ -30,19 +30,19 @@ static struct findings find(void) {
 
 static void expect_nothing_found(void) {
   struct findings findings = find();
-  expect(findings_worst(&findings) == FINDING_NOTE, "%s %s", findings.first->object,
+  expect(findings_worst(&findings) == SEVERITY_NOTE, "%s %s", findings.first->object,
          findings.first->problem);
   findings_free(&findings);
 }
 
 /* One thing is found, of this object and level; its fix, until release_kept(). */
-static const char *expect_found(const char *object, enum finding_level level) {
+static const char *expect_found(const char *object, enum severity severity) {
   struct findings findings = find();
   assert_non_null(findings.first);
   expect(!findings.first->next, "%s %s", findings.first->next->object,
          findings.first->next->problem);
   assert_string_equal(findings.first->object, object);
-  assert_int_equal(findings.first->level, level);
+  assert_int_equal(findings.first->severity, severity);
   const char *fix = text("%s", findings.first->fix);
   findings_free(&findings);
   return fix;
@@ -54,7 +54,7 @@ static void make_table(void) {
 }
 
 static void a_table_that_is_not_there_is_an_error(void **state) {
-  assert_string_equal(expect_found(text("table %s", engine_case.table), FINDING_ERROR),
+  assert_string_equal(expect_found(text("table %s", engine_case.table), SEVERITY_ERROR),
                       "evdurable migrate up");
 }
 
@@ -71,7 +71,7 @@ static void a_missing_index_is_a_warning(void **state) {
                   engine_is("mysql")
                       ? text("drop index %s_running on %s;", engine_case.table, engine_case.table)
                       : text("drop index %s_running;", engine_case.table));
-  assert_string_equal(expect_found("migration", FINDING_WARNING), "evdurable migrate up");
+  assert_string_equal(expect_found("migration", SEVERITY_WARNING), "evdurable migrate up");
   engine_up((struct migrate_options){0});
   expect_nothing_found();
 }
@@ -84,7 +84,7 @@ static void an_index_on_other_columns_is_a_warning(void **state) {
                       : text("drop index %s_running;", engine_case.table));
   native_run_once(engine_case.url, text("create index %s_running on %s (task_id);",
                                         engine_case.table, engine_case.table));
-  (void)expect_found(text("index %s_running", engine_case.table), FINDING_WARNING);
+  (void)expect_found(text("index %s_running", engine_case.table), SEVERITY_WARNING);
 }
 
 static void a_number_that_is_too_small_is_found_and_fixed(void **state) {
@@ -93,7 +93,7 @@ static void a_number_that_is_too_small_is_found_and_fixed(void **state) {
                   text(engine_is("mysql") ? "alter table %s modify column start_at int not null;"
                                           : "alter table %s alter column start_at type integer;",
                        engine_case.table));
-  native_run_once(engine_case.url, expect_found("column start_at", FINDING_ERROR));
+  native_run_once(engine_case.url, expect_found("column start_at", SEVERITY_ERROR));
   expect_nothing_found();
 }
 
@@ -104,7 +104,7 @@ static void a_column_that_takes_no_null_is_found_and_fixed(void **state) {
                            ? "alter table %s modify column executor_id varchar(64) not null;"
                            : "alter table %s alter column executor_id set not null;",
                        engine_case.table));
-  native_run_once(engine_case.url, expect_found("column executor_id", FINDING_ERROR));
+  native_run_once(engine_case.url, expect_found("column executor_id", SEVERITY_ERROR));
   expect_nothing_found();
 }
 
@@ -114,7 +114,7 @@ static void texts_for_numbers_are_errors(void **state) {
                   text("alter table %s add column finished_at varchar(20);", engine_case.table));
   struct findings findings = find();
   assert_string_equal(findings.first->object, "column finished_at");
-  assert_int_equal(findings.first->level, FINDING_ERROR);
+  assert_int_equal(findings.first->severity, SEVERITY_ERROR);
   findings_free(&findings);
 }
 
@@ -142,17 +142,17 @@ static void a_strange_column_that_must_be_filled_is_an_error(void **state) {
   framework_table_make(engine_case.table, EVD_COLUMN_COUNT);
   native_run_once(engine_case.url,
                   text("alter table %s add column color varchar(20) not null;", engine_case.table));
-  (void)expect_found("column color", FINDING_ERROR);
+  (void)expect_found("column color", SEVERITY_ERROR);
 }
 
 /* The record of migrations. */
 
-/* A table of the record's name, of these columns and this row, is refused by its name. */
-static void expect_record_refused(const char *columns, const char *row) {
+/* A table of the record's name, of these definition and this row, is refused by its name. */
+static void expect_record_refused(const char *definition, const char *row) {
   const char *record = text("%s_migrations", engine_case.table);
   framework_table_drop(record);
   native_run_once(engine_case.url, text("create table %s (%s); insert into %s values (%s);", record,
-                                        columns, record, row));
+                                        definition, record, row));
   struct table_name name = engine_table(engine_case.table);
   struct sql_client *client = engine_client();
   struct migrate_state states[MIGRATE_STATES_MAX];
@@ -164,16 +164,16 @@ static void expect_record_refused(const char *columns, const char *row) {
 }
 
 static void a_record_that_is_none_is_refused_by_name(void **state) {
-  static const char columns[] =
+  static const char definition[] =
       "number varchar(9), name varchar(9), applied_at varchar(9), version varchar(9)";
   engine_up((struct migrate_options){0});
   expect_record_refused("id integer, done varchar(9)", "1, 'x'");
-  expect_record_refused(columns, "null, 'n', '3', '1.0'");
-  expect_record_refused(columns, "'1', null, '3', '1.0'");
-  expect_record_refused(columns, "'1', 'n', null, '1.0'");
-  expect_record_refused(columns, "'1', 'n', '3', null");
-  expect_record_refused(columns, "'wheels', 'n', '3', '1.0'");
-  expect_record_refused(columns, "'1', 'n', 'today', '1.0'");
+  expect_record_refused(definition, "null, 'n', '3', '1.0'");
+  expect_record_refused(definition, "'1', null, '3', '1.0'");
+  expect_record_refused(definition, "'1', 'n', null, '1.0'");
+  expect_record_refused(definition, "'1', 'n', '3', null");
+  expect_record_refused(definition, "'wheels', 'n', '3', '1.0'");
+  expect_record_refused(definition, "'1', 'n', 'today', '1.0'");
 
   evd_options options = {.table = engine_case.table, .schema = EVD_SCHEMA_MIGRATE};
   evd_error error =

@@ -20,6 +20,7 @@
 #include <evdurable.h>
 
 #include "batch/loader.h"
+#include "sql/dialect.h"
 #include "support/watchdog.h"
 #include "model/error.h"
 
@@ -83,7 +84,9 @@ static const evd_error *scripted_trouble(const struct engine *engine) {
   return scripted->trouble.code == EVD_OK ? NULL : &scripted->trouble;
 }
 
-static const struct engine_ops scripted_ops = {.name = "scripted",
+static const struct dialect scripted_dialect = {.name = "scripted"};
+
+static const struct engine_ops scripted_ops = {.dialect = &scripted_dialect,
                                                .capacity = scripted_capacity,
                                                .submit = scripted_submit,
                                                .trouble = scripted_trouble};

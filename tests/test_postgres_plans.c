@@ -105,12 +105,12 @@ static void make_table(bool framework_shape, int rows) {
   test.rows = rows;
   postgres_table_init(&test.table, &name);
   struct buffer sql = {0};
-  schema_create_table(&sql, DIALECT_POSTGRES, &name, framework_shape);
+  schema_create_table(&sql, &dialect_postgres, &name, framework_shape);
   size_t count;
   const struct index_definition *indexes = schema_indexes(framework_shape, &count);
   for (size_t i = 0; i < count; i++) {
     buffer_append(&sql, ";");
-    schema_create_index(&sql, DIALECT_POSTGRES, &name, framework_shape, &indexes[i]);
+    schema_create_index(&sql, &dialect_postgres, &name, framework_shape, &indexes[i], false);
   }
   run("drop table if exists t");
   run(sql.text);

@@ -154,12 +154,12 @@ static void what_is_missing_still_needs_its_privilege(void **state) {
   give("select, insert, update");
   evd_error error = migrate_as(url, &result);
   assert_int_equal(error.code, EVD_EDATABASE);
-  assert_true(sql_client_is_denied(&error));
+  assert_true(dialect_is_denied(dialect_by_name(engine_case.engine, &error), error.native));
   drop_user();
 }
 
 /* What is found for the user; the level of the worst is checked, too. */
-static struct findings find(const char *url, enum finding_level worst, bool is_hidden) {
+static struct findings find(const char *url, enum severity worst, bool is_hidden) {
   struct table_name name = engine_table(engine_case.table);
   struct findings findings = {0};
   bool hidden;
@@ -177,14 +177,14 @@ static struct findings find(const char *url, enum finding_level worst, bool is_h
 }
 
 static void expect_nothing_found(const char *url) {
-  struct findings findings = find(url, FINDING_NOTE, false);
+  struct findings findings = find(url, SEVERITY_NOTE, false);
   expect(findings.first == NULL, "%s", findings.first->problem);
 }
 
 /* Does what the first finding says, whose problem begins so; this URL is the owner's. */
 static void apply_fix_at(const char *owner_url, const char *url, const char *problem,
-                         enum finding_level level, bool is_hidden) {
-  struct findings findings = find(url, level, is_hidden);
+                         enum severity severity, bool is_hidden) {
+  struct findings findings = find(url, severity, is_hidden);
   const struct finding *finding = findings.first;
   assert_non_null(finding);
   expect(strncmp(finding->problem, problem, strlen(problem)) == 0, "%s", finding->problem);
@@ -192,9 +192,9 @@ static void apply_fix_at(const char *owner_url, const char *url, const char *pro
   findings_free(&findings);
 }
 
-static void apply_fix(const char *url, const char *problem, enum finding_level level,
+static void apply_fix(const char *url, const char *problem, enum severity severity,
                       bool is_hidden) {
-  apply_fix_at(engine_case.url, url, problem, level, is_hidden);
+  apply_fix_at(engine_case.url, url, problem, severity, is_hidden);
 }
 
 static void a_privilege_that_is_missing_is_named_with_its_grant(void **state) {
@@ -206,13 +206,13 @@ static void a_privilege_that_is_missing_is_named_with_its_grant(void **state) {
   for (size_t i = 0; i < sizeof privileges / sizeof privileges[0]; i++) {
     take_back(privileges[i]);
     bool is_note = strcmp(privileges[i], "delete") == 0;
-    apply_fix(url, text("%s on ", privileges[i]), is_note ? FINDING_NOTE : FINDING_ERROR, false);
+    apply_fix(url, text("%s on ", privileges[i]), is_note ? SEVERITY_NOTE : SEVERITY_ERROR, false);
     expect_nothing_found(url);
   }
   take_back("insert, update");
-  apply_fix(url, "insert, update on ", FINDING_ERROR, false);
+  apply_fix(url, "insert, update on ", SEVERITY_ERROR, false);
   take_back("select");
-  apply_fix(url, "select", FINDING_ERROR, engine_is("mysql"));
+  apply_fix(url, "select", SEVERITY_ERROR, engine_is("mysql"));
   expect_nothing_found(url);
   drop_user();
 }
@@ -222,7 +222,7 @@ static void privileges_of_columns_count(void **state) {
   (void)engine_up((struct migrate_options){0});
   give("select, insert, delete");
   give("update (status)");
-  apply_fix(url, "update on ", FINDING_ERROR, false);
+  apply_fix(url, "update on ", SEVERITY_ERROR, false);
   expect_nothing_found(url);
   drop_user();
 }
@@ -241,8 +241,8 @@ static void a_schema_that_may_not_be_used_is_named(void **state) {
     engine_case.table = tables[i];
     const char *owner_url = text("%s%s", engine_case.url, options[i]);
     const char *users_url = text("%s%s", url, options[i]);
-    apply_fix_at(owner_url, users_url, text("usage on schema %s", schema), FINDING_ERROR, true);
-    apply_fix_at(owner_url, users_url, "select, insert, update on ", FINDING_ERROR, false);
+    apply_fix_at(owner_url, users_url, text("usage on schema %s", schema), SEVERITY_ERROR, true);
+    apply_fix_at(owner_url, users_url, "select, insert, update on ", SEVERITY_ERROR, false);
     run_as_owner(text("revoke usage on schema %s from %s;"
                       " revoke all on all tables in schema %s from %s;",
                       schema, user(), schema, user()));
@@ -258,7 +258,7 @@ static void the_sequence_of_the_frameworks_key_is_named(void **state) {
   run_as_owner(text("alter table %s drop column id; alter table %s add column id bigserial;",
                     engine_case.table, engine_case.table));
   give("select, insert, update, delete");
-  apply_fix(url, "usage on sequence ", FINDING_ERROR, false);
+  apply_fix(url, "usage on sequence ", SEVERITY_ERROR, false);
   expect_nothing_found(url);
   drop_user();
 }
@@ -268,7 +268,7 @@ static void row_level_security_is_told(void **state) {
   (void)engine_up((struct migrate_options){0});
   give("select, insert, update, delete");
   run_as_owner(text("alter table %s enable row level security;", engine_case.table));
-  struct findings findings = find(url, FINDING_WARNING, false);
+  struct findings findings = find(url, SEVERITY_WARNING, false);
   assert_string_equal(findings.first->object, "row-level security");
   findings_free(&findings);
   drop_user();

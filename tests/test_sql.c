@@ -111,7 +111,7 @@ static void the_longest_names_are_taken_whole(void **state) {
 }
 
 /* The table's name as a dialect writes it. */
-static const char *quoted(enum dialect dialect, const char *table) {
+static const char *quoted(const struct dialect *dialect, const char *table) {
   struct table_name name;
   struct buffer buffer = {0};
   assert_int_equal(table_name_parse(table, &name, NULL), EVD_OK);
@@ -121,17 +121,17 @@ static const char *quoted(enum dialect dialect, const char *table) {
 
 static void each_dialect_quotes_in_its_way(void **state) {
   (void)state;
-  assert_string_equal(quoted(DIALECT_SQLITE, "select"), "\"select\"");
-  assert_string_equal(quoted(DIALECT_POSTGRES, "app.Tasks"), "\"app\".\"Tasks\"");
-  assert_string_equal(quoted(DIALECT_MYSQL, "app.tasks"), "`app`.`tasks`");
+  assert_string_equal(quoted(&dialect_sqlite, "select"), "\"select\"");
+  assert_string_equal(quoted(&dialect_postgres, "app.Tasks"), "\"app\".\"Tasks\"");
+  assert_string_equal(quoted(&dialect_mysql, "app.tasks"), "`app`.`tasks`");
 }
 
 static void each_dialect_has_its_booleans(void **state) {
   (void)state;
   static const struct {
-    enum dialect dialect;
+    const struct dialect *dialect;
     const char *both;
-  } cases[] = {{DIALECT_SQLITE, "10"}, {DIALECT_POSTGRES, "truefalse"}, {DIALECT_MYSQL, "10"}};
+  } cases[] = {{&dialect_sqlite, "10"}, {&dialect_postgres, "truefalse"}, {&dialect_mysql, "10"}};
   for (size_t i = 0; i < 3; i++) {
     struct buffer buffer = {0};
     sql_bool(&buffer, cases[i].dialect, true);
@@ -143,7 +143,7 @@ static void each_dialect_has_its_booleans(void **state) {
 static void the_columns_are_listed_in_their_order(void **state) {
   (void)state;
   struct buffer buffer = {0};
-  sql_columns(&buffer, DIALECT_POSTGRES, "t.");
+  sql_columns(&buffer, "t.");
   const char *list = taken(&buffer);
   assert_memory_equal(list, "t.root_task_id, t.root_execution_id, ", 37);
   assert_string_equal(strrchr(list, ' '), " t.updated_at");
@@ -161,7 +161,7 @@ static void numbered(struct buffer *buffer, void *data) {
   buffer_printf(buffer, "$%d", ++*(int *)data);
 }
 
-static const char *selection(enum dialect dialect, const struct request *request) {
+static const char *selection(const struct dialect *dialect, const struct request *request) {
   struct statement_key key = statement_key(request, 0, 0);
   struct buffer buffer = {0};
   int parameters = 0;
@@ -210,13 +210,13 @@ static void every_selection_reads_as_the_contract_says(void **state) {
        evd_column_updated_at},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    assert_string_equal(selection(DIALECT_POSTGRES, &cases[i].request), cases[i].sql);
+    assert_string_equal(selection(&dialect_postgres, &cases[i].request), cases[i].sql);
     assert_int_equal(sql_selection_order(cases[i].request.operation), cases[i].order);
   }
   struct request request = {.operation = EVD_OPERATION_UPDATE_BY_PARENT, .flag = true};
-  assert_string_equal(selection(DIALECT_SQLITE, &request),
+  assert_string_equal(selection(&dialect_sqlite, &request),
                       "parent_execution_id = $1 and is_finished = 1");
-  assert_string_equal(selection(DIALECT_MYSQL, &request),
+  assert_string_equal(selection(&dialect_mysql, &request),
                       "parent_execution_id = $1 and is_finished = 1");
 }
 

@@ -27,14 +27,14 @@ static void find_in_record(struct findings *findings, const struct migrate_state
                            size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (states[i].unread) {
-      findings_add(findings, FINDING_NOTE, "migration", "",
+      findings_add(findings, SEVERITY_NOTE, "migration", "",
                    "%d (%s): this user may not read the record of migrations", states[i].number,
                    states[i].name);
     } else if (!states[i].applied) {
-      findings_add(findings, FINDING_WARNING, "migration", "evdurable migrate up",
+      findings_add(findings, SEVERITY_WARNING, "migration", "evdurable migrate up",
                    "%d (%s) is not recorded", states[i].number, states[i].name);
     } else if (!states[i].known) {
-      findings_add(findings, FINDING_NOTE, "migration", "",
+      findings_add(findings, SEVERITY_NOTE, "migration", "",
                    "%d (%s) was applied by a newer evdurable: %s", states[i].number, states[i].name,
                    states[i].version);
     }
@@ -59,7 +59,7 @@ static evd_code find_in_table(struct sql_client *client, const struct table_name
   code =
       plan_make(&catalog, table, &options, !states[0].applied && !states[0].unread, &plan, error);
   if (code == EVD_ESCHEMA) {
-    findings_add(findings, FINDING_ERROR, "migration", "", "%s", error->message);
+    findings_add(findings, SEVERITY_ERROR, "migration", "", "%s", error->message);
     code = EVD_OK;
   }
   if (code == EVD_OK) {
@@ -89,7 +89,7 @@ static void find_by_opening(struct cli *cli, struct findings *findings) {
     evd_future_storage(opened, &storage);
     cli_close_storage(storage);
   } else {
-    findings_add(findings, FINDING_ERROR, "storage", "", "cannot be opened: %s",
+    findings_add(findings, SEVERITY_ERROR, "storage", "", "cannot be opened: %s",
                  evd_future_error(opened)->message);
   }
   evd_future_release(opened);
@@ -112,7 +112,7 @@ static int run(struct cli *cli, int argc, char **argv) {
   struct findings findings = {.first = NULL};
   evd_error error;
   evd_code code = find(client, &cli->table, &findings, &error);
-  if (code == EVD_OK && findings_worst(&findings) != FINDING_ERROR) {
+  if (code == EVD_OK && findings_worst(&findings) != SEVERITY_ERROR) {
     find_by_opening(cli, &findings);
   }
   status = code == EVD_OK ? cli_print_findings(cli, &findings) : cli_fail(&error);

@@ -5,16 +5,16 @@
 #include <utlist.h>
 
 static const char *const level_names[] = {
-    [FINDING_NOTE] = "note", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "error"};
+    [SEVERITY_NOTE] = "note", [SEVERITY_WARNING] = "warning", [SEVERITY_ERROR] = "error"};
 
 cJSON *cli_findings_json(const struct findings *findings) {
   cJSON *json = cJSON_CreateObject();
-  cJSON_AddBoolToObject(json, "good", findings_worst(findings) == FINDING_NOTE);
+  cJSON_AddBoolToObject(json, "good", findings_worst(findings) == SEVERITY_NOTE);
   cJSON *list = cJSON_AddArrayToObject(json, "findings");
   const struct finding *finding;
   LL_FOREACH (findings->first, finding) {
     cJSON *item = cJSON_CreateObject();
-    cJSON_AddStringToObject(item, "level", level_names[finding->level]);
+    cJSON_AddStringToObject(item, "level", level_names[finding->severity]);
     cJSON_AddStringToObject(item, "object", finding->object);
     cJSON_AddStringToObject(item, "problem", finding->problem);
     cJSON_AddStringToObject(item, "fix", finding->fix);
@@ -26,12 +26,12 @@ cJSON *cli_findings_json(const struct findings *findings) {
 static void print_text(const struct findings *findings) {
   const struct finding *finding;
   LL_FOREACH (findings->first, finding) {
-    printf("%s: %s %s\n", level_names[finding->level], finding->object, finding->problem);
+    printf("%s: %s %s\n", level_names[finding->severity], finding->object, finding->problem);
     if (finding->fix[0] != '\0') {
       printf("    fix: %s\n", finding->fix);
     }
   }
-  if (findings_worst(findings) == FINDING_NOTE) {
+  if (findings_worst(findings) == SEVERITY_NOTE) {
     puts("no problems found");
   }
 }
@@ -46,5 +46,5 @@ int cli_print_findings(const struct cli *cli, const struct findings *findings) {
   } else {
     print_text(findings);
   }
-  return status == CLI_OK && findings_worst(findings) != FINDING_NOTE ? CLI_FOUND : status;
+  return status == CLI_OK && findings_worst(findings) != SEVERITY_NOTE ? CLI_FOUND : status;
 }

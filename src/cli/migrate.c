@@ -198,28 +198,15 @@ static int run_status(struct cli *cli) {
 
 /* sql */
 
-/* The dialect of an engine's name. */
-static bool find_engines_dialect(const char *engine, enum dialect *dialect) {
-  static const char *const names[] = {
-      [DIALECT_SQLITE] = "sqlite", [DIALECT_POSTGRES] = "postgres", [DIALECT_MYSQL] = "mysql"};
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-    if (strcmp(engine, names[i]) == 0) {
-      *dialect = (enum dialect)i;
-      return true;
-    }
-  }
-  return false;
-}
-
-/* The dialect by --engine, or by the URL: nothing is connected to. */
-static bool find_dialect(const struct cli *cli, const struct arguments *arguments,
-                         enum dialect *dialect) {
+/* The dialect by --engine, or by the URL: nothing is connected to. NULL for none. */
+static const struct dialect *find_dialect(const struct cli *cli,
+                                          const struct arguments *arguments) {
   evd_error ignored;
   if (arguments->engine != NULL) {
-    return find_engines_dialect(arguments->engine, dialect);
+    return dialect_by_name(arguments->engine, &ignored);
   }
   const struct engine_ops *ops = cli->url != NULL ? engine_for_url(cli->url, &ignored) : NULL;
-  return ops != NULL && find_engines_dialect(ops->name, dialect);
+  return ops != NULL ? ops->dialect : NULL;
 }
 
 /* Writes a migration's file; an old one of its name is not touched. */
@@ -241,9 +228,9 @@ static int write_file(const char *directory, int number, const char *sql) {
 }
 
 static int run_sql(struct cli *cli, const struct arguments *arguments) {
-  enum dialect dialect;
   evd_error error;
-  if (!find_dialect(cli, arguments, &dialect)) {
+  const struct dialect *dialect = find_dialect(cli, arguments);
+  if (dialect == NULL) {
     return cli_usage("no database given; use --engine sqlite, postgres or mysql");
   }
   if (table_name_parse(cli->table_text, &cli->table, &error) != EVD_OK) {

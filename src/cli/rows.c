@@ -106,9 +106,10 @@ void rows_where(struct row_query *query, const struct row_filter *filter) {
   add_time_condition(query, filter->created_after, ">=");
 }
 
-void rows_select(struct row_query *query, enum dialect dialect, const struct table_name *table) {
+void rows_select(struct row_query *query, const struct dialect *dialect,
+                 const struct table_name *table) {
   buffer_append(&query->sql, "select ");
-  sql_columns(&query->sql, dialect, "");
+  sql_columns(&query->sql, "");
   query->from = query->sql.length;
   buffer_append(&query->sql, " from ");
   sql_table(&query->sql, dialect, table);

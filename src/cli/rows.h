@@ -80,7 +80,8 @@ void rows_add_parameter(struct row_query *query, const char *value);
 void rows_where(struct row_query *query, const struct row_filter *filter);
 
 /* Appends "select", all columns, "from" the table. */
-void rows_select(struct row_query *query, enum dialect dialect, const struct table_name *table);
+void rows_select(struct row_query *query, const struct dialect *dialect,
+                 const struct table_name *table);
 
 /* Runs a query that begins with rows_select(); frees it. A row that the database cannot send fails no
  * others: they are then read one by one. */

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "model/error.h"
+#include "sql/dialect.h"
 
 static const char *const operation_names[EVD_OPERATION_COUNT] = {
     [EVD_OPERATION_INSERT] = "insert",
@@ -116,8 +117,6 @@ const struct engine_ops *engine_for_url(const char *url, evd_error *error) {
       return engines[i];
     }
   }
-  error_set(error, EVD_EINVAL, "url",
-            "url is of no engine built into this library: it begins with sqlite:, file:, "
-            "postgresql://, postgres://, mysql:// or mariadb://");
+  dialect_error_no_scheme(error);
   return NULL;
 }

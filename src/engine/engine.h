@@ -29,6 +29,7 @@
 #include "engine/request.h"
 
 struct ev_loop;
+struct dialect;
 struct engine;
 struct batch;
 
@@ -111,7 +112,7 @@ struct engine_stats {
 };
 
 struct engine_ops {
-  const char *name; /* "sqlite", "postgres", "mysql" */
+  const struct dialect *dialect; /* has the engine's name */
 
   /* Whether one row that the database cannot send fails a claim, for it claims and returns rows in one
    * statement; so it takes claims of `ids_only`. */

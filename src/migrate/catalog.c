@@ -11,112 +11,11 @@
 #include "model/error.h"
 #include "sql/strict.h"
 
-/*
- * The queries of each dialect. Their first parameters are the table: on PostgreSQL its quoted name, on
- * MySQL schema ("" for the database of the URL) and name, on SQLite its name. The names of
- * SQLite's columns, which have no case, come in lower case.
- */
-struct catalog_queries {
-  const char *table;   /* a row if anything has that name: whether it is a table */
-  const char *columns; /* name, type, not null, whether an insert need not fill it */
-  const char *indexes; /* name, unique, valid, predicate, columns with "," between */
-  const char *trigger; /* a row if there is a trigger with the name of the last parameter */
-};
-
-static const struct catalog_queries queries[] = {
-    [DIALECT_SQLITE] =
-        {
-            .table = "select type = 'table' from main.sqlite_schema where type in ('table', 'view')"
-                     " and name = ? collate nocase",
-            .columns = "select lower(name), type, \"notnull\", dflt_value is not null or pk > 0"
-                       " from pragma_table_info(?, 'main')",
-            .indexes = "select l.name, l.\"unique\", 1, case when l.partial then 'partial' end,"
-                       " (select group_concat(coalesce(lower(name), ''))"
-                       "  from (select name from pragma_index_info(l.name, 'main') order by seqno))"
-                       " from pragma_index_list(?, 'main') l",
-            .trigger = "select 1 from main.sqlite_schema where type = 'trigger'"
-                       " and tbl_name = ? collate nocase and name = ? collate nocase",
-        },
-    [DIALECT_POSTGRES] =
-        {
-            .table = "select (relkind in ('r', 'p'))::int from pg_class where oid = to_regclass(?)",
-            .columns = "select attname, format_type(atttypid, atttypmod), attnotnull::int,"
-                       " (atthasdef or attidentity <> '')::int from pg_attribute"
-                       " where attrelid = to_regclass(?) and attnum > 0 and not attisdropped",
-            .indexes =
-                "select c.relname, i.indisunique::int, (i.indisvalid and i.indisready)::int,"
-                " pg_get_expr(i.indpred, i.indrelid),"
-                " (select string_agg(coalesce(a.attname, ''), ',' order by k.place)"
-                "  from unnest(i.indkey) with ordinality k (number, place) left join pg_attribute a"
-                "  on a.attrelid = i.indrelid and a.attnum = k.number"
-                "  where k.place <= i.indnkeyatts)"
-                " from pg_index i join pg_class c on c.oid = i.indexrelid"
-                " where i.indrelid = to_regclass(?)",
-            .trigger = "select 1 from pg_trigger where tgrelid = to_regclass(?) and tgname = ?"
-                       " and tgenabled <> 'D'",
-        },
-    [DIALECT_MYSQL] =
-        {
-            .table = "select table_type = 'BASE TABLE' from information_schema.tables"
-                     " where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?",
-            .columns = "select column_name, column_type, is_nullable = 'NO',"
-                       " column_default is not null or extra <> ''"
-                       " from information_schema.columns"
-                       " where table_schema = coalesce(nullif(?, ''), database())"
-                       " and table_name = ?",
-            .indexes =
-                "select index_name, min(non_unique) = 0, max(sub_part is not null) = 0, null,"
-                " group_concat(coalesce(column_name, '') order by seq_in_index)"
-                " from information_schema.statistics"
-                " where table_schema = coalesce(nullif(?, ''), database())"
-                " and table_name = ? and index_type = 'BTREE' group by index_name",
-            .trigger = "select 1 from information_schema.triggers"
-                       " where event_object_schema = coalesce(nullif(?, ''), database())"
-                       " and event_object_table = ? and trigger_name = ?",
-        },
-};
-
-/* A query's parameters: the table's, and one more. */
-struct table_parameters {
-  struct buffer quoted;
-  const char *list[3];
-};
-
-static evd_code set_parameters(struct table_parameters *parameters, enum dialect dialect,
-                               const struct table_name *table, const char *last, evd_error *error) {
-  *parameters = (struct table_parameters){0};
-  switch (dialect) {
-  case DIALECT_SQLITE:
-    parameters->list[0] = table->name;
-    parameters->list[1] = last;
-    break;
-  case DIALECT_POSTGRES:
-    sql_table(&parameters->quoted, dialect, table);
-    if (parameters->quoted.failed) {
-      return error_set(error, EVD_ENOMEM, "", "memory ran out");
-    }
-    parameters->list[0] = parameters->quoted.text;
-    parameters->list[1] = last;
-    break;
-  case DIALECT_MYSQL:
-    parameters->list[0] = table->schema;
-    parameters->list[1] = table->name;
-    parameters->list[2] = last;
-    break;
-  }
-  return EVD_OK;
-}
-
 /* Runs one of the queries about a table. */
 static evd_code ask(struct sql_client *client, const char *sql, const struct table_name *table,
                     const char *last, sql_row row, void *data, evd_error *error) {
-  struct table_parameters parameters;
-  evd_code code = set_parameters(&parameters, sql_client_dialect(client), table, last, error);
-  if (code == EVD_OK) {
-    code = sql_client_query(client, sql, parameters.list, row, data, error);
-  }
-  buffer_free(&parameters.quoted);
-  return code;
+  const char *const parameters[] = {table->schema, table->name, last};
+  return sql_client_query(client, sql, parameters, row, data, error);
 }
 
 static bool note_row(const char *const *values, void *data) {
@@ -137,8 +36,8 @@ static bool note_kind(const char *const *values, void *data) {
 evd_code catalog_find(struct sql_client *client, const struct table_name *table,
                       enum catalog_kind *kind, evd_error *error) {
   *kind = CATALOG_NOTHING;
-  const struct catalog_queries *all = &queries[sql_client_dialect(client)];
-  return ask(client, all->table, table, NULL, note_kind, kind, error);
+  return ask(client, sql_client_dialect(client)->catalog.table, table, NULL, note_kind, kind,
+             error);
 }
 
 static bool add_column(const char *const *values, void *data) {
@@ -206,7 +105,7 @@ static evd_code read_trigger(struct sql_client *client, const struct table_name 
   struct buffer name = {0};
   strict_name(&name, table);
   evd_code code = name.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
-                              : ask(client, queries[catalog->dialect].trigger, table, name.text,
+                              : ask(client, catalog->dialect->catalog.trigger, table, name.text,
                                     note_row, &catalog->strict, error);
   buffer_free(&name);
   return code;
@@ -215,7 +114,7 @@ static evd_code read_trigger(struct sql_client *client, const struct table_name 
 evd_code catalog_read(struct sql_client *client, const struct table_name *table,
                       struct catalog *catalog, evd_error *error) {
   *catalog = (struct catalog){.dialect = sql_client_dialect(client)};
-  const struct catalog_queries *all = &queries[catalog->dialect];
+  const struct catalog_queries *all = &catalog->dialect->catalog;
   enum catalog_kind kind;
   evd_code code = catalog_find(client, table, &kind, error);
   catalog->exists = kind == CATALOG_TABLE;
@@ -281,7 +180,7 @@ bool catalog_index_matches(const struct catalog *catalog, const struct catalog_i
   evd_column wanted[INDEX_TERMS_MAX + INDEX_COLUMNS_MAX];
   size_t count = 0;
   bool has_terms = definition->terms[0].kind != INDEX_TERM_END;
-  for (size_t i = 0; catalog->dialect == DIALECT_MYSQL && i < INDEX_TERMS_MAX; i++) {
+  for (size_t i = 0; !catalog->dialect->has_partial_indexes && i < INDEX_TERMS_MAX; i++) {
     enum index_term_kind kind = definition->terms[i].kind;
     if (kind != INDEX_TERM_END && kind != INDEX_TERM_NOT_NULL) {
       wanted[count++] = definition->terms[i].column;
@@ -291,7 +190,7 @@ bool catalog_index_matches(const struct catalog *catalog, const struct catalog_i
     wanted[count++] = definition->columns[i];
   }
   return index->valid && (index->unique || !definition->unique) &&
-         index->partial == (has_terms && catalog->dialect != DIALECT_MYSQL) &&
+         index->partial == (has_terms && catalog->dialect->has_partial_indexes) &&
          index->column_count == count &&
          memcmp(index->columns, wanted, count * sizeof(wanted[0])) == 0;
 }

@@ -40,7 +40,7 @@ struct catalog_index {
 
 /* Owns its indexes. */
 struct catalog {
-  enum dialect dialect;
+  const struct dialect *dialect;
   bool exists;
   bool is_other;        /* it does not, and cannot: CATALOG_OTHER */
   bool framework_shape; /* it has a key column beside ours: id */

@@ -26,13 +26,11 @@ struct sql_client *sql_client_open(const char *url, bool create, evd_error *erro
       return clients[i]->open(url, create, error);
     }
   }
-  error_set(error, EVD_EINVAL, "url",
-            "url is of no engine built into this library: it begins with sqlite:, file:, "
-            "postgresql://, postgres://, mysql:// or mariadb://");
+  dialect_error_no_scheme(error);
   return NULL;
 }
 
-enum dialect sql_client_dialect(const struct sql_client *client) {
+const struct dialect *sql_client_dialect(const struct sql_client *client) {
   return client->ops->dialect;
 }
 
@@ -94,17 +92,8 @@ evd_code sql_client_integer(struct sql_client *client, const char *sql,
   return code;
 }
 
-bool sql_client_is_denied(const evd_error *error) {
-  static const char *const codes[] = {
-      "42501",                       /* PostgreSQL */
-      "1044", "1142", "1143", "1227" /* MySQL: of a database, table, column, other */
-  };
-  for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-    if (strcmp(error->native, codes[i]) == 0) {
-      return true;
-    }
-  }
-  return false;
+bool sql_client_is_denied(const struct sql_client *client, const evd_error *error) {
+  return dialect_is_denied(client->ops->dialect, error->native);
 }
 
 void sql_client_close(struct sql_client *client) {

@@ -29,7 +29,7 @@ typedef bool (*sql_row)(const char *const *values, void *data);
  */
 struct sql_client *sql_client_open(const char *url, bool create, evd_error *error);
 
-enum dialect sql_client_dialect(const struct sql_client *client);
+const struct dialect *sql_client_dialect(const struct sql_client *client);
 
 /* Where it is connected to, for people; without a password. */
 const char *sql_client_place(const struct sql_client *client);
@@ -64,19 +64,23 @@ evd_code sql_client_integer(struct sql_client *client, const char *sql,
                             evd_error *error);
 
 /* Whether an error is for want of a privilege. */
-bool sql_client_is_denied(const evd_error *error);
+bool sql_client_is_denied(const struct sql_client *client, const evd_error *error);
 
 void sql_client_close(struct sql_client *client); /* NULL is fine */
 
 /* Within the room: what a dialect's client is made of. */
 
+struct privilege_search;
+
 struct sql_client_ops {
-  enum dialect dialect;
+  const struct dialect *dialect;
   bool (*accepts)(const char *url);
   struct sql_client *(*open)(const char *url, bool create, evd_error *error);
   evd_code (*execute)(struct sql_client *client, const char *sql, evd_error *error);
   evd_code (*query)(struct sql_client *client, const char *sql, const char *const *parameters,
                     sql_row row, void *data, evd_error *error);
+  /* Adds findings of what the user may not do (migrate/privileges.h). NULL where there are no users. */
+  evd_code (*find_privileges)(struct privilege_search *search, evd_error *error);
   void (*close)(struct sql_client *client);
 };
 

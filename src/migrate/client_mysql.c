@@ -7,6 +7,7 @@
 #include "engine/mysql/errors.h"
 #include "engine/mysql/url.h"
 #include "migrate/client.h"
+#include "migrate/privileges.h"
 #include "model/error.h"
 #include "sql/mysql_literal.h"
 
@@ -125,10 +126,11 @@ static evd_code query(struct sql_client *base, const char *sql, const char *cons
 }
 
 const struct sql_client_ops sql_client_mysql = {
-    .dialect = DIALECT_MYSQL,
+    .dialect = &dialect_mysql,
     .accepts = mysql_url_accepts,
     .open = open_client,
     .execute = execute,
     .query = query,
+    .find_privileges = privileges_find_mysql,
     .close = close_client,
 };

@@ -11,6 +11,7 @@
 #include "engine/postgres/url.h"
 #include "engine/spares.h"
 #include "migrate/client.h"
+#include "migrate/privileges.h"
 #include "model/error.h"
 
 struct postgres_client {
@@ -134,11 +135,11 @@ static void write_parameter(struct buffer *buffer, size_t index, void *data) {
 /* Hands on the row of a result in single-row mode; false when no more are wanted. */
 static bool hand_on(const PGresult *result, sql_row row, void *data) {
   const char *values[SQL_COLUMNS_MAX];
-  int columns = PQnfields(result);
+  int count = PQnfields(result);
   if (PQntuples(result) == 0 || row == NULL) {
     return true;
   }
-  for (int i = 0; i < columns && i < SQL_COLUMNS_MAX; i++) {
+  for (int i = 0; i < count && i < SQL_COLUMNS_MAX; i++) {
     values[i] = PQgetisnull(result, 0, i) ? NULL : PQgetvalue(result, 0, i);
   }
   return row(values, data);
@@ -185,10 +186,11 @@ static evd_code query(struct sql_client *base, const char *sql, const char *cons
 }
 
 const struct sql_client_ops sql_client_postgres = {
-    .dialect = DIALECT_POSTGRES,
+    .dialect = &dialect_postgres,
     .accepts = postgres_url_accepts,
     .open = open_client,
     .execute = execute,
     .query = query,
+    .find_privileges = privileges_find_postgres,
     .close = close_client,
 };

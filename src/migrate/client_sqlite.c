@@ -79,11 +79,11 @@ static int bind(sqlite3_stmt *statement, const char *const *parameters) {
 /* Steps through the rows; the result of the last step. */
 static int read_rows(sqlite3_stmt *statement, sql_row row, void *data) {
   const char *values[SQL_COLUMNS_MAX];
-  int columns = sqlite3_column_count(statement);
+  int count = sqlite3_column_count(statement);
   int result;
   bool more = true;
   while (more && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-    for (int i = 0; i < columns && i < SQL_COLUMNS_MAX; i++) {
+    for (int i = 0; i < count && i < SQL_COLUMNS_MAX; i++) {
       values[i] = (const char *)sqlite3_column_text(statement, i);
     }
     more = row == NULL || row(values, data);
@@ -113,7 +113,7 @@ static evd_code query(struct sql_client *base, const char *sql, const char *cons
 }
 
 const struct sql_client_ops sql_client_sqlite = {
-    .dialect = DIALECT_SQLITE,
+    .dialect = &dialect_sqlite,
     .accepts = sqlite_url_accepts,
     .open = open_client,
     .execute = execute,

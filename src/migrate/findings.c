@@ -8,11 +8,12 @@
 #include <utlist.h>
 
 #include "model/columns.h"
+#include "sql/template.h"
 
 /* The command that does what a plan says. */
 static const char migrate_up[] = "evdurable migrate up";
 
-void findings_add(struct findings *findings, enum finding_level level, const char *object,
+void findings_add(struct findings *findings, enum severity severity, const char *object,
                   const char *fix, const char *format, ...) {
   char *problem = NULL;
   va_list arguments;
@@ -31,7 +32,7 @@ void findings_add(struct findings *findings, enum finding_level level, const cha
     return;
   }
   *finding =
-      (struct finding){.level = level, .object = object_copy, .problem = problem, .fix = fix_copy};
+      (struct finding){.severity = severity, .object = object_copy, .problem = problem, .fix = fix_copy};
   if (findings->last != NULL) {
     findings->last->next = finding;
   } else {
@@ -51,17 +52,18 @@ static bool contains(const char *type, const char *word) {
 }
 
 /* What a type of a text column cannot do; NULL when it will do. */
-static const char *text_problem(enum dialect dialect, evd_column column, const char *type) {
+static const char *text_problem(const struct dialect *dialect, evd_column column,
+                                const char *type) {
   bool is_document = column_is_json(column);
   bool is_text = contains(type, "text") || contains(type, "char");
   long limit = columns[column].type == COLUMN_UNIQUE_ID ? EVD_UNIQUE_ID_MAX : EVD_ID_MAX;
-  if (is_document && dialect != DIALECT_SQLITE && contains(type, "json")) {
+  if (is_document && dialect->has_json_type && contains(type, "json")) {
     return NULL;
   }
   if (!is_text) {
     return "which cannot hold text";
   }
-  if (is_document && dialect == DIALECT_MYSQL &&
+  if (is_document && dialect->has_small_text &&
       (strcmp(type, "text") == 0 || contains(type, "tiny") || contains(type, "char"))) {
     return "which holds at most 64 KB";
   }
@@ -72,9 +74,10 @@ static const char *text_problem(enum dialect dialect, evd_column column, const c
 }
 
 /* What a type of a number's column cannot do; NULL when it will do. */
-static const char *number_problem(enum dialect dialect, evd_column column, const char *type) {
+static const char *number_problem(const struct dialect *dialect, evd_column column,
+                                  const char *type) {
   bool is_64_bits = columns[column].type == COLUMN_DURATION || columns[column].type == COLUMN_TIME;
-  if (dialect == DIALECT_SQLITE) {
+  if (dialect->has_any_integers) {
     return contains(type, "int") || contains(type, "bool") ? NULL : "which cannot hold integers";
   }
   if (columns[column].type == COLUMN_BOOL) {
@@ -89,30 +92,25 @@ static const char *number_problem(enum dialect dialect, evd_column column, const
   return NULL;
 }
 
-/* Appends the SQL that gives a column the type and the NULL that it should have. */
+/* Appends what gives a column the type that it should have, or lets it be NULL. */
 static void append_fix(struct buffer *fix, const struct catalog *catalog,
                        const struct table_name *table, evd_column column, bool type) {
+  const struct dialect *dialect = catalog->dialect;
+  struct quoted_table quoted = sql_quote_table(dialect, table);
   struct buffer definition = {0};
-  schema_column(&definition, catalog->dialect, catalog->framework_shape, column);
-  if (catalog->dialect == DIALECT_SQLITE) {
-    buffer_append(fix, "evdurable export, migrate up on a new table, import");
+  schema_column(&definition, dialect, catalog->framework_shape, column);
+  if (definition.failed) {
+    fix->failed = true;
   } else {
-    buffer_append(fix, "alter table ");
-    sql_table(fix, catalog->dialect, table);
+    template_append(
+        fix, type ? dialect->change_type : dialect->allow_null,
+        (const struct template_value[]){
+            {"table", quoted.whole},
+            {"column", columns[column].name},
+            {"type", schema_type(dialect, catalog->framework_shape, columns[column].type)},
+            {"definition", definition.text},
+            {NULL, NULL}});
   }
-  const char *words = definition.text != NULL ? definition.text : "";
-  const char *name = columns[column].name;
-  const char *type_name = words + strlen(name) + (words[0] != '\0');
-  if (catalog->dialect == DIALECT_MYSQL) {
-    buffer_printf(fix, " modify column %s", words);
-  } else if (catalog->dialect == DIALECT_POSTGRES && type) {
-    int length = (int)strcspn(type_name, " ");
-    buffer_printf(fix, " alter column %s type %.*s using %s::%.*s", name, length, type_name, name,
-                  length, type_name);
-  } else if (catalog->dialect == DIALECT_POSTGRES) {
-    buffer_printf(fix, " alter column %s drop not null", name);
-  }
-  fix->failed = fix->failed || definition.failed;
   buffer_free(&definition);
 }
 
@@ -126,10 +124,10 @@ static void add_column_finding(struct findings *findings, const struct catalog *
   findings->failed = findings->failed || fix.failed;
   const char *fix_text = fix.failed ? "" : fix.text;
   if (problem != NULL) {
-    findings_add(findings, FINDING_ERROR, object, fix_text, "is %s, %s",
+    findings_add(findings, SEVERITY_ERROR, object, fix_text, "is %s, %s",
                  catalog->columns[column].type, problem);
   } else {
-    findings_add(findings, FINDING_ERROR, object, fix_text, "is not null, but must allow NULL");
+    findings_add(findings, SEVERITY_ERROR, object, fix_text, "is not null, but must allow NULL");
   }
   buffer_free(&fix);
 }
@@ -155,7 +153,7 @@ static void find_in_columns(struct findings *findings, const struct catalog *cat
     char object[96];
     (void)snprintf(object, sizeof(object), "column %.64s", catalog->foreign);
     findings_add(
-        findings, FINDING_ERROR, object, "give it a default, or allow NULL",
+        findings, SEVERITY_ERROR, object, "give it a default, or allow NULL",
         "is unknown to evdurable, not null and without a default, so no row can be inserted");
   }
 }
@@ -173,7 +171,7 @@ static void find_in_indexes(struct findings *findings, const struct catalog *cat
     if (index != NULL && index->valid && !catalog_index_matches(catalog, index, &indexes[i]) &&
         !catalog_is_served(catalog, &indexes[i])) {
       (void)snprintf(object, sizeof(object), "index %.120s", name.text);
-      findings_add(findings, FINDING_WARNING, object, "drop the index, then evdurable migrate up",
+      findings_add(findings, SEVERITY_WARNING, object, "drop the index, then evdurable migrate up",
                    "is on the wrong columns");
     }
     findings->failed = findings->failed || name.failed;
@@ -187,7 +185,7 @@ static void find_superfluous(struct findings *findings, const struct catalog *ca
   size_t superfluous = 0;
   size_t count;
   const struct index_definition *indexes = schema_indexes(false, &count);
-  for (size_t i = 0; catalog->dialect != DIALECT_MYSQL && i < count; i++) {
+  for (size_t i = 0; catalog->dialect->has_partial_indexes && i < count; i++) {
     struct buffer name = {0};
     schema_index_name(&name, table, false, indexes[i].suffix);
     const struct catalog_index *index = name.failed ? NULL : catalog_find_index(catalog, name.text);
@@ -197,7 +195,7 @@ static void find_superfluous(struct findings *findings, const struct catalog *ca
   }
   if (superfluous > 0) {
     findings_add(
-        findings, FINDING_NOTE, "indexes", "",
+        findings, SEVERITY_NOTE, "indexes", "",
         "%zu partial indexes have whole indexes beside them that do the same work; without "
         "those, writes are cheaper (docs/operations.md)",
         superfluous);
@@ -212,7 +210,7 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
   if (!catalog->exists) {
     char object[96];
     (void)snprintf(object, sizeof(object), "table %.64s", table->name);
-    findings_add(findings, FINDING_ERROR, object, migrate_up, "does not exist");
+    findings_add(findings, SEVERITY_ERROR, object, migrate_up, "does not exist");
     return;
   }
   find_in_columns(findings, catalog, table);
@@ -220,17 +218,17 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
   const struct step *step;
   LL_FOREACH (plan->first, step) {
     bool is_column = strncmp(step->what, "add column", strlen("add column")) == 0;
-    findings_add(findings, is_column ? FINDING_ERROR : FINDING_WARNING, "migration", migrate_up,
+    findings_add(findings, is_column ? SEVERITY_ERROR : SEVERITY_WARNING, "migration", migrate_up,
                  "pending: %s", step->what);
   }
   find_superfluous(findings, catalog, table);
 }
 
-enum finding_level findings_worst(const struct findings *findings) {
-  enum finding_level worst = FINDING_NOTE;
+enum severity findings_worst(const struct findings *findings) {
+  enum severity worst = SEVERITY_NOTE;
   const struct finding *finding;
   LL_FOREACH (findings->first, finding) {
-    worst = finding->level > worst ? finding->level : worst;
+    worst = finding->severity > worst ? finding->severity : worst;
   }
   return worst;
 }

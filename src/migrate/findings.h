@@ -9,16 +9,10 @@
 #include "migrate/catalog.h"
 #include "migrate/plan.h"
 
-enum finding_level {
-  FINDING_NOTE,    /* nothing need be done */
-  FINDING_WARNING, /* it works, but slowly or not for every value */
-  FINDING_ERROR    /* it does not work */
-};
-
 /* Owns its texts. */
 struct finding {
   struct finding *next;
-  enum finding_level level;
+  enum severity severity;
   char *object;  /* "column start_at" */
   char *problem; /* "is integer, which cannot hold milliseconds" */
   char *fix;     /* a command or SQL; "" where there is none */
@@ -34,11 +28,11 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
                        const struct table_name *table, const struct plan *plan);
 
 /* Adds one; the texts are copied, the last made as by printf. */
-void findings_add(struct findings *findings, enum finding_level level, const char *object,
+void findings_add(struct findings *findings, enum severity severity, const char *object,
                   const char *fix, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* The gravest level there is; FINDING_NOTE when there is none. */
-enum finding_level findings_worst(const struct findings *findings);
+/* The gravest level there is; SEVERITY_NOTE when there is none. */
+enum severity findings_worst(const struct findings *findings);
 
 void findings_free(struct findings *findings);
 

@@ -7,48 +7,27 @@
 
 enum { PAUSE_MS = 50 };
 
-/* The lock's name has the table's. PostgreSQL's is also that under which a storage creates its table
- * when it is opened. */
-#define POSTGRES_KEY "(hashtext('evdurable'), hashtext(?))"
-#define MYSQL_KEY \
-  "concat('evdurable ', left(sha2(concat(coalesce(nullif(?, ''), database()), '.', ?), 256), 40))"
-
-static evd_code run_on_key(struct migrate_lock *lock, const char *sql, int64_t *answer,
-                           evd_error *error) {
-  struct buffer quoted = {0};
-  const char *parameters[] = {lock->table.schema, lock->table.name};
-  if (sql_client_dialect(lock->client) == DIALECT_POSTGRES) {
-    sql_table(&quoted, DIALECT_POSTGRES, &lock->table);
-    parameters[0] = quoted.text;
-  }
-  evd_code code = quoted.failed
-                      ? error_set(error, EVD_ENOMEM, "", "memory ran out")
-                      : sql_client_integer(lock->client, sql, parameters, 0, answer, error);
-  buffer_free(&quoted);
-  return code;
+static evd_code run_on_lock(struct migrate_lock *lock, const char *sql, int64_t *answer,
+                            evd_error *error) {
+  const char *const parameters[] = {lock->table.schema, lock->table.name};
+  return sql_client_integer(lock->client, sql, parameters, 0, answer, error);
 }
 
 /* Tries once. *taken says whether it has the lock. */
-static evd_code try_sqlite(struct migrate_lock *lock, bool *taken, evd_error *error) {
-  evd_error failure;
-  evd_code code = sql_client_execute(lock->client, "begin immediate", &failure);
-  *taken = code == EVD_OK;
-  if (code == EVD_OK || code == EVD_ECONFLICT) {
-    return EVD_OK;
+static evd_code try_take(struct migrate_lock *lock, bool *taken, evd_error *error) {
+  const struct lock_statements *statements = &sql_client_dialect(lock->client)->lock;
+  const char *try = lock->is_transaction ? statements->try_transaction : statements->try_session;
+  int64_t answer = 1;
+  *taken = false;
+  if (lock->is_transaction) {
+    evd_error failure;
+    evd_code code = sql_client_execute(lock->client, statements->begin, &failure);
+    if (code != EVD_OK) {
+      *error = failure;
+      return code == EVD_ECONFLICT ? EVD_OK : code;
+    }
   }
-  *error = failure;
-  return code;
-}
-
-/* It does not wait in the server: "create index concurrently" waits for all who wait there. */
-static evd_code try_postgres(struct migrate_lock *lock, bool *taken, evd_error *error) {
-  int64_t answer = 0;
-  const char *sql = lock->is_transaction ? "select pg_try_advisory_xact_lock" POSTGRES_KEY "::int"
-                                         : "select pg_try_advisory_lock" POSTGRES_KEY "::int";
-  evd_code code = lock->is_transaction ? sql_client_execute(lock->client, "begin", error) : EVD_OK;
-  if (code == EVD_OK) {
-    code = run_on_key(lock, sql, &answer, error);
-  }
+  evd_code code = try != NULL ? run_on_lock(lock, try, &answer, error) : EVD_OK;
   *taken = code == EVD_OK && answer == 1;
   if (!*taken && lock->is_transaction) {
     evd_error ignored; /* a connection that is lost says so at the next statement */
@@ -57,26 +36,10 @@ static evd_code try_postgres(struct migrate_lock *lock, bool *taken, evd_error *
   return code;
 }
 
-static evd_code try_mysql(struct migrate_lock *lock, bool *taken, evd_error *error) {
-  int64_t answer = 0;
-  evd_code code = run_on_key(lock, "select get_lock(" MYSQL_KEY ", 0)", &answer, error);
-  *taken = code == EVD_OK && answer == 1;
-  return code;
-}
-
-static evd_code try_take(struct migrate_lock *lock, bool *taken, evd_error *error) {
-  switch (sql_client_dialect(lock->client)) {
-  case DIALECT_SQLITE: return try_sqlite(lock, taken, error);
-  case DIALECT_POSTGRES: return try_postgres(lock, taken, error);
-  case DIALECT_MYSQL: return try_mysql(lock, taken, error);
-  }
-  return EVD_OK;
-}
-
-/* Says who has held it all that time. SQLite's lock is that of everybody who writes. */
+/* Says who has held it all that time. In a file it is the lock of everybody who writes. */
 static evd_code set_waited(const struct migrate_lock *lock, int64_t wait_ms, evd_error *error) {
   long long seconds = (long long)wait_ms / 1000;
-  if (sql_client_dialect(lock->client) == DIALECT_SQLITE) {
+  if (!sql_client_dialect(lock->client)->is_server) {
     return error_set(error, EVD_ECONFLICT, "", "another process has been writing to %s for %lld s",
                      sql_client_place(lock->client), seconds);
   }
@@ -88,11 +51,12 @@ static evd_code set_waited(const struct migrate_lock *lock, int64_t wait_ms, evd
 evd_code lock_take(struct migrate_lock *lock, struct sql_client *client,
                    const struct table_name *table, bool concurrently, int64_t wait_ms,
                    evd_error *error) {
-  enum dialect dialect = sql_client_dialect(client);
+  const struct dialect *dialect = sql_client_dialect(client);
   *lock = (struct migrate_lock){
       .client = client,
       .table = *table,
-      .is_transaction = dialect == DIALECT_SQLITE || (dialect == DIALECT_POSTGRES && !concurrently),
+      .is_transaction =
+          dialect->has_ddl_transactions && !(concurrently && dialect->has_concurrent_indexes),
   };
   double end = clock_seconds() + (double)wait_ms / 1000;
   for (;;) {
@@ -115,10 +79,6 @@ evd_code lock_release(struct migrate_lock *lock, bool failed, evd_error *error) 
     return failed ? sql_client_execute(lock->client, "rollback", &ignored)
                   : sql_client_execute(lock->client, "commit", error);
   }
-  if (sql_client_dialect(lock->client) == DIALECT_MYSQL) {
-    run_on_key(lock, "select release_lock(" MYSQL_KEY ")", &answer, &ignored);
-  } else {
-    run_on_key(lock, "select pg_advisory_unlock" POSTGRES_KEY "::int", &answer, &ignored);
-  }
+  run_on_lock(lock, sql_client_dialect(lock->client)->lock.release_session, &answer, &ignored);
   return EVD_OK; /* a session that has ended holds no lock */
 }

@@ -13,7 +13,7 @@
 #include "migrate/lock.h"
 #include "migrate/plan.h"
 #include "model/error.h"
-#include "sql/schema.h"
+#include "sql/script.h"
 #include "sql/strict.h"
 
 /* A migration under way. */
@@ -29,7 +29,7 @@ struct migrator {
 struct migration {
   const char *name;
   /* Its SQL, for other tools. */
-  void (*sql)(struct buffer *buffer, enum dialect dialect, const struct table_name *table,
+  void (*sql)(struct buffer *buffer, const struct dialect *dialect, const struct table_name *table,
               const evd_schema_options *options);
   /* Does it here. */
   evd_code (*apply)(struct migrator *migrator, evd_error *error);
@@ -98,25 +98,6 @@ static evd_code run_plan(struct migrator *migrator, const struct plan *plan, evd
 
 /* Migration 1. */
 
-static void base_sql(struct buffer *buffer, enum dialect dialect, const struct table_name *table,
-                     const evd_schema_options *options) {
-  size_t count;
-  const struct index_definition *indexes = schema_indexes(options->framework_shape, &count);
-  schema_create_table(buffer, dialect, table, options->framework_shape);
-  buffer_append(buffer, ";\n");
-  for (size_t i = 0; dialect != DIALECT_MYSQL && i < count; i++) {
-    if (dialect == DIALECT_POSTGRES && options->concurrently) {
-      schema_create_index_concurrently(buffer, table, options->framework_shape, &indexes[i]);
-    } else {
-      schema_create_index(buffer, dialect, table, options->framework_shape, &indexes[i]);
-    }
-    buffer_append(buffer, ";\n");
-  }
-  if (options->strict_transitions) {
-    strict_create(buffer, dialect, table);
-  }
-}
-
 /* Reads what there is and makes the plan; both are to be freed when it succeeds. */
 static evd_code base_plan(struct migrator *migrator, struct catalog *catalog, struct plan *plan,
                           evd_error *error) {
@@ -171,7 +152,7 @@ static evd_code base_apply(struct migrator *migrator, evd_error *error) {
 
 /* The table of migrations: number 1 first. */
 static const struct migration migrations[] = {
-    {"table_and_indexes", base_sql, base_apply, base_look, true},
+    {"table_and_indexes", script_append, base_apply, base_look, true},
 };
 
 enum { MIGRATION_COUNT = sizeof(migrations) / sizeof(migrations[0]) };
@@ -192,35 +173,29 @@ static struct table_name record_name(const struct table_name *table) {
   return name;
 }
 
-static void append_record_table(struct buffer *buffer, enum dialect dialect,
+static void append_record_table(struct buffer *buffer, const struct dialect *dialect,
                                 const struct table_name *table) {
   struct table_name record = record_name(table);
-  const char *text = dialect == DIALECT_MYSQL ? "varchar(64)" : "text";
+  const char *text = dialect->types[COLUMN_ID];
   buffer_append(buffer, "create table if not exists ");
   sql_table(buffer, dialect, &record);
   buffer_printf(buffer,
                 " (\n  number integer primary key,\n  name %s not null,\n"
                 "  applied_at bigint not null,\n  version %s not null\n)%s;\n",
-                text, text, dialect == DIALECT_MYSQL ? " engine = InnoDB" : "");
+                text, text, dialect->framework_options);
 }
 
 /* Appends what records that a migration was done; a second time it does nothing. */
-static void append_record(struct buffer *buffer, int number, enum dialect dialect,
+static void append_record(struct buffer *buffer, int number, const struct dialect *dialect,
                           const struct table_name *table) {
-  static const char *const now[] = {
-      [DIALECT_SQLITE] = "cast((julianday('now') - 2440587.5) * 86400000 as integer)",
-      [DIALECT_POSTGRES] = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
-      [DIALECT_MYSQL] = "cast(unix_timestamp(now(3)) * 1000 as signed)",
-  };
   struct table_name record = record_name(table);
-  buffer_append(buffer, dialect == DIALECT_MYSQL ? "insert ignore into " : "insert into ");
+  buffer_printf(buffer, "%s ", dialect->insert_missing);
   sql_table(buffer, dialect, &record);
   buffer_printf(buffer, " (number, name, applied_at, version)\n  values (%d, '%s', %s, '%s')%s;\n",
-                number, migrate_name(number), now[dialect], PACKAGE_VERSION,
-                dialect == DIALECT_MYSQL ? "" : "\n  on conflict do nothing");
+                number, migrate_name(number), dialect->now, PACKAGE_VERSION, dialect->on_duplicate);
 }
 
-void migrate_sql(struct buffer *buffer, int number, enum dialect dialect,
+void migrate_sql(struct buffer *buffer, int number, const struct dialect *dialect,
                  const struct table_name *table, const evd_schema_options *options) {
   migrations[number - 1].sql(buffer, dialect, table, options);
   append_record_table(buffer, dialect, table);
@@ -310,16 +285,16 @@ static evd_code read_records(struct sql_client *client, const struct table_name 
   return code;
 }
 
-/* Looks for a record that the catalog does not show. MySQL hides tables from users who may do nothing with
- * them: only the refusal to read it tells. */
+/* Looks for a record that the catalog does not show: only the refusal to read it tells. */
 static evd_code look_for_hidden(struct sql_client *client, const struct table_name *record,
                                 evd_error *error) {
-  if (sql_client_dialect(client) != DIALECT_MYSQL) {
+  const struct dialect *dialect = sql_client_dialect(client);
+  if (!dialect->hides_tables) {
     return EVD_OK;
   }
   struct buffer sql = {0};
   buffer_append(&sql, "select 1 from ");
-  sql_table(&sql, DIALECT_MYSQL, record);
+  sql_table(&sql, dialect, record);
   buffer_append(&sql, " limit 0");
   evd_code code = sql.failed ? out_of_memory(error) : sql_client_execute(client, sql.text, error);
   buffer_free(&sql);
@@ -356,7 +331,7 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
   } else if (code == EVD_OK) {
     code = look_for_hidden(client, &record, error);
   }
-  if (code != EVD_OK && sql_client_is_denied(error)) {
+  if (code != EVD_OK && sql_client_is_denied(client, error)) {
     note_unread(&reading);
     code = EVD_OK;
   }
@@ -469,7 +444,7 @@ evd_code migrate_up(struct sql_client *client, const struct table_name *table,
     return EVD_OK;
   }
   code = lock_and_run(&migrator, error);
-  if (code != EVD_OK && outlook.complete && sql_client_is_denied(error)) {
+  if (code != EVD_OK && outlook.complete && sql_client_is_denied(client, error)) {
     *result = (struct migrate_result){0};
     return EVD_OK; /* only the record is missing, and is for somebody else to write */
   }

@@ -70,7 +70,7 @@ int migrate_count(void);
 const char *migrate_name(int number);
 
 /* Appends a migration as SQL for a tool of the user's own, ended by ";\n", with what records it. */
-void migrate_sql(struct buffer *buffer, int number, enum dialect dialect,
+void migrate_sql(struct buffer *buffer, int number, const struct dialect *dialect,
                  const struct table_name *table, const evd_schema_options *options);
 
 #endif

@@ -81,8 +81,8 @@ static evd_code plan_column(struct planner *planner, evd_column column, evd_erro
                      "nobody can know; add it yourself",
                      planner->table->name, columns[column].name);
   }
-  if (value == NULL) { /* SQLite wants one all the same, if only for the rows that are not there */
-    value = catalog->dialect == DIALECT_SQLITE ? "0" : "";
+  if (value == NULL) { /* if only for the rows that are not there */
+    value = catalog->dialect->adds_with_default ? "0" : "";
   }
   struct buffer what = {0};
   struct buffer sql = {0};
@@ -106,29 +106,23 @@ static void plan_drop_invalid(struct planner *planner, const char *name) {
   bool alone = planner->options->concurrently;
   buffer_printf(&what, "drop invalid index %s", name);
   buffer_append(&sql, alone ? "drop index concurrently " : "drop index ");
-  if (planner->table->schema[0] != '\0') {
-    sql_identifier(&sql, DIALECT_POSTGRES, planner->table->schema);
-    buffer_append(&sql, ".");
-  }
-  sql_identifier(&sql, DIALECT_POSTGRES, name);
+  struct quoted_table quoted = sql_quote_table(planner->catalog->dialect, planner->table);
+  buffer_append(&sql, quoted.schema);
+  sql_identifier(&sql, planner->catalog->dialect, name);
   buffer_append(&sql, ";\n");
   add_step(planner, &what, &sql, alone);
 }
 
 static void plan_index(struct planner *planner, bool framework_shape,
                        const struct index_definition *definition) {
-  enum dialect dialect = planner->catalog->dialect;
+  const struct dialect *dialect = planner->catalog->dialect;
   bool alone =
-      planner->options->concurrently && planner->catalog->exists && dialect == DIALECT_POSTGRES;
+      planner->options->concurrently && planner->catalog->exists && dialect->has_concurrent_indexes;
   struct buffer what = {0};
   struct buffer sql = {0};
   buffer_append(&what, "add index ");
   schema_index_name(&what, planner->table, framework_shape, definition->suffix);
-  if (alone) {
-    schema_create_index_concurrently(&sql, planner->table, framework_shape, definition);
-  } else {
-    schema_create_index(&sql, dialect, planner->table, framework_shape, definition);
-  }
+  schema_create_index(&sql, dialect, planner->table, framework_shape, definition, alone);
   buffer_append(&sql, ";\n");
   add_step(planner, &what, &sql, alone);
 }
@@ -136,7 +130,7 @@ static void plan_index(struct planner *planner, bool framework_shape,
 /* Whether a definition's predicate is only "is not null": then a whole index is hardly larger. */
 static bool is_nearly_whole(const struct catalog *catalog,
                             const struct index_definition *definition) {
-  return catalog->dialect == DIALECT_MYSQL || definition->terms[0].kind == INDEX_TERM_END ||
+  return !catalog->dialect->has_partial_indexes || definition->terms[0].kind == INDEX_TERM_END ||
          definition->terms[0].kind == INDEX_TERM_NOT_NULL;
 }
 
@@ -152,7 +146,7 @@ static void plan_own_index(struct planner *planner, const struct index_definitio
     return;
   }
   const struct catalog_index *present = catalog_find_index(catalog, name.text);
-  bool invalid = present != NULL && !present->valid && catalog->dialect == DIALECT_POSTGRES;
+  bool invalid = present != NULL && !present->valid && catalog->dialect->has_concurrent_indexes;
   bool served =
       catalog_is_served(catalog, definition) && (!adopt || is_nearly_whole(catalog, definition));
   if (invalid) {
@@ -164,12 +158,12 @@ static void plan_own_index(struct planner *planner, const struct index_definitio
   buffer_free(&name);
 }
 
-/* A new table: on MySQL its indexes are made with it. */
+/* A new table; where indexes cannot be made apart, they are made with it. */
 static void plan_creation(struct planner *planner) {
   size_t count;
   const struct index_definition *indexes = schema_indexes(planner->framework_shape, &count);
   plan_table(planner);
-  for (size_t i = 0; planner->catalog->dialect != DIALECT_MYSQL && i < count; i++) {
+  for (size_t i = 0; planner->catalog->dialect->creates_indexes_apart && i < count; i++) {
     plan_index(planner, planner->framework_shape, &indexes[i]);
   }
 }

@@ -31,6 +31,8 @@ enum column_type {
   COLUMN_CLOSE_STATUS, /* evd_close_status */
 };
 
+#define COLUMN_TYPE_COUNT (COLUMN_CLOSE_STATUS + 1)
+
 /* When a column is NULL. */
 enum column_null {
   COLUMN_NOT_NULL,

@@ -10,10 +10,10 @@ static void put(struct mysql_writer *writer, const char *sql) {
 /* Appends the table's name, and forces an index on it unless that is "" or may be gone. */
 static void put_table(struct mysql_writer *writer, const struct mysql_table *table,
                       const char *index) {
-  sql_table(writer->buffer, DIALECT_MYSQL, &table->name);
+  sql_table(writer->buffer, &dialect_mysql, &table->name);
   if (index[0] != '\0' && !table->stale) {
     put(writer, " force index (");
-    sql_identifier(writer->buffer, DIALECT_MYSQL, index);
+    sql_identifier(writer->buffer, &dialect_mysql, index);
     put(writer, ")");
   }
 }
@@ -119,7 +119,7 @@ void mysql_sql_insert(struct mysql_writer *writer, const struct mysql_table *tab
   put(writer, "insert into ");
   put_table(writer, table, "");
   put(writer, " (");
-  sql_columns(writer->buffer, DIALECT_MYSQL, "");
+  sql_columns(writer->buffer, "");
   put(writer, ") values ");
 }
 
@@ -157,7 +157,7 @@ void mysql_sql_get(struct mysql_writer *writer, const struct mysql_table *table,
   evd_operation operation = requests[0]->operation;
   evd_column column = lookup_column(table, operation, &index);
   put(writer, "select ");
-  sql_columns(writer->buffer, DIALECT_MYSQL, "");
+  sql_columns(writer->buffer, "");
   put(writer, " from ");
   put_table(writer, table, index);
   /* Plain: the reader compares ids by bytes. */
@@ -315,7 +315,7 @@ static void put_selection(struct mysql_writer *writer, const struct mysql_table 
                           const struct request *request) {
   struct statement_key key = statement_key(request, 0, 0);
   struct selection_values values = {writer, table, request};
-  sql_selection(writer->buffer, DIALECT_MYSQL, &key, put_selection_value, &values);
+  sql_selection(writer->buffer, &dialect_mysql, &key, put_selection_value, &values);
 
   evd_column column = selection_id(request->operation);
   if (column != EVD_COLUMN_COUNT && is_inexact(table)) {
@@ -330,7 +330,7 @@ void mysql_sql_select(struct mysql_writer *writer, const struct mysql_table *tab
                       const struct request *request) {
   put(writer, "select ");
   if (mysql_sql_selects_all(request->operation)) {
-    sql_columns(writer->buffer, DIALECT_MYSQL, "");
+    sql_columns(writer->buffer, "");
   } else {
     put(writer, "execution_id, parent_execution_id");
   }

@@ -139,7 +139,7 @@ static void append(struct writer *writer, const char *text) {
 }
 
 static void append_table(struct writer *writer) {
-  sql_table(writer->buffer, DIALECT_POSTGRES, &writer->table->name);
+  sql_table(writer->buffer, &dialect_postgres, &writer->table->name);
 }
 
 /* Appends the next parameter: "$1". */
@@ -327,7 +327,7 @@ static void append_picked(struct writer *writer, const char *also) {
                 also, order);
   append_table(writer);
   append(writer, " where ");
-  sql_selection(writer->buffer, DIALECT_POSTGRES, writer->key, append_parameter, writer);
+  sql_selection(writer->buffer, &dialect_postgres, writer->key, append_parameter, writer);
   buffer_printf(writer->buffer, " order by %s limit ", order);
   append_typed(writer, "bigint", false);
   append(writer, " for update skip locked)");
@@ -365,7 +365,7 @@ static void append_claim(struct writer *writer, bool returning) {
 /* update t set ... where parent_execution_id = $1 and is_finished = ... */
 static void append_update_by_parent(struct writer *writer) {
   struct buffer where = {0};
-  sql_selection(&where, DIALECT_POSTGRES, writer->key, append_parameter, writer);
+  sql_selection(&where, &dialect_postgres, writer->key, append_parameter, writer);
   append(writer, "update ");
   append_table(writer);
   append(writer, " set ");

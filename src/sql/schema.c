@@ -3,11 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <evdurable/schema.h>
-
 #include "model/columns.h"
 #include "model/error.h"
-#include "sql/strict.h"
 
 enum { INDEX_NAME_MAX = 63 };
 
@@ -153,7 +150,7 @@ void schema_index_name(struct buffer *buffer, const struct table_name *table, bo
 }
 
 /* Appends an index's quoted name. */
-static void append_index_name(struct buffer *buffer, enum dialect dialect,
+static void append_index_name(struct buffer *buffer, const struct dialect *dialect,
                               const struct table_name *table, bool framework_shape,
                               const char *suffix) {
   struct buffer name = {0};
@@ -166,78 +163,32 @@ static void append_index_name(struct buffer *buffer, enum dialect dialect,
   buffer_free(&name);
 }
 
-/* The type of a column's values in a dialect and shape. */
-static const char *column_sql_type(enum dialect dialect, enum column_type type,
-                                   bool framework_shape) {
-  static const struct {
-    const char *sqlite, *postgres, *mysql;
-  } names[] = {
-      [COLUMN_ID] = {"text", "text", "varchar(64)"},
-      [COLUMN_UNIQUE_ID] = {"text", "text", "varchar(255)"},
-      [COLUMN_JSON] = {"text", "jsonb", "json"},
-      [COLUMN_JSON_OBJECT] = {"text", "jsonb", "json"},
-      [COLUMN_JSON_ARRAY] = {"text", "jsonb", "json"},
-      [COLUMN_COUNT32] = {"integer", "integer", "int"},
-      [COLUMN_DURATION] = {"integer", "bigint", "bigint"},
-      [COLUMN_TIME] = {"integer", "bigint", "bigint"},
-      [COLUMN_BOOL] = {"integer", "boolean", "boolean"},
-      [COLUMN_STATUS] = {"text", "text", "varchar(64)"},
-      [COLUMN_OCFP_STATUS] = {"text", "text", "varchar(64)"},
-      [COLUMN_CLOSE_STATUS] = {"text", "text", "varchar(64)"},
-  };
-
-  if (framework_shape && dialect == DIALECT_POSTGRES) {
-    if (type == COLUMN_JSON) {
-      return "text";
-    }
-    if (type == COLUMN_JSON_OBJECT || type == COLUMN_JSON_ARRAY) {
-      return "json";
-    }
-  }
-  if (framework_shape && dialect == DIALECT_MYSQL && type == COLUMN_JSON) {
-    return "longtext";
-  }
-  switch (dialect) {
-  case DIALECT_SQLITE: return names[type].sqlite;
-  case DIALECT_POSTGRES: return names[type].postgres;
-  case DIALECT_MYSQL: return names[type].mysql;
-  }
-  return "";
+/* The type of a column's values; see schema.h. */
+const char *schema_type(const struct dialect *dialect, bool framework_shape,
+                        enum column_type type) {
+  const char *framework_type = framework_shape ? dialect->framework_types[type] : NULL;
+  return framework_type != NULL ? framework_type : dialect->types[type];
 }
 
 /* One column as "create table" has it; see schema.h. */
-void schema_column(struct buffer *buffer, enum dialect dialect, bool framework_shape,
+void schema_column(struct buffer *buffer, const struct dialect *dialect, bool framework_shape,
                    evd_column column) {
   buffer_printf(buffer, "%s %s", columns[column].name,
-                column_sql_type(dialect, columns[column].type, framework_shape));
+                schema_type(dialect, framework_shape, columns[column].type));
   if (columns[column].null == COLUMN_NOT_NULL) {
     buffer_append(buffer, " not null");
   }
 }
 
 /* Appends the lines of all columns, each after a new line, with commas between them. */
-static void append_columns(struct buffer *buffer, enum dialect dialect, bool framework_shape) {
+static void append_columns(struct buffer *buffer, const struct dialect *dialect,
+                           bool framework_shape) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     buffer_append(buffer, i > 0 ? ",\n  " : "\n  ");
     schema_column(buffer, dialect, framework_shape, (evd_column)i);
     if (i == evd_column_execution_id && !framework_shape) {
       buffer_append(buffer, " primary key");
     }
-  }
-}
-
-/* Appends the framework's key column. */
-static void append_framework_key(struct buffer *buffer, enum dialect dialect) {
-  switch (dialect) {
-  case DIALECT_SQLITE:
-    buffer_append(buffer, "\n  id integer primary key autoincrement not null,");
-    break;
-  case DIALECT_POSTGRES:
-    buffer_append(buffer, "\n  id bigint primary key generated always as identity,");
-    break;
-  case DIALECT_MYSQL:
-    buffer_append(buffer, "\n  id bigint unsigned not null auto_increment primary key,");
-    break;
   }
 }
 
@@ -251,11 +202,10 @@ static const char *enum_name(enum column_type type, int value) {
   }
 }
 
-/* Appends "column in ('a', 'b')", with all values of an enumeration. For SQLite "column = 'a' or
- * column = 'b'": it would build a table in memory for "in", each time that it looks. */
-static void append_enum_check(struct buffer *buffer, enum dialect dialect,
+/* Appends "column in ('a', 'b')", with all values of an enumeration, or "column = 'a' or column = 'b'". */
+static void append_enum_check(struct buffer *buffer, const struct dialect *dialect,
                               const struct column *column) {
-  bool list = dialect != DIALECT_SQLITE;
+  bool list = !dialect->checks_by_or;
   for (int value = 1; enum_name(column->type, value) != NULL; value++) {
     if (value == 1 || !list) {
       buffer_printf(buffer, "%s%s%s", value > 1 ? " or " : "", column->name,
@@ -268,7 +218,7 @@ static void append_enum_check(struct buffer *buffer, enum dialect dialect,
   buffer_append(buffer, list ? ")" : "");
 }
 
-/* Appends what makes SQLite take only JSON. (Of NULL, json_valid() says that it is not valid.) */
+/* Appends what keeps out what is not JSON. (Of NULL, json_valid() says that it is not valid.) */
 static void append_json_check(struct buffer *buffer, const struct column *column) {
   if (column->null != COLUMN_NOT_NULL) {
     buffer_printf(buffer, "%s is null or ", column->name);
@@ -276,19 +226,18 @@ static void append_json_check(struct buffer *buffer, const struct column *column
   buffer_printf(buffer, "json_valid(%s)", column->name);
 }
 
-/* Appends the constraints of our own shape: enumerations, and JSON where the type does not say it.
- * SQLite names the constraint when it is broken, so it has the column's name there. */
-static void append_checks(struct buffer *buffer, enum dialect dialect,
+/* Appends the constraints of our own shape: enumerations, and JSON where the type does not say it. */
+static void append_checks(struct buffer *buffer, const struct dialect *dialect,
                           const struct table_name *table) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     const struct column *column = &columns[i];
-    bool json = dialect == DIALECT_SQLITE && column_is_json((evd_column)i);
+    bool json = dialect->checks_json && column_is_json((evd_column)i);
     if (!json && !column_is_enum((evd_column)i)) {
       continue;
     }
 
     buffer_append(buffer, ",\n  constraint ");
-    if (dialect == DIALECT_SQLITE) {
+    if (dialect->checks_by_column) {
       sql_identifier(buffer, dialect, column->name);
     } else {
       struct buffer suffix = {0};
@@ -308,10 +257,10 @@ static void append_checks(struct buffer *buffer, enum dialect dialect,
 }
 
 /* An index's columns; see schema.h. */
-void schema_index_columns(struct buffer *buffer, enum dialect dialect,
+void schema_index_columns(struct buffer *buffer, const struct dialect *dialect,
                           const struct index_definition *index) {
   const char *comma = "";
-  for (size_t i = 0; dialect == DIALECT_MYSQL && i < INDEX_TERMS_MAX; i++) {
+  for (size_t i = 0; !dialect->has_partial_indexes && i < INDEX_TERMS_MAX; i++) {
     const struct index_term *term = &index->terms[i];
     if (term->kind != INDEX_TERM_END && term->kind != INDEX_TERM_NOT_NULL) {
       buffer_printf(buffer, "%s%s", comma, columns[term->column].name);
@@ -325,7 +274,7 @@ void schema_index_columns(struct buffer *buffer, enum dialect dialect,
 }
 
 /* Appends one term of a partial index's predicate. */
-static void append_term(struct buffer *buffer, enum dialect dialect,
+static void append_term(struct buffer *buffer, const struct dialect *dialect,
                         const struct index_term *term) {
   buffer_append(buffer, columns[term->column].name);
   switch (term->kind) {
@@ -341,9 +290,9 @@ static void append_term(struct buffer *buffer, enum dialect dialect,
 }
 
 /* Appends " where ..." when the index is partial. */
-static void append_predicate(struct buffer *buffer, enum dialect dialect,
+static void append_predicate(struct buffer *buffer, const struct dialect *dialect,
                              const struct index_definition *index) {
-  if (dialect == DIALECT_MYSQL) {
+  if (!dialect->has_partial_indexes) {
     return;
   }
   for (size_t i = 0; i < INDEX_TERMS_MAX && index->terms[i].kind != INDEX_TERM_END; i++) {
@@ -352,67 +301,54 @@ static void append_predicate(struct buffer *buffer, enum dialect dialect,
   }
 }
 
-/* Appends the indexes as lines of "create table", for MySQL. */
-static void append_keys(struct buffer *buffer, const struct table_name *table,
-                        bool framework_shape) {
+/* Appends the indexes as lines of "create table". */
+static void append_keys(struct buffer *buffer, const struct dialect *dialect,
+                        const struct table_name *table, bool framework_shape) {
   size_t count;
   const struct index_definition *indexes = schema_indexes(framework_shape, &count);
   for (size_t i = 0; i < count; i++) {
     buffer_append(buffer, indexes[i].unique ? ",\n  unique key " : ",\n  key ");
-    append_index_name(buffer, DIALECT_MYSQL, table, framework_shape, indexes[i].suffix);
+    append_index_name(buffer, dialect, table, framework_shape, indexes[i].suffix);
     buffer_append(buffer, " (");
-    schema_index_columns(buffer, DIALECT_MYSQL, &indexes[i]);
+    schema_index_columns(buffer, dialect, &indexes[i]);
     buffer_append(buffer, ")");
   }
 }
 
 /* The statement that creates the table; see schema.h. */
-void schema_create_table(struct buffer *buffer, enum dialect dialect,
+void schema_create_table(struct buffer *buffer, const struct dialect *dialect,
                          const struct table_name *table, bool framework_shape) {
   buffer_append(buffer, "create table if not exists ");
   sql_table(buffer, dialect, table);
   buffer_append(buffer, " (");
   if (framework_shape) {
-    append_framework_key(buffer, dialect);
+    buffer_printf(buffer, "\n  %s,", dialect->framework_key);
   }
   append_columns(buffer, dialect, framework_shape);
   if (!framework_shape) {
     append_checks(buffer, dialect, table);
   }
-  if (dialect == DIALECT_MYSQL) {
-    append_keys(buffer, table, framework_shape);
+  if (!dialect->creates_indexes_apart) {
+    append_keys(buffer, dialect, table, framework_shape);
   }
   buffer_append(buffer, "\n)");
-
-  if (dialect == DIALECT_MYSQL) {
-    buffer_append(buffer, " engine = InnoDB");
-    if (!framework_shape) {
-      /* Ids that differ in case, or in a space at the end, are different ids. The collation for that
-       * has a name of its own on MariaDB and on MySQL, each of which skips the other's comment. */
-      buffer_append(buffer,
-                    " default character set utf8mb4"
-                    " /*M! collate utf8mb4_nopad_bin */ /*!80017 collate utf8mb4_0900_bin */");
-    }
-  } else if (dialect == DIALECT_SQLITE && !framework_shape) {
-    buffer_append(buffer, " strict");
-  }
+  buffer_append(buffer, framework_shape ? dialect->framework_options : dialect->table_options);
 }
 
-/* Appends the statement that creates an index. */
-static void append_create_index(struct buffer *buffer, enum dialect dialect,
-                                const struct table_name *table, bool framework_shape,
-                                const struct index_definition *index, bool concurrently) {
+/* The statement that creates an index; see schema.h. */
+void schema_create_index(struct buffer *buffer, const struct dialect *dialect,
+                         const struct table_name *table, bool framework_shape,
+                         const struct index_definition *index, bool concurrently) {
   buffer_append(buffer, index->unique ? "create unique index " : "create index ");
-  if (concurrently) {
+  if (concurrently && dialect->has_concurrent_indexes) {
     buffer_append(buffer, "concurrently ");
   }
-  if (dialect != DIALECT_MYSQL) {
+  if (dialect->creates_indexes_apart) {
     buffer_append(buffer, "if not exists ");
   }
 
-  /* SQLite wants the schema before the index's name, the others before the table's. */
   struct table_name on = *table;
-  if (dialect == DIALECT_SQLITE && table->schema[0] != '\0') {
+  if (dialect->index_has_schema && table->schema[0] != '\0') {
     sql_identifier(buffer, dialect, table->schema);
     buffer_append(buffer, ".");
     on.schema[0] = '\0';
@@ -424,19 +360,6 @@ static void append_create_index(struct buffer *buffer, enum dialect dialect,
   schema_index_columns(buffer, dialect, index);
   buffer_append(buffer, ")");
   append_predicate(buffer, dialect, index);
-}
-
-/* The statement that creates an index; see schema.h. */
-void schema_create_index(struct buffer *buffer, enum dialect dialect,
-                         const struct table_name *table, bool framework_shape,
-                         const struct index_definition *index) {
-  append_create_index(buffer, dialect, table, framework_shape, index, false);
-}
-
-/* The same, beside writers; see schema.h. */
-void schema_create_index_concurrently(struct buffer *buffer, const struct table_name *table,
-                                      bool framework_shape, const struct index_definition *index) {
-  append_create_index(buffer, DIALECT_POSTGRES, table, framework_shape, index, true);
 }
 
 /* Says that the table is missing. */
@@ -468,61 +391,4 @@ evd_code schema_check_columns(const struct table_name *table, uint64_t present, 
                             names.failed ? first : names.text);
   buffer_free(&names);
   return code;
-}
-
-/* Reads an engine's name. */
-static bool dialect_from_name(const char *engine, enum dialect *dialect) {
-  static const struct {
-    const char *name;
-    enum dialect dialect;
-  } names[] = {
-      {"sqlite", DIALECT_SQLITE}, {"postgres", DIALECT_POSTGRES}, {"mysql", DIALECT_MYSQL}};
-
-  for (size_t i = 0; engine != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-    if (strcmp(engine, names[i].name) == 0) {
-      *dialect = names[i].dialect;
-      return true;
-    }
-  }
-  return false;
-}
-
-/* The whole schema as SQL text; see evdurable/schema.h. */
-EVD_API char *evd_schema_sql(const char *engine, const evd_schema_options *options,
-                             evd_error *error) {
-  const evd_schema_options defaults = {0};
-  if (options == NULL) {
-    options = &defaults;
-  }
-
-  enum dialect dialect;
-  if (!dialect_from_name(engine, &dialect)) {
-    error_set(error, EVD_EINVAL, "engine", "engine: not \"sqlite\", \"postgres\" or \"mysql\"");
-    return NULL;
-  }
-  struct table_name table;
-  const char *name = options->table != NULL ? options->table : "task_executions";
-  if (table_name_parse(name, &table, error) != EVD_OK) {
-    return NULL;
-  }
-
-  struct buffer buffer = {0};
-  schema_create_table(&buffer, dialect, &table, options->framework_shape);
-  buffer_append(&buffer, ";\n");
-  size_t count;
-  const struct index_definition *indexes = schema_indexes(options->framework_shape, &count);
-  for (size_t i = 0; dialect != DIALECT_MYSQL && i < count; i++) {
-    append_create_index(&buffer, dialect, &table, options->framework_shape, &indexes[i],
-                        options->concurrently && dialect == DIALECT_POSTGRES);
-    buffer_append(&buffer, ";\n");
-  }
-  if (options->strict_transitions) {
-    strict_create(&buffer, dialect, &table);
-  }
-
-  char *sql = buffer_take(&buffer);
-  if (sql == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
-  }
-  return sql;
 }

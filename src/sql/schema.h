@@ -32,8 +32,8 @@ struct index_term {
   const char *text; /* of INDEX_TERM_EQUALS */
 };
 
-/* An index. On MySQL, which has no partial ones, the columns of its terms (but NOT_NULL) come before
- * its own. */
+/* An index. In a dialect that has no partial ones, the columns of its terms (but NOT_NULL) come before its
+ * own. */
 struct index_definition {
   const char *suffix; /* of its name, after the table's */
   bool unique;
@@ -45,27 +45,27 @@ struct index_definition {
 /* The indexes of a shape, beside the primary key. Static. */
 const struct index_definition *schema_indexes(bool framework_shape, size_t *count);
 
-/* Appends "create table if not exists ..." without ";". On MySQL, where an index cannot be made "if
- * not exists", the indexes are in it. */
-void schema_create_table(struct buffer *buffer, enum dialect dialect,
+/* Appends "create table if not exists ..." without ";", the indexes in it where the dialect has no "create
+ * index if not exists". */
+void schema_create_table(struct buffer *buffer, const struct dialect *dialect,
                          const struct table_name *table, bool framework_shape);
+
+/* The type of a column's values in a shape: "text". */
+const char *schema_type(const struct dialect *dialect, bool framework_shape, enum column_type type);
 
 /* Appends a column as "create table" and "alter table ... add column" have it: "name type", and "not
  * null" where it is so. */
-void schema_column(struct buffer *buffer, enum dialect dialect, bool framework_shape,
+void schema_column(struct buffer *buffer, const struct dialect *dialect, bool framework_shape,
                    evd_column column);
 
-/* Appends "create [unique] index [if not exists] ..." without ";" ("if not exists" not on MySQL). */
-void schema_create_index(struct buffer *buffer, enum dialect dialect,
+/* Appends "create [unique] index ..." without ";". `concurrently`: without blocking writers, where the
+ * dialect can. */
+void schema_create_index(struct buffer *buffer, const struct dialect *dialect,
                          const struct table_name *table, bool framework_shape,
-                         const struct index_definition *index);
-
-/* The same, for PostgreSQL, without blocking who writes: "create index concurrently ...". */
-void schema_create_index_concurrently(struct buffer *buffer, const struct table_name *table,
-                                      bool framework_shape, const struct index_definition *index);
+                         const struct index_definition *index, bool concurrently);
 
 /* Appends an index's columns as the dialect has them, "a, b". */
-void schema_index_columns(struct buffer *buffer, enum dialect dialect,
+void schema_index_columns(struct buffer *buffer, const struct dialect *dialect,
                           const struct index_definition *index);
 
 /* Appends an index's name (or, with the suffix "<column>_check", a constraint's): the table's name,

@@ -1,5 +1,6 @@
 #include "sql/sql.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -69,27 +70,36 @@ evd_code table_name_parse(const char *text, struct table_name *name, evd_error *
 }
 
 /* Checks the schema; see sql.h. */
-evd_code table_name_check(const struct table_name *name, enum dialect dialect, evd_error *error) {
-  if (dialect == DIALECT_SQLITE && name->schema[0] != '\0' &&
-      strcasecmp(name->schema, "main") != 0) {
+evd_code table_name_check(const struct table_name *name, const struct dialect *dialect,
+                          evd_error *error) {
+  if (!dialect->has_schemas && name->schema[0] != '\0' && strcasecmp(name->schema, "main") != 0) {
     return error_set(error, EVD_EINVAL, "table",
                      "table: an SQLite database has no schemas but \"main\"");
   }
   return EVD_OK;
 }
 
-/* Appends a table's name, its schema before it where it has one. */
-void sql_table(struct buffer *buffer, enum dialect dialect, const struct table_name *name) {
+struct quoted_table sql_quote_table(const struct dialect *dialect, const struct table_name *name) {
+  struct quoted_table quoted = {.schema = ""};
+  char quote = dialect->quote; /* which no part of a table's name has in it */
   if (name->schema[0] != '\0') {
-    sql_identifier(buffer, dialect, name->schema);
-    buffer_append(buffer, ".");
+    (void)snprintf(quoted.schema, sizeof(quoted.schema), "%c%s%c.", quote, name->schema, quote);
   }
-  sql_identifier(buffer, dialect, name->name);
+  (void)snprintf(quoted.bare, sizeof(quoted.bare), "%c%s%c", quote, name->name, quote);
+  (void)snprintf(quoted.whole, sizeof(quoted.whole), "%s%s", quoted.schema, quoted.bare);
+  return quoted;
+}
+
+/* Appends a table's name, its schema before it where it has one. */
+void sql_table(struct buffer *buffer, const struct dialect *dialect,
+               const struct table_name *name) {
+  struct quoted_table quoted = sql_quote_table(dialect, name);
+  buffer_append(buffer, quoted.whole);
 }
 
 /* Appends an identifier in quotes; quotes in it (an index may have any name) are doubled. */
-void sql_identifier(struct buffer *buffer, enum dialect dialect, const char *name) {
-  const char *quote = dialect == DIALECT_MYSQL ? "`" : "\"";
+void sql_identifier(struct buffer *buffer, const struct dialect *dialect, const char *name) {
+  const char quote[] = {dialect->quote, '\0'};
   buffer_append(buffer, quote);
   for (size_t plain; name[plain = strcspn(name, quote)] != '\0'; name += plain + 1) {
     buffer_append_bytes(buffer, name, plain + 1);
@@ -100,17 +110,12 @@ void sql_identifier(struct buffer *buffer, enum dialect dialect, const char *nam
 }
 
 /* Appends a boolean literal. */
-void sql_bool(struct buffer *buffer, enum dialect dialect, bool value) {
-  if (dialect == DIALECT_POSTGRES) {
-    buffer_append(buffer, value ? "true" : "false");
-  } else {
-    buffer_append(buffer, value ? "1" : "0");
-  }
+void sql_bool(struct buffer *buffer, const struct dialect *dialect, bool value) {
+  buffer_append(buffer, dialect->booleans[value]);
 }
 
 /* Appends the names of all columns. None is a reserved word in any dialect, so none is quoted. */
-void sql_columns(struct buffer *buffer, enum dialect dialect, const char *prefix) {
-  (void)dialect;
+void sql_columns(struct buffer *buffer, const char *prefix) {
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     if (column > 0) {
       buffer_append(buffer, ", ");
@@ -181,7 +186,7 @@ static void equals_close_status(struct buffer *buffer, uint8_t status) {
 }
 
 /* Appends "is_finished = 1", or the dialect's like. */
-static void equals_bool(struct buffer *buffer, enum dialect dialect, evd_column column,
+static void equals_bool(struct buffer *buffer, const struct dialect *dialect, evd_column column,
                         bool value) {
   buffer_append(buffer, columns[column].name);
   buffer_append(buffer, " = ");
@@ -189,7 +194,8 @@ static void equals_bool(struct buffer *buffer, enum dialect dialect, evd_column 
 }
 
 /* The condition of a selecting operation; see sql.h for what is a parameter. */
-void sql_selection(struct buffer *buffer, enum dialect dialect, const struct statement_key *key,
+void sql_selection(struct buffer *buffer, const struct dialect *dialect,
+                   const struct statement_key *key,
                    void (*parameter)(struct buffer *buffer, void *data), void *data) {
   switch ((evd_operation)key->operation) {
   case EVD_OPERATION_CLAIM_BY_START_AT:

@@ -17,8 +17,7 @@
 
 #include "engine/request.h"
 #include "sql/buffer.h"
-
-enum dialect { DIALECT_SQLITE, DIALECT_POSTGRES, DIALECT_MYSQL };
+#include "sql/dialect.h"
 
 /* A table's name as the caller gave it, in its parts. */
 struct table_name {
@@ -35,19 +34,29 @@ evd_code table_name_parse(const char *text, struct table_name *name, evd_error *
 
 /* EVD_EINVAL with field "table" when the dialect's databases have no such schema: those of SQLite have
  * "main", and others only as long as a connection lives. */
-evd_code table_name_check(const struct table_name *name, enum dialect dialect, evd_error *error);
+evd_code table_name_check(const struct table_name *name, const struct dialect *dialect,
+                          evd_error *error);
 
 /* The table, quoted: "schema"."table" or `schema`.`table`. */
-void sql_table(struct buffer *buffer, enum dialect dialect, const struct table_name *name);
+void sql_table(struct buffer *buffer, const struct dialect *dialect, const struct table_name *name);
+
+/* A table's names, quoted. */
+struct quoted_table {
+  char schema[EVD_ID_MAX + 3]; /* with a dot after it; "" for none */
+  char bare[EVD_ID_MAX + 2];   /* without the schema */
+  char whole[2 * EVD_ID_MAX + 5];
+};
+
+struct quoted_table sql_quote_table(const struct dialect *dialect, const struct table_name *name);
 
 /* A column or another single identifier, quoted where the dialect needs it. */
-void sql_identifier(struct buffer *buffer, enum dialect dialect, const char *name);
+void sql_identifier(struct buffer *buffer, const struct dialect *dialect, const char *name);
 
 /* A boolean literal: true or false, 1 or 0. */
-void sql_bool(struct buffer *buffer, enum dialect dialect, bool value);
+void sql_bool(struct buffer *buffer, const struct dialect *dialect, bool value);
 
 /* All columns, comma-separated, in the order of the column table; `prefix` (e.g. "t.") before each. */
-void sql_columns(struct buffer *buffer, enum dialect dialect, const char *prefix);
+void sql_columns(struct buffer *buffer, const char *prefix);
 
 /* What a statement's text depends on. Compare and hash it as bytes: it is zeroed before it is filled
  * in and has no padding. */
@@ -76,7 +85,8 @@ struct statement_key statement_key(const struct request *request, uint8_t part, 
  * "status = 'ready' and start_at < ?". And the column by which it is ordered (EVD_COLUMN_COUNT
  * where there is no order: 14).
  */
-void sql_selection(struct buffer *buffer, enum dialect dialect, const struct statement_key *key,
+void sql_selection(struct buffer *buffer, const struct dialect *dialect,
+                   const struct statement_key *key,
                    void (*parameter)(struct buffer *buffer, void *data), void *data);
 evd_column sql_selection_order(evd_operation operation);
 

@@ -49,9 +49,9 @@ static void append_parameter(struct buffer *buffer, void *data) {
 /* Appends "insert into t (...) values (?, ...)". */
 static void append_insert(struct buffer *buffer, const struct table_name *table) {
   buffer_append(buffer, "insert into ");
-  sql_table(buffer, DIALECT_SQLITE, table);
+  sql_table(buffer, &dialect_sqlite, table);
   buffer_append(buffer, " (");
-  sql_columns(buffer, DIALECT_SQLITE, "");
+  sql_columns(buffer, "");
   buffer_append(buffer, ") values (");
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     buffer_append(buffer, column > 0 ? ", ?" : "?");
@@ -63,9 +63,9 @@ static void append_insert(struct buffer *buffer, const struct table_name *table)
 static void append_select(struct buffer *buffer, const struct table_name *table,
                           const char *first) {
   buffer_printf(buffer, "select %s", first);
-  sql_columns(buffer, DIALECT_SQLITE, "");
+  sql_columns(buffer, "");
   buffer_append(buffer, " from ");
-  sql_table(buffer, DIALECT_SQLITE, table);
+  sql_table(buffer, &dialect_sqlite, table);
   buffer_append(buffer, " where ");
 }
 
@@ -73,7 +73,7 @@ static void append_select(struct buffer *buffer, const struct table_name *table,
 static void append_update(struct buffer *buffer, const struct table_name *table,
                           const struct statement_key *key) {
   buffer_append(buffer, "update ");
-  sql_table(buffer, DIALECT_SQLITE, table);
+  sql_table(buffer, &dialect_sqlite, table);
 
   const char *separator = " set ";
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
@@ -102,17 +102,17 @@ static void append_filter(struct buffer *buffer, const struct statement_key *key
   }
   if (key->filter_is_sleeping_task != EVD_ANY) {
     buffer_append(buffer, " and +is_sleeping_task = ");
-    sql_bool(buffer, DIALECT_SQLITE, key->filter_is_sleeping_task == EVD_YES);
+    sql_bool(buffer, &dialect_sqlite, key->filter_is_sleeping_task == EVD_YES);
   }
   if (key->filter_is_finished != EVD_ANY) {
     buffer_append(buffer, " and +is_finished = ");
-    sql_bool(buffer, DIALECT_SQLITE, key->filter_is_finished == EVD_YES);
+    sql_bool(buffer, &dialect_sqlite, key->filter_is_finished == EVD_YES);
   }
 }
 
 /* Appends the selection of operations 6 to 12 and 15: the condition, the order and the limit. */
 static void append_selection(struct buffer *buffer, const struct statement_key *key) {
-  sql_selection(buffer, DIALECT_SQLITE, key, append_parameter, NULL);
+  sql_selection(buffer, &dialect_sqlite, key, append_parameter, NULL);
   evd_column order = sql_selection_order((evd_operation)key->operation);
   buffer_printf(buffer, " order by %s limit ?", columns[order].name);
 }
@@ -127,7 +127,7 @@ static void append_update_row(struct buffer *buffer, const struct table_name *ta
 /* Appends the statement that takes children off a parent. */
 static void append_update_parent(struct buffer *buffer, const struct table_name *table) {
   buffer_append(buffer, "update ");
-  sql_table(buffer, DIALECT_SQLITE, table);
+  sql_table(buffer, &dialect_sqlite, table);
   buffer_append(buffer, " set active_children_count = active_children_count - ?, updated_at = ? "
                         "where execution_id = ?");
 }
@@ -164,7 +164,7 @@ static void append_main(struct buffer *buffer, const struct table_name *table,
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT:
     append_update(buffer, table, key);
     buffer_append(buffer, "rowid in (select rowid from ");
-    sql_table(buffer, DIALECT_SQLITE, table);
+    sql_table(buffer, &dialect_sqlite, table);
     buffer_append(buffer, " where ");
     append_selection(buffer, key);
     buffer_append(buffer, ")");
@@ -176,18 +176,18 @@ static void append_main(struct buffer *buffer, const struct table_name *table,
     break;
   case EVD_OPERATION_UPDATE_BY_PARENT:
     append_update(buffer, table, key);
-    sql_selection(buffer, DIALECT_SQLITE, key, append_parameter, NULL);
+    sql_selection(buffer, &dialect_sqlite, key, append_parameter, NULL);
     break;
   case EVD_OPERATION_CLOSE_FINISHED:
     buffer_append(buffer, "select rowid, parent_execution_id from ");
-    sql_table(buffer, DIALECT_SQLITE, table);
+    sql_table(buffer, &dialect_sqlite, table);
     buffer_append(buffer, " where ");
     append_selection(buffer, key);
     break;
   case EVD_OPERATION_DELETE:
   case EVD_OPERATION_DELETE_ALL:
     buffer_append(buffer, "delete from ");
-    sql_table(buffer, DIALECT_SQLITE, table);
+    sql_table(buffer, &dialect_sqlite, table);
     if (key->operation == EVD_OPERATION_DELETE) {
       buffer_append(buffer, " where execution_id = ?");
     }

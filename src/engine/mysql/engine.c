@@ -5,6 +5,7 @@
 #include "engine/mysql/connect.h"
 #include "engine/mysql/session.h"
 #include "model/error.h"
+#include "sql/dialect.h"
 
 /* Connector/C's limit is for each address of a name: a second one is to be reached, too. */
 enum { ADDRESSES_TRIED = 2 };
@@ -160,7 +161,7 @@ static void close_engine(struct engine *engine, bool abort) {
 }
 
 const struct engine_ops engine_mysql = {
-    .name = "mysql",
+    .dialect = &dialect_mysql,
     .accepts = mysql_url_accepts,
     .open = open_engine,
     .capacity = get_capacity,

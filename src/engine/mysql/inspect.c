@@ -64,7 +64,7 @@ static evd_code run(MYSQL *mysql, const struct buffer *sql, MYSQL_RES **result, 
 static evd_code create(MYSQL *mysql, const struct table_name *name, evd_error *error) {
   struct buffer sql = {0};
   MYSQL_RES *result;
-  schema_create_table(&sql, DIALECT_MYSQL, name, false);
+  schema_create_table(&sql, &dialect_mysql, name, false);
   evd_code code = run(mysql, &sql, &result, error);
   mysql_free_result(result);
   buffer_free(&sql);
@@ -76,7 +76,7 @@ static evd_code show(MYSQL *mysql, const char *what, const struct table_name *na
                      MYSQL_RES **result, evd_error *error) {
   struct buffer sql = {0};
   buffer_append(&sql, what);
-  sql_table(&sql, DIALECT_MYSQL, name);
+  sql_table(&sql, &dialect_mysql, name);
   evd_code code = run(mysql, &sql, result, error);
   buffer_free(&sql);
   unsigned number = mysql_errno(mysql);

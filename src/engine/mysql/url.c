@@ -10,6 +10,7 @@
 #include <uriparser/Uri.h>
 
 #include "model/error.h"
+#include "sql/dialect.h"
 
 enum { MYSQL_PORT = 3306, SECONDS_MAX = 86400 * 365, CONNECTIONS_MAX = 1000 };
 
@@ -51,7 +52,7 @@ static const struct option options[] = {
 enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
 
 bool mysql_url_accepts(const char *url) {
-  return strncasecmp(url, "mysql://", 8) == 0 || strncasecmp(url, "mariadb://", 10) == 0;
+  return dialect_scheme(&dialect_mysql, url, strncasecmp) != NULL;
 }
 
 struct mysql_url *mysql_url_retain(struct mysql_url *url) {

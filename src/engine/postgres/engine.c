@@ -261,7 +261,7 @@ static void stats(const struct engine *engine, struct engine_stats *figures) {
 }
 
 const struct engine_ops engine_postgres = {
-    .name = "postgres",
+    .dialect = &dialect_postgres,
     .claims_ids = true,
     .accepts = postgres_url_accepts,
     .open = open_engine,

@@ -96,13 +96,13 @@ static void send_creation(struct connection *connection, const char *table) {
   size_t count;
   const struct index_definition *indexes = schema_indexes(false, &count);
   struct buffer sql = {0};
-  schema_create_table(&sql, DIALECT_POSTGRES, name, false);
+  schema_create_table(&sql, &dialect_postgres, name, false);
   send_patience(connection);
   wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, lock_sql, table);
   send_made(connection, &sql);
   for (size_t i = 0; i < count; i++) {
     buffer_reset(&sql);
-    schema_create_index(&sql, DIALECT_POSTGRES, name, false, &indexes[i]);
+    schema_create_index(&sql, &dialect_postgres, name, false, &indexes[i], false);
     send_made(connection, &sql);
   }
   buffer_free(&sql);
@@ -120,7 +120,7 @@ static void send_columns(struct connection *connection, const char *table) {
 static void send_about_table(struct connection *connection,
                              void (*send)(struct connection *connection, const char *table)) {
   struct buffer table = {0};
-  sql_table(&table, DIALECT_POSTGRES, &connection->source->table.name);
+  sql_table(&table, &dialect_postgres, &connection->source->table.name);
   if (table.failed) {
     wire_break(&connection->wire);
   } else {

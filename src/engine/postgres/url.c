@@ -8,6 +8,7 @@
 
 #include "model/error.h"
 #include "sql/buffer.h"
+#include "sql/dialect.h"
 
 enum { DEPTH = 2 }; /* batches in flight on a connection, where the URL does not say */
 
@@ -44,7 +45,7 @@ struct reader {
 };
 
 static bool has_scheme(const char *text) {
-  return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+  return dialect_scheme(&dialect_postgres, text, strncmp) != NULL;
 }
 
 bool postgres_url_accepts(const char *text) {

@@ -147,7 +147,7 @@ static evd_code configure(struct sqlite_engine *engine, const struct engine_conf
 
   evd_code code = table_name_parse(config->table, &connection->table, error);
   if (code == EVD_OK) {
-    code = table_name_check(&connection->table, DIALECT_SQLITE, error);
+    code = table_name_check(&connection->table, &dialect_sqlite, error);
   }
   if (code == EVD_OK) {
     code = sqlite_url_parse(config->url, &connection->url, error);
@@ -251,7 +251,7 @@ static bool sqlite_accepts(const char *url) {
 }
 
 const struct engine_ops engine_sqlite = {
-    .name = "sqlite",
+    .dialect = &dialect_sqlite,
     .accepts = sqlite_accepts,
     .open = sqlite_open,
     .capacity = sqlite_capacity,

@@ -204,12 +204,13 @@ static evd_code create_missing(struct connection *connection, evd_error *error) 
 
   bool framework_shape = shape.has_id;
   struct buffer sql = {0};
-  schema_create_table(&sql, DIALECT_SQLITE, &connection->table, framework_shape);
+  schema_create_table(&sql, &dialect_sqlite, &connection->table, framework_shape);
   size_t count;
   const struct index_definition *indexes = schema_indexes(framework_shape, &count);
   for (size_t i = 0; i < count; i++) {
     buffer_append(&sql, ";\n");
-    schema_create_index(&sql, DIALECT_SQLITE, &connection->table, framework_shape, &indexes[i]);
+    schema_create_index(&sql, &dialect_sqlite, &connection->table, framework_shape, &indexes[i],
+                        false);
   }
 
   int result = sql.failed ? SQLITE_NOMEM : sqlite3_exec(connection->db, sql.text, NULL, NULL, NULL);
