@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/mysql/inspect.h"
 #include "engine/mysql/connect.h"
+#include "engine/mysql/inspect.h"
 #include "engine/mysql/url.h"
 #include "floor.h"
 #include "sql/mysql.h"

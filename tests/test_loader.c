@@ -20,9 +20,9 @@
 #include <evdurable.h>
 
 #include "batch/loader.h"
+#include "model/error.h"
 #include "sql/dialect.h"
 #include "support/watchdog.h"
-#include "model/error.h"
 
 enum { BATCHES_MAX = 16 };
 

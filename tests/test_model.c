@@ -7,8 +7,8 @@
 #include "config.h"
 #include "model/columns.h"
 #include "model/error.h"
-#include "model/json.h"
 #include "model/execution.h"
+#include "model/json.h"
 #include "support/check.h"
 #include "support/sample.h"
 

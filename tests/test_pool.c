@@ -5,7 +5,7 @@
 #include <ev.h>
 #include <utlist.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "engine/pool.h"
 #include "model/error.h"
 #include "support/check.h"

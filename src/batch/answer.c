@@ -3,9 +3,9 @@
 
 #include <utlist.h>
 
+#include "async/clock.h"
 #include "async/timer.h"
 #include "batch/loader.h"
-#include "engine/clock.h"
 
 /* The first pause before a batch is sent again, in seconds; doubled each time, up to the last. */
 #define FIRST_PAUSE 0.002

@@ -3,9 +3,9 @@
 
 #include <utlist.h>
 
+#include "async/clock.h"
 #include "async/timer.h"
 #include "batch/loader.h"
-#include "engine/clock.h"
 #include "model/error.h"
 
 /* About so many futures at most are finished in one iteration of the loop. */

@@ -6,7 +6,7 @@
 
 #include <utlist.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "model/error.h"
 
 /* A read that has waited for longer, in seconds, or with so many is not joined by more. */

@@ -14,7 +14,7 @@
 #include <uthash.h>
 
 #include "async/future.h"
-#include "engine/request.h"
+#include "model/request.h"
 
 struct loader;
 struct parcel;

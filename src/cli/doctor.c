@@ -6,10 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "async/clock.h"
 #include "cli/cli.h"
 #include "cli/findings.h"
 #include "cli/table.h"
-#include "engine/clock.h"
 #include "migrate/privileges.h"
 #include "model/error.h"
 

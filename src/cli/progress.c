@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
 
 static const double pause_seconds = 0.2;
 

@@ -26,7 +26,7 @@
 #include <evdurable/schema.h>
 #include <evdurable/storage.h>
 
-#include "engine/request.h"
+#include "model/request.h"
 
 struct ev_loop;
 struct dialect;

@@ -5,8 +5,8 @@
 
 #include <utlist.h>
 
-#include "engine/clock.h"
-#include "engine/quiet.h"
+#include "async/clock.h"
+#include "async/quiet.h"
 #include "model/error.h"
 
 struct pool {

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "model/error.h"
 
 enum { PAUSE_MS = 50 };

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/request.h"
+#include "model/request.h"
 #include "sql/mysql_charset.h"
 #include "sql/mysql_literal.h"
 #include "sql/sql.h"

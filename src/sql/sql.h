@@ -15,7 +15,7 @@
 
 #include <evdurable/error.h>
 
-#include "engine/request.h"
+#include "model/request.h"
 #include "sql/buffer.h"
 #include "sql/dialect.h"
 

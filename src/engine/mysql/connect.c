@@ -11,8 +11,8 @@
 
 #include <ev.h>
 
+#include "async/clock.h"
 #include "async/worker.h"
-#include "engine/clock.h"
 #include "engine/mysql/errors.h"
 #include "engine/mysql/inspect.h"
 #include "engine/mysql/tls.h"

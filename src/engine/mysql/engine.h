@@ -7,9 +7,9 @@
 #include <evdurable/schema.h>
 
 #include "engine/engine.h"
-#include "engine/spares.h"
 #include "engine/mysql/url.h"
 #include "engine/pool.h"
+#include "engine/spares.h"
 #include "sql/mysql.h"
 
 struct ev_loop;

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
+#include "async/quiet.h"
 #include "engine/mysql/blame.h"
 #include "engine/mysql/disconnect.h"
 #include "engine/mysql/engine.h"
 #include "engine/mysql/errors.h"
 #include "engine/mysql/tls.h"
-#include "engine/quiet.h"
 #include "model/error.h"
 
 /* What is decoded in one go, before the loop gets its turn. */

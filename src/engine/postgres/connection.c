@@ -5,11 +5,11 @@
 
 #include <utlist.h>
 
+#include "async/clock.h"
+#include "async/quiet.h"
 #include "async/worker.h"
-#include "engine/clock.h"
 #include "engine/postgres/failure.h"
 #include "engine/postgres/postgres.h"
-#include "engine/quiet.h"
 #include "model/error.h"
 
 /* How often the watch looks, and for how long past an operation's time the server may be silent, in

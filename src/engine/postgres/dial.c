@@ -9,11 +9,11 @@
 
 #include <ev.h>
 
+#include "async/clock.h"
+#include "async/quiet.h"
 #include "async/worker.h"
-#include "engine/clock.h"
 #include "engine/postgres/parameters.h"
 #include "engine/postgres/targets.h"
-#include "engine/quiet.h"
 #include "engine/spares.h"
 #include "model/error.h"
 

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "async/clock.h"
 #include "async/worker.h"
-#include "engine/clock.h"
 #include "engine/postgres/postgres.h"
 #include "model/error.h"
 #include "sql/postgres.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "model/columns.h"
 #include "model/execution.h"
 #include "model/records.h"

@@ -3,11 +3,11 @@
 
 #include <utlist.h>
 
+#include "async/clock.h"
+#include "async/quiet.h"
 #include "async/worker.h"
-#include "engine/clock.h"
 #include "engine/postgres/failure.h"
 #include "engine/postgres/postgres.h"
-#include "engine/quiet.h"
 #include "model/error.h"
 
 static bool is_success(const PGresult *result) {

@@ -3,9 +3,9 @@
 
 #include <utlist.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
+#include "async/quiet.h"
 #include "engine/postgres/postgres.h"
-#include "engine/quiet.h"
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/json.h"

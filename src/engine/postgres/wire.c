@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "async/quiet.h"
 #include "engine/postgres/encode.h"
-#include "engine/quiet.h"
 
 /* A message larger than this leaves libpq's buffer at once, as far as the socket takes it. */
 enum { SENT_AT_ONCE = 8192 };

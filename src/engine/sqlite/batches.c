@@ -1,6 +1,6 @@
 #include "engine/sqlite/batches.h"
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "engine/sqlite/operations.h"
 #include "model/error.h"
 

@@ -4,8 +4,8 @@
 
 #include <evdurable/error.h>
 
-#include "engine/request.h"
 #include "engine/sqlite/connection.h"
+#include "model/request.h"
 
 /* Operations 6 to 8 and 12. The transaction holds the write lock, so what was selected is still so
  * when it is changed; rows that another transaction holds there are none. */

@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "engine/sqlite/errors.h"
 #include "engine/sqlite/file.h"
 #include "engine/sqlite/table.h"

@@ -4,8 +4,8 @@
 
 #include <evdurable/error.h>
 
-#include "engine/request.h"
 #include "engine/sqlite/connection.h"
+#include "model/request.h"
 
 /* Runs one request within the present transaction and fills in its answer. On failure what it has
  * done so far is still in the transaction, and statements may be under way: roll back. */

@@ -1,6 +1,6 @@
 #include "engine/sqlite/steps.h"
 
-#include "engine/clock.h"
+#include "async/clock.h"
 #include "engine/sqlite/errors.h"
 
 /* The statement of a key. */

@@ -1,8 +1,8 @@
 /*
  * What a caller asked for, as an engine sees it, and what the engine answers.
  */
-#ifndef ENGINE_REQUEST_H
-#define ENGINE_REQUEST_H
+#ifndef MODEL_REQUEST_H
+#define MODEL_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Time that only goes forward, for time-outs and durations. */
-#ifndef ENGINE_CLOCK_H
-#define ENGINE_CLOCK_H
+#ifndef ASYNC_CLOCK_H
+#define ASYNC_CLOCK_H
 
 #include <time.h>
 

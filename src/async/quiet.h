@@ -2,8 +2,8 @@
  * Watchers that do not keep the loop alive: a storage that has nothing to do must not stop a
  * program's ev_run() from returning. Each is started and stopped with these functions only.
  */
-#ifndef ENGINE_QUIET_H
-#define ENGINE_QUIET_H
+#ifndef ASYNC_QUIET_H
+#define ASYNC_QUIET_H
 
 #include <ev.h>
 

@@ -1,0 +1,50 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "engine/engine.h"
+
+void batch_record_query(struct batch *batch, const char *sql, double duration_ms) {
+  if (!batch->record_queries) {
+    return;
+  }
+  size_t length = strlen(sql) + 1;
+  struct query_record *record = malloc(sizeof *record + length);
+  if (!record) {
+    return; /* only the log misses it */
+  }
+  record->duration_ms = duration_ms;
+  memcpy(record->sql, sql, length);
+  LL_APPEND(batch->queries, record);
+}
+
+void left_out_add(struct left_out *left_out, const char *id, const evd_error *why) {
+  size_t size = strlen(id) + 1;
+  struct left_out_row *row = malloc(sizeof *row + size);
+  if (left_out->count++ == 0) {
+    left_out->why = *why;
+  }
+  if (row) {
+    memcpy(row->id, id, size);
+    LL_PREPEND(left_out->rows, row);
+  }
+}
+
+void left_out_move(struct left_out *to, struct left_out *from) {
+  if (to->count == 0) {
+    to->why = from->why;
+  }
+  to->count += from->count;
+  LL_CONCAT(to->rows, from->rows);
+  *from = (struct left_out){0};
+}
+
+void left_out_free(struct left_out *left_out) {
+  struct left_out_row *row;
+  struct left_out_row *next;
+  LL_FOREACH_SAFE (left_out->rows, row, next) {
+    free(row);
+  }
+  *left_out = (struct left_out){0};
+}
