@@ -93,11 +93,6 @@ static void when_opened(void *owner, const evd_error *error) {
   storage->ops->close(storage->engine, false); /* nobody is there to close it */
 }
 
-static void when_batch_done(void *owner, struct batch *batch) {
-  evd_storage *storage = owner;
-  loader_batch_done(storage->loader, batch);
-}
-
 static void when_capacity_grew(void *owner) {
   evd_storage *storage = owner;
   loader_capacity_grew(storage->loader);
@@ -161,9 +156,8 @@ static evd_code open_engine(evd_storage *storage, const char *url, const char *t
       .table = table,
       .schema = schema,
       .test_mode = storage->test_mode,
-      .timeout_ms = storage->loader->limits.timeout_ms,
+      .timeout_ms = loader_timeout_ms(storage->loader),
       .callbacks = {.opened = when_opened,
-                    .batch_done = when_batch_done,
                     .capacity_grew = when_capacity_grew,
                     .log = when_told,
                     .closed = when_closed,
@@ -283,7 +277,7 @@ evd_future *evd_storage_close(evd_storage *storage, int64_t drain_ms) {
   if (!future) {
     return NULL;
   }
-  if (storage->loader->refusing) {
+  if (loader_is_refusing(storage->loader)) {
     evd_error error;
     error_set(&error, EVD_EMISUSE, "", "the storage is closing already");
     future_fail(future, &error);

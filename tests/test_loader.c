@@ -19,7 +19,7 @@
 
 #include <evdurable.h>
 
-#include "batch/loader.h"
+#include "batch/queue.h"
 #include "model/error.h"
 #include "sql/dialect.h"
 #include "support/watchdog.h"
@@ -159,7 +159,7 @@ static void answer(struct fixture *fixture, evd_code code, evd_outcome outcome) 
     error_set(&batch->error, code, "", "as the test says");
     batch->error.outcome = outcome;
   }
-  loader_batch_done(fixture->loader, batch);
+  batch->done(batch);
 }
 
 static evd_future *submit_update(struct fixture *fixture, const char *id, int32_t attempts) {

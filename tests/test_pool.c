@@ -60,8 +60,14 @@ static void on_answer(struct ev_loop *loop, ev_timer *timer, int events) {
   }
 }
 
+/* A batch, and the connection that it was sent on. */
+struct sent {
+  struct batch batch; /* first */
+  struct pool_connection *on;
+};
+
 static void on_send(struct pool_connection *link, struct batch *batch) {
-  batch->owner = link;
+  ((struct sent *)batch)->on = link;
 }
 
 static void on_fail(struct pool_connection *link, const evd_error *error) {
@@ -160,10 +166,10 @@ static void an_idle_pool_does_not_keep_the_loop_alive(void **state) {
   ev_run(engine.loop, 0);
   run_until(engine.grew == 2);
   ev_run(engine.loop, 0);
-  struct batch batch = {0};
-  pool_submit(engine.pool, &batch);
+  struct sent sent = {.on = NULL};
+  pool_submit(engine.pool, &sent.batch);
   run_for(0.02);
-  pool_batch_done(batch.owner);
+  pool_batch_done(sent.on);
   ev_run(engine.loop, 0);
   end();
 }
@@ -188,10 +194,10 @@ static void more_are_opened_while_batches_queue_and_closed_when_idle(void **stat
   start((struct pool_config){.min = 1, .max = 3, .depth = 4, .idle_timeout = 0.05});
   run_until(engine.grew == 1);
   assert_int_equal(engine.count, 1);
-  struct batch batches[12] = {{0}};
+  struct sent batches[12] = {{.on = NULL}};
   for (int i = 0; i < 12; i++) {
     run_until(pool_capacity(engine.pool) > 0);
-    pool_submit(engine.pool, &batches[i]);
+    pool_submit(engine.pool, &batches[i].batch);
   }
   assert_int_equal(engine.count, 3);
   assert_int_equal(pool_capacity(engine.pool), 0);
@@ -200,7 +206,7 @@ static void more_are_opened_while_batches_queue_and_closed_when_idle(void **stat
     assert_int_equal(connection->link.in_flight, 4);
   }
   for (int i = 0; i < 12; i++) {
-    pool_batch_done(batches[i].owner);
+    pool_batch_done(batches[i].on);
   }
   run_until(engine.count == 1);
   assert_int_equal(engine.failed, 0);
@@ -249,10 +255,10 @@ static void work_of_older_connections_does_not_hasten_attempts_that_fail(void **
   engine.refuses = true;
   while (engine.opened < 8) {
     run_for(0.002);
-    struct batch batch = {0};
+    struct sent sent = {.on = NULL};
     assert_true(pool_capacity(engine.pool) > 0);
-    pool_submit(engine.pool, &batch);
-    pool_batch_done(batch.owner);
+    pool_submit(engine.pool, &sent.batch);
+    pool_batch_done(sent.on);
   }
   expect_growing_pauses(2);
   end();
@@ -281,9 +287,9 @@ static void the_loss_of_what_was_good_for_long_is_made_good_soon(void **state) {
 static void a_batch_is_finished_before_its_old_connection_goes(void **state) {
   start((struct pool_config){.min = 1, .max = 1, .depth = 1, .max_age = 0.02});
   run_until(pool_capacity(engine.pool) > 0);
-  struct batch batch = {0};
-  pool_submit(engine.pool, &batch);
-  struct pool_connection *old = batch.owner;
+  struct sent sent = {.on = NULL};
+  pool_submit(engine.pool, &sent.batch);
+  struct pool_connection *old = sent.on;
   run_until(old->state == POOL_DRAINING);
   run_for(0.05);
   assert_int_equal(old->in_flight, 1);
@@ -295,11 +301,11 @@ static void a_batch_is_finished_before_its_old_connection_goes(void **state) {
 static void a_lost_connection_is_replaced(void **state) {
   start((struct pool_config){.min = 1, .max = 1, .depth = 1});
   run_until(engine.grew == 1);
-  struct batch batch = {0};
-  pool_submit(engine.pool, &batch);
+  struct sent sent = {.on = NULL};
+  pool_submit(engine.pool, &sent.batch);
   evd_error error;
   error_set(&error, EVD_EUNAVAILABLE, "", "cut");
-  pool_connection_lost(batch.owner, &error);
+  pool_connection_lost(sent.on, &error);
   assert_int_equal(pool_capacity(engine.pool), 0);
   assert_string_equal(pool_trouble(engine.pool)->message, "cut");
   run_until(pool_capacity(engine.pool) == 1);
@@ -346,13 +352,13 @@ static void connecting_takes_no_longer_than_it_may(void **state) {
 static void closing_waits_for_what_is_under_way(void **state) {
   start((struct pool_config){.min = 2, .max = 2, .depth = 1});
   run_until(engine.grew == 2);
-  struct batch batch = {0};
-  pool_submit(engine.pool, &batch);
+  struct sent sent = {.on = NULL};
+  pool_submit(engine.pool, &sent.batch);
   pool_close(engine.pool, false);
   run_until(engine.count == 1);
   run_for(0.05);
   assert_false(engine.closed);
-  pool_batch_done(batch.owner);
+  pool_batch_done(sent.on);
   ev_run(engine.loop, 0);
   assert_true(engine.closed);
   assert_int_equal(engine.failed, 1); /* the idle one */
@@ -362,9 +368,9 @@ static void closing_waits_for_what_is_under_way(void **state) {
 static void aborting_fails_what_is_under_way(void **state) {
   start((struct pool_config){.min = 1, .max = 1, .depth = 2});
   run_until(engine.grew == 1);
-  struct batch batches[2] = {{0}};
-  pool_submit(engine.pool, &batches[0]);
-  pool_submit(engine.pool, &batches[1]);
+  struct sent batches[2] = {{.on = NULL}};
+  pool_submit(engine.pool, &batches[0].batch);
+  pool_submit(engine.pool, &batches[1].batch);
   pool_close(engine.pool, false);
   run_for(0.01);
   pool_close(engine.pool, true);
@@ -377,13 +383,13 @@ static void aborting_fails_what_is_under_way(void **state) {
 static void a_retired_connection_takes_no_more(void **state) {
   start((struct pool_config){.min = 1, .max = 1, .depth = 2});
   run_until(engine.grew == 1);
-  struct batch batch = {0};
-  pool_submit(engine.pool, &batch);
-  pool_connection_retire(batch.owner);
+  struct sent sent = {.on = NULL};
+  pool_submit(engine.pool, &sent.batch);
+  pool_connection_retire(sent.on);
   assert_int_equal(pool_capacity(engine.pool), 0);
   run_until(pool_capacity(engine.pool) == 2);
   assert_int_equal(engine.count, 2);
-  pool_batch_done(batch.owner);
+  pool_batch_done(sent.on);
   run_until(engine.count == 1);
   end();
 }
@@ -391,14 +397,14 @@ static void a_retired_connection_takes_no_more(void **state) {
 /* Retires a connection for its answer to a batch, after so many batches that it answered well. */
 static void retire_after_a_batch(int well) {
   for (int i = 0; i < well; i++) {
-    struct batch good = {0};
-    pool_submit(engine.pool, &good);
-    pool_batch_done(good.owner);
+    struct sent good = {.on = NULL};
+    pool_submit(engine.pool, &good.batch);
+    pool_batch_done(good.on);
   }
-  struct batch batch = {0};
-  pool_submit(engine.pool, &batch);
-  pool_connection_retire(batch.owner);
-  pool_batch_done(batch.owner);
+  struct sent sent = {.on = NULL};
+  pool_submit(engine.pool, &sent.batch);
+  pool_connection_retire(sent.on);
+  pool_batch_done(sent.on);
 }
 
 /* Every connection is retired for the answer to its first batch, as by a standby that was the primary. */

@@ -9,7 +9,7 @@
 #include <sqlite3.h>
 
 #include "engine/sqlite/batches.h"
-#include "engine/sqlite/connection.h"
+#include "engine/sqlite/open.h"
 #include "model/columns.h"
 #include "support/check.h"
 #include "support/engine_driver.h"

@@ -9,7 +9,7 @@
 #include <ev.h>
 #include <evdurable.h>
 
-#include "engine/sqlite/connection.h"
+#include "engine/sqlite/open.h"
 #include "migrate/client.h"
 #include "model/columns.h"
 #include "support/check.h"

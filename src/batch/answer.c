@@ -5,7 +5,7 @@
 
 #include "async/clock.h"
 #include "async/timer.h"
-#include "batch/loader.h"
+#include "batch/queue.h"
 
 /* The first pause before a batch is sent again, in seconds; doubled each time, up to the last. */
 #define FIRST_PAUSE 0.002
@@ -259,8 +259,9 @@ static void see_to_left_out(struct loader *loader, struct parcel *parcel) {
   }
 }
 
-void loader_batch_done(struct loader *loader, struct batch *batch) {
+void loader_batch_done(struct batch *batch) {
   struct parcel *parcel = (struct parcel *)batch;
+  struct loader *loader = parcel->loader;
   report_queries(loader, batch);
   loader->counters[batch->operation].stats.retries += batch->retries;
   batch->retries = 0;

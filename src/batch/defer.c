@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "batch/loader.h"
+#include "batch/queue.h"
 #include "model/columns.h"
 
 /* How much later than others a row that cannot be read is due again, in milliseconds. */

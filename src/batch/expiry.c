@@ -1,11 +1,7 @@
 /* How requests end before their answer: time-outs, cancellation, closing. */
-#include <math.h>
-
 #include <utlist.h>
 
-#include "async/clock.h"
-#include "async/timer.h"
-#include "batch/loader.h"
+#include "batch/queue.h"
 #include "model/error.h"
 
 /* About so many futures at most are finished in one iteration of the loop. */
@@ -55,13 +51,6 @@ static void describe_time_out(const struct loader *loader, const struct pending 
   error->outcome = loader_outcome(pending);
 }
 
-double loader_time_left(const struct loader *loader, const struct pending *pending) {
-  if (loader->limits.timeout_ms < 0) {
-    return INFINITY;
-  }
-  return pending->submitted + (double)loader->limits.timeout_ms / 1000 - clock_seconds();
-}
-
 void loader_expire_some(struct loader *loader) {
   size_t ended = 0;
   while (ended < SLICE && loader->oldest) {
@@ -78,26 +67,10 @@ void loader_expire_some(struct loader *loader) {
 }
 
 /* What is left over is for the next iteration: the timer then fires at once. */
-static void expire(struct ev_loop *loop, ev_timer *timer, int events) {
+void loader_on_expiry(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)loop;
   (void)events;
   loader_expire_some(timer->data);
-}
-
-/* The timer is set for the oldest at some time and not moved when that one is done: it fires early
- * now and then, finds nothing, and is set again. */
-void loader_watch_expiry(struct loader *loader) {
-  if (loader->limits.timeout_ms < 0) {
-    return;
-  }
-  if (!loader->oldest) {
-    ev_timer_stop(loader->loop, &loader->expiry);
-  } else if (!ev_is_active(&loader->expiry)) {
-    double left = loader_time_left(loader, loader->oldest);
-    ev_init(&loader->expiry, expire);
-    loader->expiry.data = loader;
-    timer_start(loader->loop, &loader->expiry, left > 0 ? left : 0, 0.);
-  }
 }
 
 /* Closing. */

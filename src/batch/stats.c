@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "batch/loader.h"
+#include "batch/queue.h"
 
 static double milliseconds(const struct histogram *histogram, double share) {
   return (double)histogram_quantile(histogram, share) / 1000;

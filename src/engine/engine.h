@@ -68,7 +68,9 @@ struct batch {
   struct request *
       *requests;       /* in the order of submission; ids of operations 4 and 5 are distinct */
   bool record_queries; /* the loader wants query_records */
-  void *owner;         /* the loader's */
+
+  /* Called by the engine when the batch is answered, which belongs to the loader again. The loop's thread. */
+  void (*done)(struct batch *batch);
 
   /* The answer. error.code EVD_OK: each request has its own. */
   evd_error error;
@@ -84,8 +86,6 @@ void batch_record_query(struct batch *batch, const char *sql, double duration_ms
 struct engine_callbacks {
   /* Opening ended: NULL, or why it failed (the engine then closes itself: closed follows). */
   void (*opened)(void *owner, const evd_error *error);
-  /* A batch is answered and belongs to the loader again. */
-  void (*batch_done)(void *owner, struct batch *batch);
   /* capacity() has risen for a reason other than a batch done, e.g. a connection is ready. */
   void (*capacity_grew)(void *owner);
   /* Something to tell people, at a level up to EVD_LOG_INFO. */
@@ -129,7 +129,7 @@ struct engine_ops {
    * grow. 0 while there is no connection. */
   size_t (*capacity)(const struct engine *engine);
 
-  /* Takes a batch; batch_done follows, always. Only with capacity. */
+  /* Takes a batch; its done() follows, always. Only with capacity. */
   void (*submit)(struct engine *engine, struct batch *batch);
 
   /* Why there is no connection now; NULL when all is well. For the message of a time-out. */
@@ -138,7 +138,7 @@ struct engine_ops {
   void (*stats)(const struct engine *engine, struct engine_stats *stats);
 
   /* Closes: batches under way are finished first, or (abort) ended as fast as may be, each with
-   * batch_done. May be called a second time, with abort. closed follows. */
+   * done(). May be called a second time, with abort. closed follows. */
   void (*close)(struct engine *engine, bool abort);
 };
 

@@ -15,10 +15,9 @@ static void on_opened(void *owner, const evd_error *error) {
   driver->open_error = error != NULL ? *error : (evd_error){0};
 }
 
-/* Wakes driver_wait(): the batch's owner is a flag. */
-static void on_batch_done(void *owner, struct batch *batch) {
-  (void)owner;
-  *(bool *)batch->owner = true;
+/* Wakes driver_wait(). */
+static void on_batch_done(struct batch *batch) {
+  batch->done = NULL;
 }
 
 static void on_capacity_grew(void *owner) {
@@ -56,7 +55,7 @@ void driver_open(struct driver *driver, const char *url, const char *table,
       .schema = schema,
       .test_mode = true,
       .timeout_ms = 30000,
-      .callbacks = {on_opened, on_batch_done, on_capacity_grew, on_log, on_closed, driver},
+      .callbacks = {on_opened, on_capacity_grew, on_log, on_closed, driver},
   };
   driver->engine = ops != NULL ? ops->open(&config, &driver->open_error) : NULL;
   if (driver->engine == NULL) {
@@ -84,14 +83,13 @@ evd_error driver_open_fails(const char *url, const char *table, evd_schema_mode 
 }
 
 void driver_submit(struct driver *driver, struct batch *batch) {
-  bool *done = keep_memory(sizeof(*done));
-  batch->owner = done;
+  batch->done = on_batch_done;
   batch->record_queries = driver->record_queries;
   driver->engine->ops->submit(driver->engine, batch);
 }
 
 void driver_wait(struct driver *driver, struct batch *batch) {
-  while (!*(volatile bool *)batch->owner) {
+  while (batch->done != NULL) {
     ev_run(driver->loop, EVRUN_ONCE);
   }
 }

@@ -61,7 +61,7 @@ static void on_closed(void *owner) {
   callbacks.closed(callbacks.owner);
 }
 
-void mysql_engine_opened(struct mysql_engine *engine, const struct mysql_table *table) {
+static void on_opened(struct mysql_engine *engine, const struct mysql_table *table) {
   engine->table = *table;
   engine->state = MYSQL_OPEN;
   engine->callbacks.opened(engine->callbacks.owner, NULL);
@@ -101,6 +101,7 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
                           evd_error *error) {
   engine->engine.ops = &engine_mysql;
   engine->state = MYSQL_OPENING;
+  engine->opened = on_opened;
   engine->loop = config->loop;
   engine->callbacks = config->callbacks;
   engine->schema = config->schema;

@@ -36,9 +36,9 @@ struct mysql_engine {
                                * the name is there from the start */
   struct pool *pool;
   struct spares spares; /* workers */
-};
 
-/* The first connection has read the table: the engine is open. */
-void mysql_engine_opened(struct mysql_engine *engine, const struct mysql_table *table);
+  /* The first connection has read the table: the engine is open. */
+  void (*opened)(struct mysql_engine *engine, const struct mysql_table *table);
+};
 
 #endif

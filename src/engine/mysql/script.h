@@ -32,74 +32,7 @@
 
 #include <mysql.h>
 
-#include "engine/engine.h"
-#include "sql/mysql.h"
-
-/* What one statement of a packet is, and so what its answer means. */
-struct script_statement {
-  enum script_kind {
-    SCRIPT_BEGIN,
-    SCRIPT_COMMIT,
-    SCRIPT_INSERT,          /* executions from a cursor on */
-    SCRIPT_GET,             /* all requests */
-    SCRIPT_LOCK,            /* all requests */
-    SCRIPT_UPDATE,          /* `count` requests from `first` on, of the grouped */
-    SCRIPT_COUNTED,         /* one request, number `first`, which the count is of */
-    SCRIPT_SELECT,          /* the request */
-    SCRIPT_UPDATE_SELECTED, /* `count` selected rows from `first` on */
-    SCRIPT_DECREMENT        /* `count` parents from `first` on */
-  } kind;
-  size_t first;
-  size_t count;
-};
-
-/* A place among the executions that the requests of a batch bring. */
-struct script_cursor {
-  size_t request;
-  size_t execution;
-};
-
-/* A batch under way. The session owns it and uses it again for the next batch; all but `sql` is of
- * the batch at hand. */
-struct script {
-  struct batch *batch;
-  const struct mysql_table *table;
-  bool test_mode;
-  bool backslashes;  /* see struct mysql_writer */
-  size_t max_packet; /* the longest packet */
-  bool galera;       /* the server is a node of a cluster */
-
-  /* The packet to be sent, or under way. */
-  struct buffer sql;
-  struct buffer outline; /* the same for the log, if anybody wants to see it */
-  struct script_statement *statements;
-  size_t statement_count;
-  size_t statement_size;
-  size_t answered; /* statements of the packet that are done */
-  bool commits;    /* the packet ends with what makes the batch's changes last */
-
-  unsigned packets;    /* made so far */
-  bool in_transaction; /* a begin was made, and no commit has been answered */
-  int64_t expected;    /* rows that the updates should find, and */
-  int64_t found;       /* that they found */
-
-  struct request **sorted;  /* all requests in the order of their ids */
-  size_t sought;            /* of them, that whose row may come next */
-  struct request **grouped; /* those to be updated, those alike together; in the same block */
-  size_t grouped_count;
-  size_t grouped_next;
-  struct script_cursor cursor;
-
-  struct records *selected;      /* by SCRIPT_SELECT; claimed rows as they are after the update */
-  evd_changes changes;           /* to the claimed rows; the texts are the rows' */
-  struct script_parent *parents; /* of the rows; see selection.c */
-  const char **selected_ids;     /* of those rows: `expected` many */
-  size_t selected_size;
-  size_t selected_next;
-  struct mysql_decrement *decrements;
-  size_t decrement_count;
-  size_t decrement_next;
-};
+#include "engine/mysql/packet.h"
 
 /* Takes a batch. */
 void script_begin(struct script *script, struct batch *batch);
@@ -128,21 +61,6 @@ void script_end(struct script *script);
 void script_free(struct script *script);
 
 /* Between the files of the script. */
-
-/* Bytes after which a statement, or a packet, is long enough; and whether the packet is. */
-size_t script_enough(const struct script *script);
-bool script_is_full(const struct script *script);
-
-/* The bytes that an update of several rows has for one more id, at most. */
-size_t script_id_bytes(const char *id);
-
-/* Adds a statement to the packet. False when it has to go into the next one, since this would be too
- * long, or for Galera's sake: then nothing was added; also when memory is out (script->sql.failed).
- * The first statement of a packet is always added, and so is what locks or selects. */
-bool script_add(struct script *script, enum script_kind kind, size_t first, size_t count);
-
-/* Moves the cursor on to the next execution that is to be inserted; false when there is none. */
-bool script_has_executions(struct script *script);
 
 /* In writes.c: the statements of the next packet of operations 1, 4, 5, 14, 16 and 17. */
 void script_next_of_writes(struct script *script);

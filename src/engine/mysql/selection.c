@@ -192,8 +192,8 @@ static size_t part_size(const struct script *script, enum script_kind kind, size
   while (next + part < count && part < most) {
     const char *id = kind == SCRIPT_DECREMENT ? script->decrements[next + part].parent_id
                                               : script->selected_ids[next + part];
-    bytes += script_id_bytes(id);
-    if (part > 0 && bytes > script_enough(script) / 2) {
+    bytes += packet_id_bytes(id);
+    if (part > 0 && bytes > packet_enough(script) / 2) {
       break;
     }
     part++;
@@ -206,8 +206,8 @@ static bool add_parts(struct script *script, enum script_kind kind, size_t *next
                       size_t most) {
   while (*next < count) {
     size_t part = part_size(script, kind, *next, count, most);
-    bool full = script_is_full(script) || script->sql.length >= IDS_ENOUGH;
-    if (full || !script_add(script, kind, *next, part)) {
+    bool full = packet_is_full(script) || script->sql.length >= IDS_ENOUGH;
+    if (full || !packet_add(script, kind, *next, part)) {
       return false;
     }
     *next += part;
@@ -217,8 +217,8 @@ static bool add_parts(struct script *script, enum script_kind kind, size_t *next
 
 void script_next_of_selection(struct script *script) {
   if (script->packets == 0) {
-    script_add(script, SCRIPT_BEGIN, 0, 0);
-    script_add(script, SCRIPT_SELECT, 0, 0);
+    packet_add(script, SCRIPT_BEGIN, 0, 0);
+    packet_add(script, SCRIPT_SELECT, 0, 0);
     return;
   }
   if (script->packets == 1 && !list_parents(script)) {
@@ -229,7 +229,7 @@ void script_next_of_selection(struct script *script) {
                 UPDATE_MAX) &&
       add_parts(script, SCRIPT_DECREMENT, &script->decrement_next, script->decrement_count,
                 DECREMENT_MAX)) {
-    script_add(script, SCRIPT_COMMIT, 0, 0);
+    packet_add(script, SCRIPT_COMMIT, 0, 0);
   }
 }
 

@@ -95,13 +95,12 @@ static struct batch *take_batch(struct session *session, const evd_error *error)
 
 /* Answers the batch; the session is free for the next one, which may come before this returns. */
 static void answer(struct session *session, const evd_error *error) {
-  struct engine_callbacks *callbacks = &session->engine->callbacks;
   struct batch *batch = take_batch(session, error);
   session->state = SESSION_IDLE;
   quiet_timer_stop(session->engine->loop, &session->timer);
   set_io(session, EV_READ);
   pool_batch_done(&session->pooled);
-  callbacks->batch_done(callbacks->owner, batch);
+  batch->done(batch);
 }
 
 /* Frees a result; what is left of it is not read. */
@@ -123,13 +122,12 @@ static void break_off(struct session *session) {
 /* The connection has ended with an error: answers the batch, if there is one, as it says. */
 static void lose_and_answer(struct session *session, const evd_error *error,
                             const evd_error *batch_error) {
-  struct engine_callbacks *callbacks = &session->engine->callbacks;
   evd_error copy = *error; /* it may be the session's own */
   struct batch *batch = session->script.batch != NULL ? take_batch(session, batch_error) : NULL;
   break_off(session);
   pool_connection_lost(&session->pooled, &copy);
   if (batch != NULL) {
-    callbacks->batch_done(callbacks->owner, batch);
+    batch->done(batch);
   }
 }
 
@@ -464,7 +462,7 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
   session->script.galera = connected->galera;
   set_io(session, EV_READ);
   if (session->engine->state == MYSQL_OPENING) {
-    mysql_engine_opened(session->engine, &connected->table);
+    session->engine->opened(session->engine, &connected->table);
   } else if (session->inspects && !connected->table.stale) {
     session->engine->table = connected->table;
   }
@@ -539,7 +537,6 @@ void session_send(struct pool_connection *connection, struct batch *batch) {
 
 void session_fail(struct pool_connection *connection, const evd_error *error) {
   struct session *session = (struct session *)connection;
-  struct engine_callbacks *callbacks = &session->engine->callbacks;
   if (session->state == SESSION_CONNECTING) {
     return;
   }
@@ -552,7 +549,7 @@ void session_fail(struct pool_connection *connection, const evd_error *error) {
   session->state = session->state == SESSION_IDLE ? SESSION_IDLE : SESSION_BROKEN;
   stop_watchers(session);
   if (batch != NULL) {
-    callbacks->batch_done(callbacks->owner, batch);
+    batch->done(batch);
   }
 }
 

@@ -12,66 +12,8 @@
 #include "engine/postgres/postgres.h"
 #include "model/error.h"
 
-/* How often the watch looks, and for how long past an operation's time the server may be silent, in
- * seconds. */
-#define WATCH_INTERVAL 1.0
+/* For how long past an operation's time the server may be silent, in seconds. */
 #define WATCH_GRACE 5.0
-
-static void stop_watchers(struct connection *connection) {
-  wire_stop(&connection->wire);
-  quiet_timer_stop(connection->postgres->loop, &connection->watch);
-}
-
-/* What a flight that ends with the connection leaves behind. */
-static evd_outcome outcome_of(const struct flight *flight) {
-  bool is_write = !operation_is_read(flight->batch->operation);
-  return flight->synced && is_write ? EVD_OUTCOME_UNKNOWN : EVD_OUTCOME_NOT_APPLIED;
-}
-
-/* Answers the batches for which memory was out. */
-static void answer_refused(struct connection *connection) {
-  struct postgres *postgres = connection->postgres;
-  struct batch *batch;
-  while ((batch = connection->refused) != NULL) {
-    LL_DELETE(connection->refused, batch);
-    error_set(&batch->error, EVD_ENOMEM, "", "memory ran out");
-    postgres->callbacks.batch_done(postgres->callbacks.owner, batch);
-  }
-}
-
-/* Answers all batches under way with the error. One that has failed before keeps its own. */
-static void fail_flights(struct connection *connection, const evd_error *error) {
-  struct postgres *postgres = connection->postgres;
-  postgres_discard(connection);
-  connection->sending = NULL;
-  wire_forget(&connection->wire);
-  struct flight *flight;
-  while ((flight = connection->flights) != NULL) {
-    DL_DELETE(connection->flights, flight);
-    struct batch *batch = flight->batch;
-    if (batch->error.code == EVD_OK) {
-      batch->error = *error;
-      batch->error.outcome = outcome_of(flight);
-    }
-    flight_forget_answers(flight);
-    flight_free(flight);
-    postgres->callbacks.batch_done(postgres->callbacks.owner, batch);
-  }
-  answer_refused(connection);
-}
-
-void postgres_connection_fail(struct pool_connection *link, const evd_error *error) {
-  struct connection *connection = (struct connection *)link;
-  stop_watchers(connection);
-  fail_flights(connection, error);
-}
-
-void postgres_connection_lose(struct connection *connection, const evd_error *error) {
-  evd_error copy = *error;
-  stop_watchers(connection);
-  pool_connection_lost(&connection->link, &copy);
-  fail_flights(connection, &copy);
-}
 
 /* Closing. TLS takes a millisecond to end, and so does freeing what has come of a large answer: the
  * worker does it. */
@@ -86,13 +28,13 @@ static void run_closing(struct job *job) {
 
 static void end_closing(struct job *job) {
   struct connection *connection = of_job(job);
-  pool_connection_closed(&connection->link);
+  pool_connection_closed(&connection->pooled);
   free(connection);
 }
 
-void postgres_connection_close(struct pool_connection *link) {
-  struct connection *connection = (struct connection *)link;
-  stop_watchers(connection);
+void postgres_connection_close(struct pool_connection *pooled) {
+  struct connection *connection = (struct connection *)pooled;
+  postgres_link_stop(connection);
   if (connection->dial != NULL) {
     dial_cancel(connection->dial);
   }
@@ -119,9 +61,9 @@ static void on_more(struct ev_loop *loop, ev_timer *timer, int events) {
   quiet_timer_stop(loop, timer);
   const struct batch *refused;
   LL_FOREACH (connection->refused, refused) {
-    pool_batch_done(&connection->link);
+    pool_batch_done(&connection->pooled);
   }
-  answer_refused(connection);
+  postgres_link_answer_refused(connection);
   postgres_send_more(connection);
   if (connection->wire.has_unread && connection->decoding.result == NULL) {
     read_socket(connection);
@@ -153,7 +95,7 @@ static double silence_limit(const struct connection *connection) {
   if (timeout_ms <= 0) {
     return 0;
   }
-  if (connection->link.state == POOL_CONNECTING && timeout_ms < SCHEMA_TIME_MS) {
+  if (connection->pooled.state == POOL_CONNECTING && timeout_ms < SCHEMA_TIME_MS) {
     timeout_ms = SCHEMA_TIME_MS;
   }
   return (double)timeout_ms / 1000 + WATCH_GRACE;
@@ -164,7 +106,7 @@ static double silence_limit(const struct connection *connection) {
 static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct connection *connection = timer->data;
-  bool waits = connection->flights != NULL || connection->link.state == POOL_CONNECTING;
+  bool waits = connection->flights != NULL || connection->pooled.state == POOL_CONNECTING;
   double limit = silence_limit(connection);
   if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
@@ -173,13 +115,8 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
     evd_error error;
     error_set(&error, EVD_EUNAVAILABLE, "", "%s has not answered for %g s", connection->where,
               limit);
-    postgres_connection_lose(connection, &error);
+    postgres_link_lose(connection, &error);
   }
-}
-
-void postgres_connection_watch(struct connection *connection) {
-  connection->progress_at = clock_seconds();
-  quiet_timer_start(connection->postgres->loop, &connection->watch, WATCH_INTERVAL);
 }
 
 static void init_watchers(struct connection *connection) {
@@ -197,23 +134,23 @@ static void set_where(struct connection *connection) {
   const char *host = PQhost(pg);
   snprintf(connection->where, sizeof(connection->where), "%s:%s", host != NULL ? host : "",
            PQport(pg));
-  connection->link.where = connection->where;
+  connection->pooled.where = connection->where;
 }
 
 static void dialled(PGconn *pg, const evd_error *error, void *data) {
   struct connection *connection = data;
   connection->dial = NULL;
   if (pg == NULL) {
-    postgres_connection_lose(connection, error);
+    postgres_link_lose(connection, error);
     return;
   }
   wire_open(&connection->wire, pg);
   set_where(connection);
   if (connection->postgres->state == POSTGRES_OPENING) {
     postgres_schema_send(connection);
-    postgres_connection_watch(connection);
+    postgres_link_watch(connection);
   } else if (!connection->wire.broken) {
-    pool_connection_ready(&connection->link);
+    pool_connection_ready(&connection->pooled);
   }
 }
 

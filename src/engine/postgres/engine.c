@@ -16,6 +16,7 @@
 #define BACKOFF_MAX 5.0
 
 static void postgres_free(struct postgres *postgres);
+static void on_opened(struct postgres *postgres, const evd_error *error);
 
 static void tell(struct postgres *postgres, evd_log_level level, const char *message) {
   postgres->callbacks.log(postgres->callbacks.owner, level, message);
@@ -29,7 +30,7 @@ static struct pool_connection *source_connect(void *owner, evd_error *error) {
     error_set(error, EVD_ENOMEM, "", "memory ran out");
     return NULL;
   }
-  return &connection->link;
+  return &connection->pooled;
 }
 
 static void source_grew(void *owner) {
@@ -44,7 +45,7 @@ static void source_trouble(void *owner, const evd_error *error) {
   struct source *source = owner;
   struct postgres *postgres = source->postgres;
   if (postgres->state == POSTGRES_OPENING) {
-    postgres_opened(postgres, error);
+    on_opened(postgres, error);
     return;
   }
   char message[sizeof(error->message) + 32];
@@ -63,6 +64,14 @@ static void source_closed(void *owner) {
     postgres_free(postgres);
     callbacks.closed(callbacks.owner);
   }
+}
+
+/* The connections' callback. */
+static void shun_replica(struct source *replica, struct batch *batch) {
+  replica->shunned_until = clock_seconds() + SHUN_TIME;
+  tell(replica->postgres, EVD_LOG_WARNING, "a read failed on the replica; the primary takes over");
+  batch->error.code = EVD_EUNAVAILABLE;
+  batch->error.retryable = true;
 }
 
 /* Opening. */
@@ -111,7 +120,7 @@ static struct pool *make_pool(struct source *source) {
   struct pool_callbacks callbacks = {
       .connect = source_connect,
       .send = postgres_connection_send,
-      .fail = postgres_connection_fail,
+      .fail = postgres_link_fail,
       .close = postgres_connection_close,
       .grew = source_grew,
       .trouble = source_trouble,
@@ -183,6 +192,8 @@ static struct engine *open_engine(const struct engine_config *config, evd_error 
   postgres->callbacks = config->callbacks;
   postgres->schema_mode = config->schema;
   postgres->timeout_ms = config->timeout_ms;
+  postgres->opened = on_opened;
+  postgres->shun = shun_replica;
   if (init(postgres, config, error) != EVD_OK) {
     postgres_free(postgres);
     return NULL;
@@ -202,7 +213,7 @@ static void close_engine(struct engine *engine, bool abort) {
   }
 }
 
-void postgres_opened(struct postgres *postgres, const evd_error *error) {
+static void on_opened(struct postgres *postgres, const evd_error *error) {
   if (postgres->state != POSTGRES_OPENING) {
     return;
   }
@@ -230,13 +241,6 @@ static void submit(struct engine *engine, struct batch *batch) {
   struct postgres *postgres = (struct postgres *)engine;
   bool to_replica = operation_is_read(batch->operation) && replica_is_fit(postgres);
   pool_submit(to_replica ? postgres->replica.pool : postgres->primary.pool, batch);
-}
-
-void postgres_shun_replica(struct source *replica, struct batch *batch) {
-  replica->shunned_until = clock_seconds() + SHUN_TIME;
-  tell(replica->postgres, EVD_LOG_WARNING, "a read failed on the replica; the primary takes over");
-  batch->error.code = EVD_EUNAVAILABLE;
-  batch->error.retryable = true;
 }
 
 static size_t capacity(const struct engine *engine) {

@@ -5,9 +5,10 @@
  *   url.c        the URL's options
  *   dial.c       connecting (with parameters.c and targets.c)
  *   connection.c a connection's life
- *   wire.c       its socket: all calls into libpq that may read or write
- *   send.c       batches, onto a connection
  *   receive.c    answers, off a connection
+ *   send.c       batches, onto a connection
+ *   link.c       what these three have in common: watching the server, losing the connection
+ *   wire.c       its socket: all calls into libpq that may read or write
  *   flight.c     a batch on a connection: which statements it takes, in which order
  *   prepared.c   the named statements of a connection
  *   encode.c     a statement's parameters, in binary
@@ -65,6 +66,13 @@ struct postgres {
   struct source primary;
   struct source replica; /* for reads */
 
+  /* The first connection has seen to the schema, or opening has failed. */
+  void (*opened)(struct postgres *postgres, const evd_error *error);
+
+  /* A batch of reads failed on the replica: the primary shall have the next. Changes the error so that it
+   * is tried again. */
+  void (*shun)(struct source *replica, struct batch *batch);
+
   /* What making a statement needs: here, so that it is not allocated each time. */
   struct buffer sql;
   struct encoder encoder;
@@ -76,7 +84,7 @@ struct postgres {
  *   CONNECTING: dialling; the first one then sees to the schema    READY, DRAINING: at work
  */
 struct connection {
-  struct pool_connection link; /* first */
+  struct pool_connection pooled; /* first */
   struct postgres *postgres;
   struct source *source;
   struct dial *dial; /* while dialling */
@@ -110,20 +118,34 @@ struct connection {
 /* Begins to connect to a source; NULL when memory is out. */
 struct connection *postgres_connection_new(struct source *source);
 
-/* The pool's callbacks. */
-void postgres_connection_fail(struct pool_connection *link, const evd_error *error);
-void postgres_connection_close(struct pool_connection *link);
+/* The pool's callback. */
+void postgres_connection_close(struct pool_connection *pooled);
+
+/* link.c */
+
+/* The pool's callback. */
+void postgres_link_fail(struct pool_connection *pooled, const evd_error *error);
 
 /* The connection has broken: ends its flights and tells the pool. */
-void postgres_connection_lose(struct connection *connection, const evd_error *error);
+void postgres_link_lose(struct connection *connection, const evd_error *error);
 
 /* From now on the server is to answer, within its time. */
-void postgres_connection_watch(struct connection *connection);
+void postgres_link_watch(struct connection *connection);
+
+/* Stops all watchers, for good. */
+void postgres_link_stop(struct connection *connection);
+
+/* Answers the batches for which memory was out. */
+void postgres_link_answer_refused(struct connection *connection);
+
+/* Frees the result that is being decoded, if there is one. That of thousands of rows is thousands of
+ * pieces of memory, so the worker does it. */
+void postgres_link_discard(struct connection *connection);
 
 /* send.c */
 
 /* The pool's callback. */
-void postgres_connection_send(struct pool_connection *link, struct batch *batch);
+void postgres_connection_send(struct pool_connection *pooled, struct batch *batch);
 
 /* Sends what waits, as far as the socket takes it and the turn allows. */
 void postgres_send_more(struct connection *connection);
@@ -133,10 +155,6 @@ void postgres_send_more(struct connection *connection);
 /* Deals with what the server has answered, as far as the turn allows; and then, if the connection
  * is broken, with that. */
 void postgres_receive_more(struct connection *connection);
-
-/* Frees the result that is being decoded, if there is one. That of thousands of rows is thousands of
- * pieces of memory, so the worker does it. */
-void postgres_discard(struct connection *connection);
 
 /* schema.c */
 
@@ -154,14 +172,5 @@ evd_code postgres_schema_read(struct source *source, const PGresult *result, evd
 
 /* Takes over the types of a result that has all columns first, if they have changed since. */
 evd_code postgres_schema_adopt(struct source *source, const PGresult *result, evd_error *error);
-
-/* engine.c */
-
-/* The first connection has seen to the schema, or opening has failed. */
-void postgres_opened(struct postgres *postgres, const evd_error *error);
-
-/* A batch of reads failed on the replica: the primary shall have the next. Changes the error so that
- * it is tried again. */
-void postgres_shun_replica(struct source *replica, struct batch *batch);
 
 #endif

@@ -55,7 +55,7 @@ static void note_failure(struct connection *connection, const PGresult *result, 
   if (remedy == FAILURE_PREPARE_ANEW) {
     prepared_clear(&connection->prepared);
   } else if (remedy == FAILURE_RECONNECT && connection->source == &connection->postgres->primary) {
-    pool_connection_retire(&connection->link);
+    pool_connection_retire(&connection->pooled);
   }
 }
 
@@ -92,44 +92,6 @@ static void statement_answered(struct connection *connection, PGresult *result) 
   PQclear(result);
 }
 
-/* A large result, on its way to be freed by the worker. */
-struct discarded {
-  struct job job;
-  PGresult *result;
-};
-
-static void clear_discarded(struct job *job) {
-  struct discarded *discarded = (struct discarded *)job;
-  PQclear(discarded->result);
-  discarded->result = NULL;
-}
-
-static void free_discarded(struct job *job) {
-  free(job);
-}
-
-static void abandon_discarded(struct job *job) {
-  struct discarded *discarded = (struct discarded *)job;
-  PQclear(discarded->result);
-  free(discarded);
-}
-
-void postgres_discard(struct connection *connection) {
-  enum { LARGE = 512 * 1024 };
-  PGresult *result = connection->decoding.result;
-  connection->decoding.result = NULL;
-  struct discarded *discarded =
-      PQresultMemorySize(result) > LARGE ? malloc(sizeof(*discarded)) : NULL;
-  if (discarded == NULL) {
-    PQclear(result);
-    return;
-  }
-  *discarded = (struct discarded){
-      .job = {.run = clear_discarded, .done = free_discarded, .abandoned = abandon_discarded},
-      .result = result};
-  worker_submit(connection->source->worker, &discarded->job);
-}
-
 /* Decodes some rows of the result. What cannot be decoded fails the batch, which the server may
  * commit all the same. */
 static void decode_some(struct connection *connection) {
@@ -149,7 +111,7 @@ static void decode_some(struct connection *connection) {
     batch->error.outcome = EVD_OUTCOME_UNKNOWN;
   }
   if (code != EVD_OK || postgres_is_decoded(decoding)) {
-    postgres_discard(connection);
+    postgres_link_discard(connection);
     flight->answered++;
   }
 }
@@ -162,12 +124,12 @@ static void end_flight(struct connection *connection) {
   if (batch->error.code != EVD_OK) {
     flight_forget_answers(flight);
     if (connection->source == &postgres->replica) {
-      postgres_shun_replica(connection->source, batch);
+      postgres->shun(connection->source, batch);
     }
   }
   flight_free(flight);
-  pool_batch_done(&connection->link);
-  postgres->callbacks.batch_done(postgres->callbacks.owner, batch);
+  pool_batch_done(&connection->pooled);
+  batch->done(batch);
 }
 
 /* The end of a flight; its commit may have failed just now. */
@@ -237,11 +199,11 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
     return;
   }
   if (error->code != EVD_OK) {
-    postgres_connection_lose(connection, error);
+    postgres_link_lose(connection, error);
     return;
   }
-  pool_connection_ready(&connection->link);
-  postgres_opened(connection->postgres, NULL);
+  pool_connection_ready(&connection->pooled);
+  connection->postgres->opened(connection->postgres, NULL);
 }
 
 /* Takes the result over. */
@@ -290,10 +252,10 @@ static void read_unless_decoding(struct connection *connection) {
 void postgres_receive_more(struct connection *connection) {
   double end = clock_seconds() + CONNECTION_TURN;
   bool more = true;
-  while (connection->link.state != POOL_CLOSING && more && clock_seconds() < end) {
+  while (connection->pooled.state != POOL_CLOSING && more && clock_seconds() < end) {
     more = receive_one(connection);
   }
-  if (connection->link.state == POOL_CLOSING) {
+  if (connection->pooled.state == POOL_CLOSING) {
     return;
   }
   read_unless_decoding(connection);
@@ -302,6 +264,6 @@ void postgres_receive_more(struct connection *connection) {
   } else if (connection->wire.broken) {
     evd_error error;
     failure_of_connection(connection->wire.pg, connection->where, &error);
-    postgres_connection_lose(connection, &error);
+    postgres_link_lose(connection, &error);
   }
 }

@@ -142,8 +142,8 @@ void postgres_send_more(struct connection *connection) {
   }
 }
 
-void postgres_connection_send(struct pool_connection *link, struct batch *batch) {
-  struct connection *connection = (struct connection *)link;
+void postgres_connection_send(struct pool_connection *pooled, struct batch *batch) {
+  struct connection *connection = (struct connection *)pooled;
   struct flight *flight = flight_new(batch);
   if (flight == NULL) {
     LL_APPEND(connection->refused, batch);
@@ -151,7 +151,7 @@ void postgres_connection_send(struct pool_connection *link, struct batch *batch)
     return;
   }
   if (connection->flights == NULL) {
-    postgres_connection_watch(connection);
+    postgres_link_watch(connection);
   }
   DL_APPEND(connection->flights, flight);
   if (connection->sending == NULL) { /* else it has its turn after those before it */

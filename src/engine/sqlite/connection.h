@@ -38,10 +38,6 @@ struct connection {
   char warning[256];         /* what opening has to tell people; "" for nothing */
 };
 
-/* Opens the database and looks at the table (creates it, where the schema mode says so). On failure
- * everything is closed again. */
-evd_code connection_open(struct connection *connection, evd_error *error);
-
 /* Closes it, if it is open. The url is left to the owner. */
 void connection_close(struct connection *connection);
 

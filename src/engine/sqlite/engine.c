@@ -16,6 +16,7 @@
 #include "engine/engine.h"
 #include "engine/sqlite/batches.h"
 #include "engine/sqlite/connection.h"
+#include "engine/sqlite/open.h"
 #include "engine/sqlite/url.h"
 #include "model/error.h"
 #include "sql/sql.h"
@@ -192,7 +193,7 @@ static void batch_done(struct job *job) {
   struct batch *batch = slot->batch;
 
   slot->batch = NULL;
-  engine->callbacks.batch_done(engine->callbacks.owner, batch);
+  batch->done(batch);
   /* Only now: the callback may close the engine, but not under our feet. */
   engine->under_way--;
   close_if_idle(engine);
