@@ -47,8 +47,15 @@ lint_wire() {
     src/engine/postgres/*.c | grep -v '^src/engine/postgres/wire\.c:'
 }
 
+# The order of the rooms, by what they include, and by what the objects in BUILDDIR call.
+lint_rooms() {
+  local objects
+  mapfile -t objects < <(find "$BUILDDIR/src" -name '*.o' ! -path '*/cli/*')
+  tests/lib/rooms.sh includes && tests/lib/rooms.sh circles "${objects[@]}"
+}
+
 failed=0
-for check in format tidy cppcheck scripts wire; do
+for check in format tidy cppcheck scripts wire rooms; do
   echo "lint: $check"
   "lint_$check" || { echo "lint: $check found something" >&2; failed=1; }
 done
