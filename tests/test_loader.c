@@ -61,7 +61,6 @@ void *__wrap_calloc(size_t count, size_t size) {
 
 /* An engine that holds its batches until the test answers them. */
 struct scripted {
-  struct engine engine; /* first */
   size_t capacity;
   struct batch *held[BATCHES_MAX]; /* oldest first */
   size_t held_count;
@@ -113,7 +112,7 @@ static int set_up(void **state) {
                                     .attempts = 3};
   fixture->loader = loader_new(fixture->reactor, &fixture->limits, &fixture->log);
   fixture->engine.capacity = 2;
-  loader_start(fixture->loader, &scripted_ops, &fixture->engine.engine);
+  loader_start(fixture->loader, &scripted_ops, (struct engine *)&fixture->engine);
   *state = fixture;
   return 0;
 }

@@ -52,7 +52,7 @@ static int tear_down(void **state) {
 
 /* Until the engine takes a batch again. */
 static void wait_for_capacity(void) {
-  while (driver.engine->ops->capacity(driver.engine) == 0) {
+  while (driver.ops->capacity(driver.engine) == 0) {
     ev_run(driver.loop, EVRUN_ONCE);
   }
 }
@@ -113,7 +113,7 @@ static void kill_engine_session(void) {
 /* Has the engine's connection ended, and waits for the next. */
 static void replace_connection(void) {
   kill_engine_session();
-  while (driver.engine->ops->trouble(driver.engine) == NULL) {
+  while (driver.ops->trouble(driver.engine) == NULL) {
     ev_run(driver.loop, EVRUN_ONCE);
   }
   wait_for_capacity();
@@ -332,13 +332,13 @@ static void an_idle_connection_that_the_server_ends_is_replaced(void **state) {
   open_all();
   insert_id("a");
   kill_engine_session();
-  while (driver.engine->ops->trouble(driver.engine) == NULL) {
+  while (driver.ops->trouble(driver.engine) == NULL) {
     ev_run(driver.loop, EVRUN_ONCE);
   }
   wait_for_capacity();
   assert_int_equal(status_of("a"), EVD_STATUS_READY);
   struct engine_stats stats = {0};
-  driver.engine->ops->stats(driver.engine, &stats);
+  driver.ops->stats(driver.engine, &stats);
   assert_int_equal(stats.reconnections, 1);
 }
 
@@ -462,7 +462,7 @@ static void what_no_packet_holds_is_bad_input_and_costs_no_connection(void **sta
   assert_string_equal(error.field, "input");
   insert_id("a");
   struct engine_stats stats = {0};
-  driver.engine->ops->stats(driver.engine, &stats);
+  driver.ops->stats(driver.engine, &stats);
   assert_int_equal(stats.reconnections, 0);
 }
 
@@ -881,7 +881,7 @@ static void batches_at_once_have_connections_of_their_own(void **state) {
   (void)state;
   needs_mysql();
   open_with("pool_min=3&pool_max=3");
-  while (driver.engine->ops->capacity(driver.engine) < 3) {
+  while (driver.ops->capacity(driver.engine) < 3) {
     ev_run(driver.loop, EVRUN_ONCE);
   }
   insert_ids((const char *[]){"a", "b", "c"}, 3);
@@ -897,7 +897,7 @@ static void batches_at_once_have_connections_of_their_own(void **state) {
         (struct batch){.operation = EVD_OPERATION_UPDATE, .count = 1, .requests = &pointers[i]};
     driver_submit(&driver, &batches[i]);
   }
-  assert_int_equal(driver.engine->ops->capacity(driver.engine), 0);
+  assert_int_equal(driver.ops->capacity(driver.engine), 0);
   driver_wait(&driver, &batches[2]);
   assert_int_equal(requests[2].count, 1);
   native_run(native, "rollback;");
@@ -929,7 +929,7 @@ static void workers_stay_for_the_next_connections(void **state) {
   int before = count_threads();
   open_with("pool_min=3&pool_max=3");
   for (int i = 0; i < 2; i++) {
-    while (driver.engine->ops->capacity(driver.engine) < 3) {
+    while (driver.ops->capacity(driver.engine) < 3) {
       ev_run(driver.loop, EVRUN_ONCE);
     }
     int kept = count_threads() - before;
@@ -983,7 +983,7 @@ static void closing_by_force_answers_what_is_under_way(void **state) {
   struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = 1, .requests = &pointer};
   driver_submit(&driver, &batch);
   ev_run(driver.loop, EVRUN_NOWAIT);
-  driver.engine->ops->close(driver.engine, true);
+  driver.ops->close(driver.engine, true);
   driver_wait(&driver, &batch);
   assert_int_equal(batch.error.code, EVD_ECLOSED);
   assert_int_equal(batch.error.outcome, EVD_OUTCOME_UNKNOWN);

@@ -320,7 +320,7 @@ static void there_is_room_for_two_batches(void **state) {
   const char *url = new_url("");
   struct driver driver;
   driver_open_new(&driver, url);
-  const struct engine_ops *ops = driver.engine->ops;
+  const struct engine_ops *ops = driver.ops;
   assert_int_equal(ops->capacity(driver.engine), 2);
   evd_execution executions[] = {sample_execution("a"), sample_execution("b")};
   struct request requests[] = {driver_insertion(&executions[0]), driver_insertion(&executions[1])};
@@ -390,8 +390,8 @@ static void an_abort_ends_the_wait_for_a_lock(void **state) {
     driver_submit(&driver, &batches[i]);
   }
   usleep(20 * 1000);
-  driver.engine->ops->close(driver.engine, false);
-  driver.engine->ops->close(driver.engine, true);
+  driver.ops->close(driver.engine, false);
+  driver.ops->close(driver.engine, true);
   driver_close(&driver); /* the watchdog is sooner than busy_timeout */
   for (size_t i = 0; i < 2; i++) {
     assert_int_equal(batches[i].error.code, EVD_ECLOSED);
@@ -420,7 +420,7 @@ static void an_abort_interrupts_a_long_statement(void **state) {
       .operation = EVD_OPERATION_UPDATE, .count = 1, .requests = (struct request *[]){&request}};
   driver_submit(&driver, &batch);
   usleep(50 * 1000);
-  driver.engine->ops->close(driver.engine, true);
+  driver.ops->close(driver.engine, true);
   driver_close(&driver);
   assert_int_equal(batch.error.code, EVD_ECLOSED);
   assert_int_equal(batch.error.outcome, EVD_OUTCOME_NOT_APPLIED);

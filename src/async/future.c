@@ -50,7 +50,7 @@ static const evd_error no_error = {.code = EVD_OK};
 static const evd_error pending_error = {.code = EVD_EPENDING,
                                         .message = "the future is not finished yet"};
 static evd_error out_of_memory = {
-    .code = EVD_ENOMEM, .retryable = true, .message = "memory ran out"};
+    .code = EVD_ENOMEM, .retryable = true, .message = "out of memory"};
 
 /* Its life. */
 

@@ -163,7 +163,7 @@ static int start_thread(struct worker *worker) {
 struct worker *worker_new(struct ev_loop *loop, evd_error *error) {
   struct worker *worker = calloc(1, sizeof *worker);
   if (!worker) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
   worker->loop = loop;

@@ -127,12 +127,7 @@ static void fail_late(struct loader *loader, struct parcel *parcel, double neede
 static void reset(struct parcel *parcel) {
   parcel->batch.error = (evd_error){0};
   left_out_free(&parcel->batch.left_out);
-  for (size_t i = 0; i < parcel->batch.count; i++) {
-    struct request *request = parcel->requests[i];
-    records_release(request->rows);
-    request->rows = NULL;
-    request->count = 0;
-  }
+  batch_clear_answers(&parcel->batch);
 }
 
 /* The halves go again, the first half first, so that the earlier of two duplicates wins. */
@@ -263,8 +258,6 @@ void loader_batch_done(struct batch *batch) {
   struct parcel *parcel = (struct parcel *)batch;
   struct loader *loader = parcel->loader;
   report_queries(loader, batch);
-  loader->counters[batch->operation].stats.retries += batch->retries;
-  batch->retries = 0;
   reactor_arm(loader->reactor); /* the engine has capacity again */
 
   enum verdict verdict = judge(loader, parcel);

@@ -72,7 +72,7 @@ static size_t next_batch_size(const struct loader *loader, const struct queue *q
 /* Memory for a batch is out: its first request fails for it. */
 static void fail_first(struct loader *loader, struct queue *queue) {
   evd_error error;
-  error_set(&error, EVD_ENOMEM, "", "memory ran out");
+  error_set_no_memory(&error);
   loader_fail(loader, queue->first, &error);
 }
 

@@ -10,10 +10,8 @@
 #ifndef BATCH_PENDING_H
 #define BATCH_PENDING_H
 
-#define HASH_NONFATAL_OOM 1 /* uthash would exit when memory is out */
-#include <uthash.h>
-
 #include "async/future.h"
+#include "model/hash.h"
 #include "model/request.h"
 
 struct loader;

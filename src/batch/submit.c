@@ -87,7 +87,7 @@ evd_future *loader_admit(struct loader *loader, const struct request *request) {
     loader_enqueue(loader, pending);
   } else if (!loader_enter_line(loader, pending)) {
     evd_error error;
-    error_set(&error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(&error);
     loader_fail_futures(loader, pending, &error);
     loader_discard(loader, pending);
   }

@@ -73,7 +73,7 @@ static evd_code print_page(struct cli *cli, struct sql_client *client,
   struct row_query query = {.count = 0};
   char *begin = buffer_take(&export->last);
   if (begin == NULL) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   rows_select(&query, sql_client_dialect(client), &cli->table);
   rows_where(&query, filter);
@@ -85,7 +85,7 @@ static evd_code print_page(struct cli *cli, struct sql_client *client,
   struct row_reader reader = {print_row, leave_out, export};
   evd_code code = rows_run(client, &query, &reader, error);
   if (code == EVD_OK && export->last.failed) {
-    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+    code = error_set_no_memory(error);
   }
   if (code == EVD_OK && export->page_rows > 0 && strcmp(export->last.text, begin) == 0) {
     code = rows_unfit(evd_column_execution_id, begin, begin, error);

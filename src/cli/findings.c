@@ -39,7 +39,7 @@ static void print_text(const struct findings *findings) {
 int cli_print_findings(const struct cli *cli, const struct findings *findings) {
   int status = CLI_OK;
   if (findings->failed) {
-    return cli_fail_text("memory ran out");
+    return cli_fail_text("out of memory");
   }
   if (cli->json) {
     status = cli_print_json(cli_findings_json(findings));

@@ -6,8 +6,6 @@
 
 #include <ev.h>
 
-#define HASH_NONFATAL_OOM 1 /* uthash would exit when memory is out */
-#include <uthash.h>
 #include <utlist.h>
 
 #include "cli/cli.h"
@@ -15,6 +13,7 @@
 #include "cli/progress.h"
 #include "model/check.h"
 #include "model/error.h"
+#include "model/hash.h"
 
 /* So many inserts are under way at once, of so many bytes: enough to fill the engine's batches. */
 enum { WINDOW_REQUESTS = 4096, WINDOW_BYTES = 32 << 20, TIMEOUT_MS = 300000, SAID_MAX = 50 };
@@ -176,7 +175,7 @@ static void fail(struct line *line, evd_code code, const char *message) {
 static void await(struct line *line, evd_future *future,
                   void (*callback)(evd_future *future, void *data)) {
   if (future == NULL) {
-    fail(line, EVD_ENOMEM, "memory ran out");
+    fail(line, EVD_ENOMEM, "out of memory");
   } else {
     evd_future_then(future, callback, line);
   }
@@ -233,7 +232,7 @@ static void begin(struct line *line) {
 static struct line *add_line(struct import *import, size_t bytes) {
   struct line *line = calloc(1, sizeof(*line));
   if (line == NULL) {
-    cli_fail_text("memory ran out");
+    cli_fail_text("out of memory");
     import->stopping = true;
     import->failed++;
     return NULL;

@@ -52,7 +52,7 @@ static bool make_room(struct lines *lines) {
   size_t size = lines->size * 2 + READ_SIZE + 1;
   char *buffer = realloc(lines->buffer, size);
   if (buffer == NULL) {
-    cli_fail_text("memory ran out");
+    cli_fail_text("out of memory");
     lines->failed = true;
     return false;
   }

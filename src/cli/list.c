@@ -104,7 +104,7 @@ static int list_rows(struct cli *cli, const struct row_filter *filter, int64_t l
   if (rows_run(client, &query, &reader, &error) != EVD_OK) {
     status = cli_fail_query(cli, client, &error);
   } else if (listing.table.failed) {
-    status = cli_fail_text("memory ran out");
+    status = cli_fail_text("out of memory");
   } else if (listing.failed) {
     status = CLI_FAILED;
   }

@@ -244,7 +244,7 @@ static int run_sql(struct cli *cli, const struct arguments *arguments) {
     struct buffer sql = {0};
     migrate_sql(&sql, number, dialect, &cli->table, &arguments->options.schema);
     if (sql.failed) {
-      status = cli_fail_text("memory ran out");
+      status = cli_fail_text("out of memory");
     } else if (arguments->directory != NULL) {
       status = write_file(arguments->directory, number, sql.text);
     } else {

@@ -83,7 +83,7 @@ static evd_code read_batch(struct prune *prune, const char *table, int64_t befor
   prune->count = 0;
   prune->too_long = false;
   evd_code code = sql.failed
-                      ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+                      ? error_set_no_memory(error)
                       : sql_client_query(prune->client, sql.text, parameters, add_id, prune, error);
   buffer_free(&sql);
   return code;
@@ -117,7 +117,7 @@ static evd_code delete_batch(struct prune *prune, const char *table, evd_error *
   }
   buffer_append(&sql, ")");
   evd_code code = parameters == NULL || sql.failed
-                      ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+                      ? error_set_no_memory(error)
                       : sql_client_query(prune->client, sql.text, parameters, NULL, NULL, error);
   prune->deleted += code == EVD_OK ? sql_client_changed(prune->client) : 0;
   buffer_free(&sql);
@@ -162,7 +162,7 @@ static evd_code count_unclosed(struct prune *prune, const char *table, int64_t b
                 " and coalesce(finished_at, updated_at) < %" PRId64,
                 table, before);
   evd_code code =
-      sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+      sql.failed ? error_set_no_memory(error)
                  : sql_client_integer(prune->client, sql.text, NULL, 0, &prune->unclosed, error);
   buffer_free(&sql);
   return code;
@@ -196,7 +196,7 @@ static int run_prune(struct prune *prune) {
   sql_table(&table, sql_client_dialect(prune->client), &prune->cli->table);
   prune->ids = calloc((size_t)prune->batch, sizeof(*prune->ids));
   if (prune->ids == NULL || table.failed) {
-    status = cli_fail_text("memory ran out");
+    status = cli_fail_text("out of memory");
   } else {
     progress_begin(&prune->progress, prune->dry_run ? "found" : "deleted");
     int64_t before = evd_now() - prune->older_than_ms;

@@ -164,12 +164,12 @@ static evd_code read_each(struct sql_client *client, const struct row_query *que
   int64_t handed_on = reading->handed_on;
   buffer_printf(&sql, "select execution_id%s", query->sql.text + query->from);
   evd_code code =
-      sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+      sql.failed ? error_set_no_memory(error)
                  : sql_client_query(client, sql.text, query->parameters, add_id, reading, error);
   buffer_reset(&sql);
   buffer_printf(&sql, "%.*s where execution_id = ?", (int)query->from_end, query->sql.text);
   if (code == EVD_OK && (sql.failed || reading->ids.failed)) {
-    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+    code = error_set_no_memory(error);
   }
   size_t place = 0;
   for (int64_t i = 0; code == EVD_OK && place < reading->ids.length; i++) {
@@ -184,7 +184,7 @@ static evd_code read_each(struct sql_client *client, const struct row_query *que
 evd_code rows_run(struct sql_client *client, struct row_query *query,
                   const struct row_reader *reader, evd_error *error) {
   struct reading reading = {.reader = reader};
-  evd_code code = query->sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+  evd_code code = query->sql.failed ? error_set_no_memory(error)
                                     : sql_client_query(client, query->sql.text, query->parameters,
                                                        hand_on, &reading, error);
   if (may_be_a_rows(code)) {
@@ -260,7 +260,7 @@ char *rows_json(const char *const *values, evd_error *error) {
       return NULL;
     }
   }
-  error_set(error, EVD_ENOMEM, "", "memory ran out");
+  error_set_no_memory(error);
   return NULL;
 }
 

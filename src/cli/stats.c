@@ -83,7 +83,7 @@ static evd_code read_figure(struct sql_client *client, const char *table, struct
   if (condition[strlen(condition) - 1] == '<') {
     buffer_printf(&sql, " %" PRId64, figures->now);
   }
-  evd_code code = sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+  evd_code code = sql.failed ? error_set_no_memory(error)
                              : sql_client_integer(client, sql.text, NULL, EVD_NONE,
                                                   &figures->figures[figure], error);
   buffer_free(&sql);
@@ -99,7 +99,7 @@ static evd_code read_figures(struct sql_client *client, const struct table_name 
   buffer_printf(&sql, "select status, count(*) from %s group by status",
                 table.failed ? "" : table.text);
   evd_code code = table.failed || sql.failed
-                      ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+                      ? error_set_no_memory(error)
                       : sql_client_query(client, sql.text, NULL, count_status, figures, error);
   for (int figure = 0; code == EVD_OK && figure < FIGURE_COUNT; figure++) {
     code = read_figure(client, table.text, figures, (enum figure)figure, error);
@@ -191,12 +191,12 @@ static int print_screen(const struct figures *figures) {
   size_t length = 0;
   FILE *file = open_memstream(&lines, &length);
   if (file == NULL) {
-    return cli_fail_text("memory ran out");
+    return cli_fail_text("out of memory");
   }
   print_text(figures, file);
   if (fclose(file) != 0 || lines == NULL) {
     free(lines);
-    return cli_fail_text("memory ran out");
+    return cli_fail_text("out of memory");
   }
   (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
   print_lines(lines, &size);

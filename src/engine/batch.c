@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "engine/engine.h"
+#include "model/records.h"
 
 void batch_record_query(struct batch *batch, const char *sql, double duration_ms) {
   if (!batch->record_queries) {
@@ -47,4 +48,12 @@ void left_out_free(struct left_out *left_out) {
     free(row);
   }
   *left_out = (struct left_out){0};
+}
+
+void batch_clear_answers(struct batch *batch) {
+  for (size_t i = 0; i < batch->count; i++) {
+    records_release(batch->requests[i]->rows);
+    batch->requests[i]->rows = NULL;
+    batch->requests[i]->count = 0;
+  }
 }

@@ -76,11 +76,13 @@ struct batch {
   evd_error error;
   struct left_out left_out;     /* of a claim that succeeded; begins as zero */
   struct query_record *queries; /* in the order they were run; the loader frees them */
-  uint64_t retries;             /* what the engine itself ran again (statistics) */
 };
 
 /* Notes a statement of a batch if somebody wants to see it. Any thread that owns the batch. */
 void batch_record_query(struct batch *batch, const char *sql, double duration_ms);
+
+/* Forgets the answers of all requests of a batch. Any thread that owns the batch. */
+void batch_clear_answers(struct batch *batch);
 
 /* What the engine tells its owner. */
 struct engine_callbacks {
@@ -143,10 +145,6 @@ struct engine_ops {
 };
 
 /* The first member of every engine's own struct. */
-struct engine {
-  const struct engine_ops *ops;
-};
-
 extern const struct engine_ops engine_sqlite, engine_postgres, engine_mysql;
 
 /* The engine for this URL; NULL with the error when there is none or it was not built in. */

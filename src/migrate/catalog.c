@@ -94,7 +94,7 @@ static evd_code read_rows(struct sql_client *client, const struct table_name *ta
   sql_table(&sql, catalog->dialect, table);
   buffer_append(&sql, " limit 1");
   evd_code code =
-      sql.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+      sql.failed ? error_set_no_memory(error)
                  : sql_client_query(client, sql.text, NULL, note_row, &catalog->has_rows, error);
   buffer_free(&sql);
   return code;
@@ -104,7 +104,7 @@ static evd_code read_trigger(struct sql_client *client, const struct table_name 
                              struct catalog *catalog, evd_error *error) {
   struct buffer name = {0};
   strict_name(&name, table);
-  evd_code code = name.failed ? error_set(error, EVD_ENOMEM, "", "memory ran out")
+  evd_code code = name.failed ? error_set_no_memory(error)
                               : ask(client, catalog->dialect->catalog.trigger, table, name.text,
                                     note_row, &catalog->strict, error);
   buffer_free(&name);
@@ -133,7 +133,7 @@ evd_code catalog_read(struct sql_client *client, const struct table_name *table,
     code = read_rows(client, table, catalog, error);
   }
   if (code == EVD_OK && catalog->failed) {
-    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+    code = error_set_no_memory(error);
   }
   if (code != EVD_OK) {
     catalog_free(catalog);

@@ -47,7 +47,7 @@ evd_code sql_client_text(struct sql_client *client, const char *sql, const char 
   struct answer answer = {0};
   evd_code code = sql_client_query(client, sql, parameters, keep_first, &answer, error);
   if (code == EVD_OK && answer.failed) {
-    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+    code = error_set_no_memory(error);
   }
   if (code != EVD_OK) {
     free(answer.text);

@@ -45,7 +45,7 @@ static evd_code execute(struct sql_client *base, const char *sql, evd_error *err
 static evd_code dial(struct mysql_client *client, const struct mysql_url *url, evd_error *error) {
   client->mysql = mysql_init(NULL);
   if (client->mysql == NULL) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   evd_error cause;
   if (mysql_connect_dial(client->mysql, url, CLIENT_MULTI_STATEMENTS, &cause) != EVD_OK) {
@@ -71,7 +71,7 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
   }
   struct mysql_client *client = calloc(1, sizeof(*client));
   if (client == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
   } else {
     client->client.ops = &sql_client_mysql;
     if (dial(client, parsed, error) != EVD_OK) {
@@ -118,7 +118,7 @@ static evd_code query(struct sql_client *base, const char *sql, const char *cons
   sql_client_place_parameters(&text, sql, write_parameter, (void *)(uintptr_t)parameters);
   if (text.failed) {
     buffer_free(&text);
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   int status = mysql_real_query(client->mysql, text.text, (unsigned long)text.length);
   buffer_free(&text);

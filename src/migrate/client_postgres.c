@@ -61,7 +61,7 @@ static evd_code dial_on(struct ev_loop *loop, const struct postgres_url *url, PG
   }
   if (dial_start(loop, worker, &spares, url, "", on_dialled, &dialled) == NULL) {
     worker_free(worker);
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   ev_ref(loop); /* so that it waits: what is quiet does not hold it */
   while (!dialled.done) {
@@ -82,7 +82,7 @@ static evd_code dial(struct postgres_client *client, const struct postgres_url *
                      evd_error *error) {
   struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
   if (loop == NULL) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   evd_code code = dial_on(loop, url, &client->pg, error);
   ev_loop_destroy(loop);
@@ -101,7 +101,7 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
   }
   struct postgres_client *client = calloc(1, sizeof(*client));
   if (client == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
   } else {
     client->client.ops = &sql_client_postgres;
     if (dial(client, &parsed, error) != EVD_OK) {
@@ -175,7 +175,7 @@ static evd_code query(struct sql_client *base, const char *sql, const char *cons
   sql_client_place_parameters(&text, sql, write_parameter, &count);
   if (text.failed) {
     buffer_free(&text);
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   int sent = PQsendQueryParams(client->pg, text.text, (int)count, NULL, parameters, NULL, NULL, 0);
   buffer_free(&text);

@@ -46,7 +46,7 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
   }
   struct sqlite_client *client = calloc(1, sizeof(*client));
   if (client == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
   } else {
     client->client.ops = &sql_client_sqlite;
     (void)snprintf(client->client.place, sizeof(client->client.place), "sqlite:%s", parsed.name);

@@ -38,10 +38,6 @@ struct migration {
   bool mends; /* is run each time, for it does only what is missing */
 };
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* Steps. */
 
 /* Makes an error one that says what failed, and what stays. */
@@ -142,7 +138,7 @@ static evd_code base_apply(struct migrator *migrator, evd_error *error) {
     struct buffer sql = {0};
     strict_drop(&sql, catalog.dialect, migrator->table);
     code = sql.failed
-               ? out_of_memory(error)
+               ? error_set_no_memory(error)
                : run_step(migrator, "drop the trigger of strict transitions", sql.text, error);
     buffer_free(&sql);
   }
@@ -272,7 +268,7 @@ static evd_code read_records(struct sql_client *client, const struct table_name 
   sql_table(&sql, sql_client_dialect(client), record);
   buffer_append(&sql, " order by number");
   evd_code code = sql.failed
-                      ? out_of_memory(error)
+                      ? error_set_no_memory(error)
                       : sql_client_query(client, sql.text, NULL, read_record, reading, error);
   buffer_free(&sql);
   if (code == EVD_ESCHEMA) {
@@ -296,7 +292,8 @@ static evd_code look_for_hidden(struct sql_client *client, const struct table_na
   buffer_append(&sql, "select 1 from ");
   sql_table(&sql, dialect, record);
   buffer_append(&sql, " limit 0");
-  evd_code code = sql.failed ? out_of_memory(error) : sql_client_execute(client, sql.text, error);
+  evd_code code =
+      sql.failed ? error_set_no_memory(error) : sql_client_execute(client, sql.text, error);
   buffer_free(&sql);
   return code == EVD_ESCHEMA ? EVD_OK : code;
 }
@@ -344,8 +341,8 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
 static evd_code make_record_table(struct migrator *migrator, evd_error *error) {
   struct buffer sql = {0};
   append_record_table(&sql, sql_client_dialect(migrator->client), migrator->table);
-  evd_code code =
-      sql.failed ? out_of_memory(error) : sql_client_execute(migrator->client, sql.text, error);
+  evd_code code = sql.failed ? error_set_no_memory(error)
+                             : sql_client_execute(migrator->client, sql.text, error);
   buffer_free(&sql);
   return code;
 }
@@ -355,7 +352,8 @@ static evd_code record(struct migrator *migrator, int number, evd_error *error) 
   char what[64];
   append_record(&sql, number, sql_client_dialect(migrator->client), migrator->table);
   (void)snprintf(what, sizeof(what), "record migration %d", number);
-  evd_code code = sql.failed ? out_of_memory(error) : run_step(migrator, what, sql.text, error);
+  evd_code code =
+      sql.failed ? error_set_no_memory(error) : run_step(migrator, what, sql.text, error);
   buffer_free(&sql);
   return code;
 }

@@ -72,7 +72,7 @@ evd_code migrate_open_start(struct ev_loop *loop, const char *url, const char *t
                             evd_error *error) {
   struct opening *opening = calloc(1, sizeof(*opening));
   if (opening == NULL) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   opening->job = (struct job){.run = run_job, .done = finish_job};
   opening->url = strdup(url);
@@ -81,7 +81,7 @@ evd_code migrate_open_start(struct ev_loop *loop, const char *url, const char *t
   opening->data = data;
   evd_code code = table_name_parse(table, &opening->name, error);
   if (code == EVD_OK && (opening->url == NULL || opening->table == NULL)) {
-    code = error_set(error, EVD_ENOMEM, "", "memory ran out");
+    code = error_set_no_memory(error);
   }
   if (code == EVD_OK && (opening->worker = worker_new(loop, error)) == NULL) {
     code = error->code;

@@ -20,12 +20,8 @@ struct planner {
   bool failed;       /* memory was out */
 };
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* Adds a step; takes both texts over. */
-static void add_step(struct planner *planner, struct buffer *what, struct buffer *sql, bool alone) {
+static void add_step(struct planner *planner, struct buffer *what, struct buffer *sql) {
   struct step *step = calloc(1, sizeof(*step));
   char *what_text = buffer_take(what);
   char *sql_text = buffer_take(sql);
@@ -36,7 +32,7 @@ static void add_step(struct planner *planner, struct buffer *what, struct buffer
     planner->failed = true;
     return;
   }
-  *step = (struct step){.alone = alone, .what = what_text, .sql = sql_text};
+  *step = (struct step){.what = what_text, .sql = sql_text};
   if (planner->last != NULL) {
     planner->last->next = step;
   } else {
@@ -51,7 +47,7 @@ static void plan_table(struct planner *planner) {
   buffer_printf(&what, "create table %s", planner->table->name);
   schema_create_table(&sql, planner->catalog->dialect, planner->table, planner->framework_shape);
   buffer_append(&sql, ";\n");
-  add_step(planner, &what, &sql, false);
+  add_step(planner, &what, &sql);
 }
 
 /* A value for the rows there are; NULL when none can be made up, "" when the column may be NULL. */
@@ -95,7 +91,7 @@ static evd_code plan_column(struct planner *planner, evd_column column, evd_erro
     buffer_printf(&sql, " default %s", value);
   }
   buffer_append(&sql, ";\n");
-  add_step(planner, &what, &sql, false);
+  add_step(planner, &what, &sql);
   return EVD_OK;
 }
 
@@ -103,28 +99,28 @@ static evd_code plan_column(struct planner *planner, evd_column column, evd_erro
 static void plan_drop_invalid(struct planner *planner, const char *name) {
   struct buffer what = {0};
   struct buffer sql = {0};
-  bool alone = planner->options->concurrently;
+  bool concurrently = planner->options->concurrently;
   buffer_printf(&what, "drop invalid index %s", name);
-  buffer_append(&sql, alone ? "drop index concurrently " : "drop index ");
+  buffer_append(&sql, concurrently ? "drop index concurrently " : "drop index ");
   struct quoted_table quoted = sql_quote_table(planner->catalog->dialect, planner->table);
   buffer_append(&sql, quoted.schema);
   sql_identifier(&sql, planner->catalog->dialect, name);
   buffer_append(&sql, ";\n");
-  add_step(planner, &what, &sql, alone);
+  add_step(planner, &what, &sql);
 }
 
 static void plan_index(struct planner *planner, bool framework_shape,
                        const struct index_definition *definition) {
   const struct dialect *dialect = planner->catalog->dialect;
-  bool alone =
+  bool concurrently =
       planner->options->concurrently && planner->catalog->exists && dialect->has_concurrent_indexes;
   struct buffer what = {0};
   struct buffer sql = {0};
   buffer_append(&what, "add index ");
   schema_index_name(&what, planner->table, framework_shape, definition->suffix);
-  schema_create_index(&sql, dialect, planner->table, framework_shape, definition, alone);
+  schema_create_index(&sql, dialect, planner->table, framework_shape, definition, concurrently);
   buffer_append(&sql, ";\n");
-  add_step(planner, &what, &sql, alone);
+  add_step(planner, &what, &sql);
 }
 
 /* Whether a definition's predicate is only "is not null": then a whole index is hardly larger. */
@@ -194,7 +190,7 @@ static void plan_strict(struct planner *planner) {
   buffer_append(&what, "add trigger ");
   strict_name(&what, planner->table);
   strict_create(&sql, planner->catalog->dialect, planner->table);
-  add_step(planner, &what, &sql, false);
+  add_step(planner, &what, &sql);
 }
 
 evd_code plan_make(const struct catalog *catalog, const struct table_name *table,
@@ -229,7 +225,7 @@ evd_code plan_make(const struct catalog *catalog, const struct table_name *table
     plan_strict(&planner);
   }
   if (code == EVD_OK && planner.failed) {
-    code = out_of_memory(error);
+    code = error_set_no_memory(error);
   }
   if (code != EVD_OK) {
     plan_free(plan);

@@ -12,7 +12,6 @@
 /* One statement, or several that belong together. Owns its texts. */
 struct step {
   struct step *next;
-  bool alone; /* cannot run in a transaction */
   char *what; /* for people: "add index task_executions_ready" */
   char *sql;  /* each statement ended by ";\n" */
 };

@@ -6,17 +6,13 @@
 #include "model/columns.h"
 #include "model/error.h"
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* Explains a statement; *denied when that takes a privilege that is missing. A table that is not there, or
  * lacks a column, is for others to tell of. */
 static evd_code explain(struct privilege_search *search, const struct buffer *sql, bool *denied,
                         evd_error *error) {
   *denied = false;
   if (sql->failed) {
-    return out_of_memory(error);
+    return error_set_no_memory(error);
   }
   evd_code code = sql_client_execute(search->client, sql->text, error);
   *denied = code != EVD_OK && sql_client_is_denied(search->client, error);
@@ -65,7 +61,7 @@ static evd_code read_user(struct privilege_search *search, evd_error *error) {
     append_account(&search->user, user != NULL ? user : "");
     free(user);
   }
-  return code == EVD_OK && search->user.failed ? out_of_memory(error) : code;
+  return code == EVD_OK && search->user.failed ? error_set_no_memory(error) : code;
 }
 
 evd_code privileges_find_mysql(struct privilege_search *search, evd_error *error) {

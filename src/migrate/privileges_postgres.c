@@ -5,10 +5,6 @@
 #include "model/columns.h"
 #include "model/error.h"
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 static evd_code read_user(struct privilege_search *search, evd_error *error) {
   char *user;
   evd_code code = sql_client_text(search->client, "select current_user", NULL, &user, error);
@@ -16,7 +12,7 @@ static evd_code read_user(struct privilege_search *search, evd_error *error) {
     sql_identifier(&search->user, sql_client_dialect(search->client), user != NULL ? user : "");
     free(user);
   }
-  return code == EVD_OK && search->user.failed ? out_of_memory(error) : code;
+  return code == EVD_OK && search->user.failed ? error_set_no_memory(error) : code;
 }
 
 /* A schema that has the table, and may not be used. */
@@ -76,7 +72,7 @@ static evd_code ask_table_privileges(struct privilege_search *search, evd_error 
     buffer_printf(&sql, "%s'%s'", i == 0 ? "" : ", ", columns[i].name);
   }
   buffer_append(&sql, delete_privilege_sql);
-  evd_code code = sql.failed ? out_of_memory(error)
+  evd_code code = sql.failed ? error_set_no_memory(error)
                              : sql_client_query(search->client, sql.text, parameters, add_missing,
                                                 search, error);
   buffer_free(&sql);

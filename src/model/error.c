@@ -118,6 +118,10 @@ evd_code error_set(evd_error *error, evd_code code, const char *field, const cha
   return code;
 }
 
+evd_code error_set_no_memory(evd_error *error) {
+  return error_set(error, EVD_ENOMEM, "", "out of memory");
+}
+
 void error_set_native(evd_error *error, const char *native) {
   if (error != NULL) {
     copy_cut(error->native, sizeof error->native, native);

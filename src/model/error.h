@@ -10,6 +10,9 @@
 evd_code error_set(evd_error *error, evd_code code, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* EVD_ENOMEM. */
+evd_code error_set_no_memory(evd_error *error);
+
 /* Adds the database's own code to an error. */
 void error_set_native(evd_error *error, const char *native);
 

@@ -75,10 +75,6 @@ struct reader {
   evd_error *error;
 };
 
-static evd_code no_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory is out");
-}
-
 /* The error of a member that is not what its column wants. */
 static evd_code wrong(struct reader *reader, evd_column column, const char *wanted) {
   return error_set(reader->error, EVD_EINVAL, columns[column].name, "%s is not %s",
@@ -106,7 +102,7 @@ static evd_code read_string(struct reader *reader, evd_column column,
     return wrong(reader, column, "a string without \\u0000 and half surrogate pairs");
   }
   if (!json_unquote(member->value, member->value_length, reader->text)) {
-    return no_memory(reader->error);
+    return error_set_no_memory(reader->error);
   }
   if (!column_set_text(reader->execution, column, reader->text)) {
     return wrong(reader, column, "one of its values");
@@ -166,7 +162,7 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
     return error_set(reader->error, EVD_EINVAL, "", "a key has \\u0000 or half a surrogate pair");
   }
   if (!json_unquote(member->key, member->key_length, key)) {
-    return no_memory(reader->error);
+    return error_set_no_memory(reader->error);
   }
   column = column_from_json_key(key);
   if (column == EVD_COLUMN_COUNT) {
@@ -239,7 +235,7 @@ evd_execution *evd_execution_from_json(const char *json, evd_error *error) {
   /* No string is longer than its spelling, and a document needs one byte more for its zero. */
   reader.execution = malloc(sizeof *reader.execution + strlen(json) + EVD_COLUMN_COUNT);
   if (reader.execution == NULL) {
-    no_memory(error);
+    error_set_no_memory(error);
     return NULL;
   }
   reader.text = (char *)(reader.execution + 1);

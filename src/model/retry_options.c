@@ -58,7 +58,7 @@ static evd_code read_member(const struct json_member *member, evd_retry_options 
     return EVD_OK;
   }
   if (!json_unquote(member->key, member->key_length, key)) {
-    return error_set(error, EVD_ENOMEM, "", "memory is out");
+    return error_set_no_memory(error);
   }
   if (strcmp(key, "maxAttempts") == 0) {
     return read_integer(member, key, INT32_MAX, max_attempts, error);

@@ -6,10 +6,10 @@
 
 /* varchar's values travel as text. */
 static const struct postgres_type types[] = {
-    {25, 25, 1009, "text", POSTGRES_TEXT},    {1043, 25, 1009, "text", POSTGRES_TEXT},
-    {114, 114, 199, "json", POSTGRES_TEXT},   {3802, 3802, 3807, "jsonb", POSTGRES_JSONB},
-    {23, 23, 1007, "integer", POSTGRES_INT4}, {20, 20, 1016, "bigint", POSTGRES_INT8},
-    {16, 16, 1000, "boolean", POSTGRES_BOOL},
+    {25, 25, "text", POSTGRES_TEXT},    {1043, 25, "text", POSTGRES_TEXT},
+    {114, 114, "json", POSTGRES_TEXT},  {3802, 3802, "jsonb", POSTGRES_JSONB},
+    {23, 23, "integer", POSTGRES_INT4}, {20, 20, "bigint", POSTGRES_INT8},
+    {16, 16, "boolean", POSTGRES_BOOL},
 };
 
 const char *const postgres_planner_settings[] = {"plan_cache_mode=force_generic_plan",

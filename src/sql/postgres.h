@@ -46,8 +46,7 @@ extern const char *const postgres_planner_settings[];
 struct postgres_type {
   uint32_t oid;
   uint32_t element_oid; /* of arrays of its values, as parameters */
-  uint32_t array_oid;
-  const char *name; /* of the parameter's element */
+  const char *name;     /* of the parameter's element */
   enum postgres_format {
     POSTGRES_TEXT,
     POSTGRES_JSONB, /* a version byte, then text */

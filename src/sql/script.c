@@ -37,7 +37,7 @@ EVD_API char *evd_schema_sql(const char *engine, const evd_schema_options *optio
   script_append(&buffer, dialect, &table, options);
   char *sql = buffer_take(&buffer);
   if (sql == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
   }
   return sql;
 }

@@ -47,7 +47,7 @@ void driver_open(struct driver *driver, const char *url, const char *table,
                  evd_schema_mode schema) {
   *driver = (struct driver){.loop = ev_loop_new(EVFLAG_AUTO)};
   assert_non_null(driver->loop);
-  const struct engine_ops *ops = engine_for_url(url, &driver->open_error);
+  driver->ops = engine_for_url(url, &driver->open_error);
   struct engine_config config = {
       .loop = driver->loop,
       .url = url,
@@ -57,7 +57,7 @@ void driver_open(struct driver *driver, const char *url, const char *table,
       .timeout_ms = 30000,
       .callbacks = {on_opened, on_capacity_grew, on_log, on_closed, driver},
   };
-  driver->engine = ops != NULL ? ops->open(&config, &driver->open_error) : NULL;
+  driver->engine = driver->ops != NULL ? driver->ops->open(&config, &driver->open_error) : NULL;
   if (driver->engine == NULL) {
     ev_loop_destroy(driver->loop);
     return;
@@ -85,7 +85,7 @@ evd_error driver_open_fails(const char *url, const char *table, evd_schema_mode 
 void driver_submit(struct driver *driver, struct batch *batch) {
   batch->done = on_batch_done;
   batch->record_queries = driver->record_queries;
-  driver->engine->ops->submit(driver->engine, batch);
+  driver->ops->submit(driver->engine, batch);
 }
 
 void driver_wait(struct driver *driver, struct batch *batch) {
@@ -138,7 +138,7 @@ const evd_execution *driver_get(struct driver *driver, const char *id) {
 }
 
 void driver_close(struct driver *driver) {
-  driver->engine->ops->close(driver->engine, false);
+  driver->ops->close(driver->engine, false);
   wait_until_closed(driver);
 }
 

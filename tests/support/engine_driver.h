@@ -12,6 +12,7 @@
 /* An open engine. Lives until driver_close(). */
 struct driver {
   struct ev_loop *loop;
+  const struct engine_ops *ops;
   struct engine *engine;
   bool opened;
   bool closed;

@@ -195,7 +195,7 @@ evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned 
   enum greeting greeting = GREETING_PART;
   bool connected;
   if (mysql_options(mysql, MYSQL_OPT_NONBLOCK, &stack) != 0) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   set_url_options(mysql, url);
   mysql_tls_forget_errors();
@@ -358,7 +358,7 @@ static void run_job(struct job *job) {
   mysql_thread_init();
   MYSQL *mysql = mysql_init(NULL);
   if (mysql == NULL) {
-    error_set(&connected->error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(&connected->error);
   } else if (establish(mysql, connect, &connected->error) == EVD_OK &&
              make_non_blocking(mysql, connect->config.url, &connected->error) == EVD_OK) {
     connected->mysql = mysql;
@@ -396,7 +396,7 @@ struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
                                           void *data, evd_error *error) {
   struct mysql_connect *connect = calloc(1, sizeof(*connect));
   if (connect == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
   connect->worker = spares_take(config->spares, loop, error);

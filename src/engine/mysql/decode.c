@@ -53,7 +53,7 @@ static evd_code decode_column(struct records *records, evd_execution *execution,
 }
 
 static evd_execution *out_of_memory(evd_error *error) {
-  error_set(error, EVD_ENOMEM, "", "memory ran out");
+  error_set_no_memory(error);
   return NULL;
 }
 

@@ -99,7 +99,6 @@ static struct pool *make_pool(struct mysql_engine *engine) {
 /* Fills in what the configuration says. */
 static evd_code configure(struct mysql_engine *engine, const struct engine_config *config,
                           evd_error *error) {
-  engine->engine.ops = &engine_mysql;
   engine->state = MYSQL_OPENING;
   engine->opened = on_opened;
   engine->loop = config->loop;
@@ -119,16 +118,16 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
   engine->answer_timeout = mysql_connect_read_timeout(engine->url, engine->timeout_ms);
   engine->write_timeout = mysql_connect_write_timeout(engine->url, engine->timeout_ms);
   if (!spares_init(&engine->spares, engine->url->pool_max)) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   engine->pool = make_pool(engine);
-  return engine->pool != NULL ? EVD_OK : error_set(error, EVD_ENOMEM, "", "memory ran out");
+  return engine->pool != NULL ? EVD_OK : error_set_no_memory(error);
 }
 
 static struct engine *open_engine(const struct engine_config *config, evd_error *error) {
   struct mysql_engine *engine = calloc(1, sizeof(*engine));
   if (engine == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
   if (configure(engine, config, error) != EVD_OK) {
@@ -136,7 +135,7 @@ static struct engine *open_engine(const struct engine_config *config, evd_error 
     return NULL;
   }
   pool_start(engine->pool);
-  return &engine->engine;
+  return (struct engine *)engine;
 }
 
 static size_t get_capacity(const struct engine *engine) {

@@ -21,7 +21,6 @@ struct ev_loop;
  *      └───────first trouble, close─────────────────────────^
  */
 struct mysql_engine {
-  struct engine engine; /* first */
   enum { MYSQL_OPENING, MYSQL_OPEN, MYSQL_CLOSING } state;
   struct ev_loop *loop;
   struct engine_callbacks callbacks;

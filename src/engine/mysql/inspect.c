@@ -48,7 +48,7 @@ static const struct wish wishes[] = {
 static evd_code run(MYSQL *mysql, const struct buffer *sql, MYSQL_RES **result, evd_error *error) {
   *result = NULL;
   if (sql->failed) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   if (mysql_real_query(mysql, sql->text, sql->length) == 0) {
     *result = mysql_store_result(mysql);

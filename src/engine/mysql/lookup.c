@@ -6,10 +6,6 @@
 #include "engine/mysql/script.h"
 #include "model/error.h"
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* The order of two requests by id. */
 static int compare_requests(const void *a, const void *b) {
   const struct request *const *first = a;
@@ -83,7 +79,7 @@ static evd_code give_row(struct request **requests, size_t count, MYSQL_ROW row,
     if (rows == NULL) {
       rows = records_new(1, row_bytes(lengths));
       if (rows == NULL) {
-        return out_of_memory(error);
+        return error_set_no_memory(error);
       }
       request->rows = rows;
       if (mysql_decode_row(rows, row, lengths, error) == NULL) {
@@ -107,7 +103,7 @@ static evd_code give_child(struct request **requests, size_t count, MYSQL_ROW ro
     request->rows =
         i > 0 ? records_retain(requests[0]->rows) : records_new(8, row_bytes(lengths) * 8);
     if (request->rows == NULL) {
-      return out_of_memory(error);
+      return error_set_no_memory(error);
     }
   }
   return mysql_decode_row(requests[0]->rows, row, lengths, error) != NULL ? EVD_OK : error->code;

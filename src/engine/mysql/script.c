@@ -6,10 +6,6 @@
 #include "engine/mysql/blame.h"
 #include "model/error.h"
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* Adds the statements of the next packet; none when the batch is done. */
 static void add_next(struct script *script) {
   switch (script->batch->operation) {
@@ -150,7 +146,7 @@ enum script_state script_next(struct script *script, evd_error *error) {
   }
 
   if (script->sql.failed) {
-    out_of_memory(error);
+    error_set_no_memory(error);
     return SCRIPT_FAILED;
   }
   if (script->statement_count == 0) {
@@ -165,10 +161,7 @@ enum script_state script_next(struct script *script, evd_error *error) {
 
 void script_begin(struct script *script, struct batch *batch) {
   script->batch = batch;
-  for (size_t i = 0; i < batch->count; i++) {
-    batch->requests[i]->rows = NULL;
-    batch->requests[i]->count = 0;
-  }
+  batch_clear_answers(batch);
 }
 
 void script_end(struct script *script) {

@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1 /* uthash would exit when memory is out */
-#include <uthash.h>
-
 #include "engine/mysql/decode.h"
 #include "engine/mysql/script.h"
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/execution.h"
+#include "model/hash.h"
 
 enum {
   ROWS_FIRST = 256,    /* that there is room for at first */
@@ -27,10 +25,6 @@ struct script_parent {
   UT_hash_handle hh; /* by id */
   struct mysql_decrement decrement;
 };
-
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
 
 /* Keeps the ids of a row; NULL when memory is out. */
 static const evd_execution *keep_ids(struct records *records, MYSQL_ROW row,
@@ -118,7 +112,7 @@ static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsig
     *error = why;
     return why.code;
   }
-  return id != NULL && list_selected(script, id) ? EVD_OK : out_of_memory(error);
+  return id != NULL && list_selected(script, id) ? EVD_OK : error_set_no_memory(error);
 }
 
 /* Counts a row of its parent, whose id lives as long as the rows. */
@@ -146,7 +140,7 @@ evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned 
                            evd_error *error) {
   const struct request *request = script->batch->requests[0];
   if (script->selected == NULL && !begin_selected(script, request)) {
-    return out_of_memory(error);
+    return error_set_no_memory(error);
   }
   if (mysql_sql_selects_all(request->operation)) {
     return select_claimed(script, row, lengths, error);
@@ -156,7 +150,7 @@ evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned 
                 kept->parent_execution_id != NULL;
   bool ok = kept != NULL && list_selected(script, kept->execution_id) &&
             (!counts || count_parent(script, kept->parent_execution_id));
-  return ok ? EVD_OK : out_of_memory(error);
+  return ok ? EVD_OK : error_set_no_memory(error);
 }
 
 static int compare_parents(const void *a, const void *b) {

@@ -80,10 +80,7 @@ static struct batch *take_batch(struct session *session, const evd_error *error)
   struct batch *batch = session->script.batch;
   if (error != NULL) {
     batch->error = *error;
-    for (size_t i = 0; i < batch->count; i++) {
-      records_release(batch->requests[i]->rows);
-      batch->requests[i]->rows = NULL;
-    }
+    batch_clear_answers(batch);
   } else {
     batch->error = (evd_error){0};
   }
@@ -473,7 +470,7 @@ struct pool_connection *session_connect(void *owner, evd_error *error) {
   struct mysql_engine *engine = owner;
   struct session *session = calloc(1, sizeof(*session));
   if (session == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
   session->inspects = engine->state == MYSQL_OPENING || engine->table.stale;

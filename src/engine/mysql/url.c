@@ -81,10 +81,6 @@ static evd_code bad(evd_error *error, const char *reason) {
   return error_set(error, EVD_EINVAL, "url", "url: %s", reason);
 }
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* The decoded copy of a part of the URL in *text (the old text is freed): `what` it is, for
  * people. */
 static evd_code decode(const char *first, const char *after, const char *what, char **text,
@@ -92,7 +88,7 @@ static evd_code decode(const char *first, const char *after, const char *what, c
   size_t length = first != NULL ? (size_t)(after - first) : 0;
   char *copy = malloc(length + 1);
   if (copy == NULL) {
-    return out_of_memory(error);
+    return error_set_no_memory(error);
   }
   if (length > 0) {
     memcpy(copy, first, length);
@@ -148,7 +144,7 @@ static evd_code read_host(const UriUriA *uri, struct mysql_url *url, evd_error *
     free(url->host);
     url->host = strdup("127.0.0.1");
     if (url->host == NULL) {
-      return out_of_memory(error);
+      return error_set_no_memory(error);
     }
   }
   url->port = MYSQL_PORT;
@@ -196,7 +192,7 @@ static evd_code set_option(const struct option *option, const char *text, struct
     char **target = member;
     free(*target);
     *target = strdup(text);
-    return *target != NULL ? EVD_OK : out_of_memory(error);
+    return *target != NULL ? EVD_OK : error_set_no_memory(error);
   }
   case OPTION_SWITCH:
     if (!read_switch(text, member)) {
@@ -292,7 +288,7 @@ static evd_code read_options(const UriTextRangeA *query, struct mysql_url *url, 
   int status = uriDissectQueryMallocExA(&list, &items, query->first, query->afterLast, URI_FALSE,
                                         URI_BR_DONT_TOUCH);
   if (status != URI_SUCCESS) {
-    return status == URI_ERROR_MALLOC ? out_of_memory(error) : bad(error, "bad options");
+    return status == URI_ERROR_MALLOC ? error_set_no_memory(error) : bad(error, "bad options");
   }
   evd_code code = EVD_OK;
   for (const UriQueryListA *item = list; code == EVD_OK && item != NULL; item = item->next) {
@@ -310,7 +306,7 @@ static evd_code name_place(struct mysql_url *url, evd_error *error) {
                                               url->host, brackets ? "]" : "", url->port);
   if (length < 0) {
     url->where = NULL;
-    return out_of_memory(error);
+    return error_set_no_memory(error);
   }
   return EVD_OK;
 }
@@ -339,7 +335,7 @@ struct mysql_url *mysql_url_parse(const char *text, evd_error *error) {
   int status = uriParseSingleUriExA(&uri, text, text + strlen(text), &place);
   if (status != URI_SUCCESS) {
     if (status == URI_ERROR_MALLOC) {
-      out_of_memory(error);
+      error_set_no_memory(error);
     } else {
       error_set(error, EVD_EINVAL, "url",
                 "url: byte %zu cannot stand there; user, password and options are percent-encoded",
@@ -350,7 +346,7 @@ struct mysql_url *mysql_url_parse(const char *text, evd_error *error) {
 
   struct mysql_url *url = calloc(1, sizeof(*url));
   if (url == NULL) {
-    out_of_memory(error);
+    error_set_no_memory(error);
   } else {
     atomic_init(&url->references, 1);
     url->connect_timeout = 10;

@@ -13,10 +13,6 @@
 /* The most rows that are decoded in one go, and the bytes after which it ends. */
 enum { ROWS_AT_A_TIME = 32, BYTES_AT_A_TIME = 128 * 1024 };
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 static int64_t read_int64(const char *bytes) {
   uint64_t big;
   memcpy(&big, bytes, sizeof(big));
@@ -103,7 +99,7 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
                          const PGresult *result, int row, evd_error *error) {
   evd_execution *execution = records_add(records);
   if (execution == NULL) {
-    return out_of_memory(error);
+    return error_set_no_memory(error);
   }
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     const char *bytes = PQgetvalue(result, row, column);
@@ -115,7 +111,7 @@ static evd_code read_row(const struct postgres_table *table, struct records *rec
       code = read_value(table, records, execution, (evd_column)column, bytes, length);
     }
     if (code == EVD_ENOMEM) {
-      return out_of_memory(error);
+      return error_set_no_memory(error);
     }
     if (code != EVD_OK) {
       records_remove_last(records);
@@ -168,7 +164,7 @@ static evd_code read_got_row(const struct postgres_table *table, const struct st
       request->rows = records_new(1, row_text_size(table, result, row));
     }
     if (request->rows == NULL) {
-      return out_of_memory(error);
+      return error_set_no_memory(error);
     }
     evd_code code = read_row(table, request->rows, result, row, error);
     if (code != EVD_OK) {
@@ -200,7 +196,7 @@ static evd_code begin_claim(const struct postgres_table *table, struct request *
   size_t bytes = (size_t)rows * row_text_size(table, result, 0);
   size_t most = PQresultMemorySize(result);
   request->rows = records_new((size_t)rows, bytes < most ? bytes : most);
-  return request->rows != NULL ? EVD_OK : out_of_memory(error);
+  return request->rows != NULL ? EVD_OK : error_set_no_memory(error);
 }
 
 /* A claimed row, with its place in the order. */
@@ -277,7 +273,7 @@ static evd_code sort_claim(const struct request *request, const PGresult *result
   }
   free(places);
   free(order);
-  return ok ? EVD_OK : out_of_memory(error);
+  return ok ? EVD_OK : error_set_no_memory(error);
 }
 
 /* Whether a step claims rows and reads them. */

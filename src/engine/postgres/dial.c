@@ -220,7 +220,7 @@ static void try_target(struct dial *dial) {
          dial->complaints.length > 0 ? dial->complaints.text : "there is no address");
     dial_free(dial);
   } else if (dial->out_of_memory || !begin_target(dial)) {
-    fail(dial, EVD_ENOMEM, "memory ran out");
+    fail(dial, EVD_ENOMEM, "out of memory");
     dial_free(dial);
   }
 }

@@ -114,7 +114,7 @@ static void add_changes(struct encoder *encoder, const struct postgres_type *typ
   end_parameter(encoder);
 }
 
-static const struct postgres_type text_type = {25, 25, 1009, "text", POSTGRES_TEXT};
+static const struct postgres_type text_type = {25, 25, "text", POSTGRES_TEXT};
 
 /* Whether a request, in the order of ids, has the same id as the one before it. */
 static bool repeats_id(const struct step *step, size_t i) {
@@ -161,7 +161,7 @@ static void add_value(struct encoder *encoder, const struct postgres_type *type,
 }
 
 static void add_int8(struct encoder *encoder, int64_t integer) {
-  static const struct postgres_type type = {20, 20, 1016, "bigint", POSTGRES_INT8};
+  static const struct postgres_type type = {20, 20, "bigint", POSTGRES_INT8};
   struct value value = {.kind = VALUE_INTEGER, .integer = integer};
   add_value(encoder, &type, &value);
 }

@@ -27,7 +27,7 @@ static void tell(struct postgres *postgres, evd_log_level level, const char *mes
 static struct pool_connection *source_connect(void *owner, evd_error *error) {
   struct connection *connection = postgres_connection_new(owner);
   if (connection == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
   return &connection->pooled;
@@ -146,7 +146,7 @@ static evd_code init_source(struct source *source, struct postgres *postgres, co
   }
   bool ok = source->session != NULL && spares_init(&source->spares, (size_t)source->url.pool_max);
   source->pool = ok ? make_pool(source) : NULL;
-  return source->pool != NULL ? EVD_OK : error_set(error, EVD_ENOMEM, "", "memory ran out");
+  return source->pool != NULL ? EVD_OK : error_set_no_memory(error);
 }
 
 static void free_source(struct source *source) {
@@ -184,10 +184,9 @@ static evd_code init(struct postgres *postgres, const struct engine_config *conf
 static struct engine *open_engine(const struct engine_config *config, evd_error *error) {
   struct postgres *postgres = calloc(1, sizeof(*postgres));
   if (postgres == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
-  postgres->engine.ops = &engine_postgres;
   postgres->loop = config->loop;
   postgres->callbacks = config->callbacks;
   postgres->schema_mode = config->schema;
@@ -199,7 +198,7 @@ static struct engine *open_engine(const struct engine_config *config, evd_error 
     return NULL;
   }
   pool_start(postgres->primary.pool);
-  return &postgres->engine;
+  return (struct engine *)postgres;
 }
 
 static void close_engine(struct engine *engine, bool abort) {
@@ -218,7 +217,7 @@ static void on_opened(struct postgres *postgres, const evd_error *error) {
     return;
   }
   if (error != NULL) {
-    close_engine(&postgres->engine, true);
+    close_engine((struct engine *)postgres, true);
   } else {
     postgres->state = POSTGRES_OPEN;
     postgres->replica.table = postgres->primary.table;

@@ -231,15 +231,6 @@ void flight_give_up(struct flight *flight) {
   flight->step_count = flight->sent;
 }
 
-void flight_forget_answers(struct flight *flight) {
-  for (size_t i = 0; i < flight->batch->count; i++) {
-    struct request *request = flight->batch->requests[i];
-    records_release(request->rows);
-    request->rows = NULL;
-    request->count = 0;
-  }
-}
-
 void flight_free(struct flight *flight) {
   if (flight != NULL) {
     free(flight->requests);

@@ -57,9 +57,6 @@ const struct step *flight_next_step(struct flight *flight);
 /* The step that was last to be sent is not, nor is any other. */
 void flight_give_up(struct flight *flight);
 
-/* Takes back all answers of its requests. */
-void flight_forget_answers(struct flight *flight);
-
 /* Frees it, not the batch. */
 void flight_free(struct flight *flight);
 

@@ -65,7 +65,7 @@ void postgres_link_answer_refused(struct connection *connection) {
   struct batch *batch;
   while ((batch = connection->refused) != NULL) {
     LL_DELETE(connection->refused, batch);
-    error_set(&batch->error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(&batch->error);
     batch->done(batch);
   }
 }
@@ -83,7 +83,7 @@ static void fail_flights(struct connection *connection, const evd_error *error) 
       batch->error = *error;
       batch->error.outcome = outcome_of(flight);
     }
-    flight_forget_answers(flight);
+    batch_clear_answers(batch);
     flight_free(flight);
     batch->done(batch);
   }

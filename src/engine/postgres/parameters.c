@@ -57,11 +57,6 @@ bool parameters_set(struct parameters *parameters, const char *keyword, const ch
   return true;
 }
 
-const char *parameters_get(const struct parameters *parameters, const char *keyword) {
-  size_t i = find(parameters, keyword);
-  return i < parameters->count ? parameters->values[i] : NULL;
-}
-
 /* Adds our settings to the options of the URL or, where it has none, of the environment, which libpq
  * looks at no more when it is given ours. */
 static bool add_session(struct parameters *parameters, const struct postgres_url *url,

@@ -24,9 +24,6 @@ bool parameters_init(struct parameters *parameters, const struct postgres_url *u
 /* Sets a keyword to a copy of the value; NULL takes it away. False when memory is out. */
 bool parameters_set(struct parameters *parameters, const char *keyword, const char *value);
 
-/* The value of a keyword; NULL when it is not set. */
-const char *parameters_get(const struct parameters *parameters, const char *keyword);
-
 void parameters_free(struct parameters *parameters);
 
 #endif

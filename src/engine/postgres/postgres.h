@@ -57,7 +57,6 @@ struct source {
 };
 
 struct postgres {
-  struct engine engine; /* first */
   enum { POSTGRES_OPENING, POSTGRES_OPEN, POSTGRES_CLOSING } state;
   struct ev_loop *loop;
   struct engine_callbacks callbacks;

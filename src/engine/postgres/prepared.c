@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "model/hash.h"
+
 /* A failed allocation is seen by the entry that is not in the table. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct prepared_statement {
   struct statement_key key;

@@ -122,7 +122,7 @@ static void end_flight(struct connection *connection) {
   struct batch *batch = flight->batch;
   DL_DELETE(connection->flights, flight);
   if (batch->error.code != EVD_OK) {
-    flight_forget_answers(flight);
+    batch_clear_answers(batch);
     if (connection->source == &postgres->replica) {
       postgres->shun(connection->source, batch);
     }

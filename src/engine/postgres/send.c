@@ -93,7 +93,7 @@ static void send_step(struct connection *connection, struct flight *flight,
   struct encoder *encoder = &connection->postgres->encoder;
   evd_error *error = &flight->batch->error;
   if (!postgres_encode(encoder, &connection->source->table, step)) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     give_up(connection, flight);
   } else if (encoder->refusal != NULL) {
     const char *field = columns[encoder->refused].name;

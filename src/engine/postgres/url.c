@@ -72,10 +72,6 @@ static const struct own_option *own_option(const char *name) {
   return NULL;
 }
 
-static evd_code out_of_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 static evd_code set_number(int64_t *number, const struct own_option *option, const char *value,
                            evd_error *error) {
   char *end;
@@ -103,7 +99,7 @@ static evd_code set_switch(int64_t *number, const struct own_option *option, con
 static evd_code set_text(char **text, const char *value, evd_error *error) {
   free(*text);
   *text = strdup(value);
-  return *text != NULL ? EVD_OK : out_of_memory(error);
+  return *text != NULL ? EVD_OK : error_set_no_memory(error);
 }
 
 static evd_code set_isolation(char **isolation, const char *value, evd_error *error) {
@@ -168,7 +164,7 @@ static evd_code read_query_part(struct reader *reader, const char *part, size_t 
   const struct own_option *option = key != NULL ? own_option(key) : NULL;
   evd_code code = EVD_OK;
   if (key == NULL || (equals != NULL && value == NULL)) {
-    code = out_of_memory(reader->error);
+    code = error_set_no_memory(reader->error);
   } else if (option != NULL && value != NULL) {
     code = percent_decode(value) ? set_own(reader, option, value)
                                  : error_set(reader->error, EVD_EINVAL, "url",
@@ -190,8 +186,8 @@ static evd_code read_url(struct reader *reader, const char *text) {
   for (text += head; *text != '\0' && code == EVD_OK;) {
     text++; /* past '?' or '&' */
     size_t length = strcspn(text, "&");
-    code =
-        reader->rest.failed ? out_of_memory(reader->error) : read_query_part(reader, text, length);
+    code = reader->rest.failed ? error_set_no_memory(reader->error)
+                               : read_query_part(reader, text, length);
     text += length;
   }
   return code;
@@ -243,7 +239,7 @@ static evd_code read_keyword(struct reader *reader, const char **text) {
   const struct own_option *option = key != NULL ? own_option(key) : NULL;
   evd_code code = EVD_OK;
   if (key == NULL || copy == NULL) {
-    code = out_of_memory(reader->error);
+    code = error_set_no_memory(reader->error);
   } else if (option != NULL) {
     unquote(copy);
     code = set_own(reader, option, copy);
@@ -284,7 +280,7 @@ static evd_code parse_rest(struct postgres_url *url, const char *rest, evd_error
   if (url->options != NULL) {
     return EVD_OK;
   }
-  evd_code code = message != NULL ? refuse(error, message) : out_of_memory(error);
+  evd_code code = message != NULL ? refuse(error, message) : error_set_no_memory(error);
   PQfreemem(message);
   return code;
 }
@@ -350,7 +346,7 @@ static evd_code expand_service(struct postgres_url *url, evd_error *error) {
   PQconninfoOption *options = PQconninfo(pg);
   evd_code code = EVD_OK;
   if (options == NULL) {
-    code = out_of_memory(error);
+    code = error_set_no_memory(error);
   } else if (find_option(options, refused_keyword)->val ==
              NULL) { /* the service is not to be found */
     code = refuse(error, PQerrorMessage(pg));
@@ -411,7 +407,7 @@ evd_code postgres_url_parse(const char *text, struct postgres_url *url, evd_erro
   buffer_append(&reader.rest, "");
   evd_code code = has_scheme(text) ? read_url(&reader, text) : read_keywords(&reader, text);
   if (code == EVD_OK && reader.rest.failed) {
-    code = out_of_memory(error);
+    code = error_set_no_memory(error);
   }
   if (code == EVD_OK) {
     code = parse_rest(url, reader.rest.text != NULL ? reader.rest.text : "", error);

@@ -4,15 +4,6 @@
 #include "engine/sqlite/operations.h"
 #include "model/error.h"
 
-/* Forgets all answers. */
-static void clear_answers(struct batch *batch) {
-  for (size_t i = 0; i < batch->count; i++) {
-    records_release(batch->requests[i]->rows);
-    batch->requests[i]->rows = NULL;
-    batch->requests[i]->count = 0;
-  }
-}
-
 static evd_code set_closed(evd_error *error) {
   return error_set(error, EVD_ECLOSED, "", "the storage was closed before this was done");
 }
@@ -92,13 +83,13 @@ static evd_code run_transaction(struct connection *connection, struct batch *bat
 void batch_run(struct connection *connection, struct batch *batch) {
   batch->error = (evd_error){0};
   left_out_free(&batch->left_out);
-  clear_answers(batch);
+  batch_clear_answers(batch);
   connection->left_out = &batch->left_out;
   connection->timing = batch->record_queries;
 
   evd_error error = {0};
   if (run_transaction(connection, batch, &error) != EVD_OK) {
-    clear_answers(batch);
+    batch_clear_answers(batch);
     batch->error = error;
   }
 }

@@ -28,10 +28,6 @@ struct selection {
   struct buffer parents; /* the parents' ids, each ended by zero */
 };
 
-static evd_code no_memory(evd_error *error) {
-  return error_set(error, EVD_ENOMEM, "", "memory ran out");
-}
-
 /* A new last row; NULL when memory is out. */
 static struct selected *selection_add(struct selection *selection) {
   if (selection->count == selection->size) {
@@ -70,7 +66,7 @@ static evd_code keep_claimed(struct connection *connection, struct statement *st
                              evd_error *error) {
   struct selected *selected = selection_add(selection);
   if (selected == NULL) {
-    return no_memory(error);
+    return error_set_no_memory(error);
   }
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
   selected->expires_at = request->started_at;
@@ -96,7 +92,7 @@ static evd_code keep_closed(struct connection *connection, struct statement *sta
   (void)connection, (void)request;
   struct selected *selected = selection_add(selection);
   if (selected == NULL) {
-    return no_memory(error);
+    return error_set_no_memory(error);
   }
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
   selected->parent = NO_PARENT;
@@ -105,7 +101,7 @@ static evd_code keep_closed(struct connection *connection, struct statement *sta
     selected->parent = selection->parents.length;
     buffer_append_bytes(&selection->parents, parent, strlen(parent) + 1);
   }
-  return selection->parents.failed ? no_memory(error) : EVD_OK;
+  return selection->parents.failed ? error_set_no_memory(error) : EVD_OK;
 }
 
 /* Selects the rows and keeps each. */
@@ -184,7 +180,7 @@ static bool copy_changes(struct records *records, const evd_changes *changes, ev
 static evd_code apply_changes(struct request *request, evd_error *error) {
   evd_changes changes;
   if (!copy_changes(request->rows, request->changes, &changes)) {
-    return no_memory(error);
+    return error_set_no_memory(error);
   }
   evd_execution *rows = records_rows(request->rows);
   for (size_t i = 0; i < records_count(request->rows); i++) {

@@ -40,8 +40,6 @@ struct slot {
 enum state { STATE_OPENING, STATE_OPEN, STATE_CLOSING };
 
 struct sqlite_engine {
-  struct engine engine; /* first: the engine is this */
-
   /* Loop's thread. */
   struct engine_callbacks callbacks;
   struct worker *worker;
@@ -162,10 +160,9 @@ static evd_code configure(struct sqlite_engine *engine, const struct engine_conf
 static struct engine *sqlite_open(const struct engine_config *config, evd_error *error) {
   struct sqlite_engine *engine = calloc(1, sizeof(*engine));
   if (engine == NULL) {
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
-  engine->engine.ops = &engine_sqlite;
   engine->callbacks = config->callbacks;
   atomic_init(&engine->aborting, false);
   if (configure(engine, config, error) != EVD_OK ||
@@ -177,7 +174,7 @@ static struct engine *sqlite_open(const struct engine_config *config, evd_error 
   engine->life.done = open_done;
   engine->under_way = 1;
   worker_submit(engine->worker, &engine->life);
-  return &engine->engine;
+  return (struct engine *)engine;
 }
 
 /* Batches. */

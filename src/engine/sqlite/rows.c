@@ -94,7 +94,7 @@ static evd_code read_column(sqlite3_stmt *handle, int index, evd_column column,
 }
 
 static evd_execution *out_of_memory(evd_error *error) {
-  error_set(error, EVD_ENOMEM, "", "memory ran out");
+  error_set_no_memory(error);
   return NULL;
 }
 

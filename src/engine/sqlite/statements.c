@@ -1,5 +1,4 @@
 /* Without memory an element is not added, and the program goes on. */
-#define HASH_NONFATAL_OOM 1
 
 #include "engine/sqlite/statements.h"
 
@@ -31,7 +30,7 @@ static sqlite3_stmt *prepare(sqlite3 *db, const struct table_name *table,
   sqlite_statement(&sql, table, key);
   if (sql.failed) {
     buffer_free(&sql);
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
 
@@ -66,7 +65,7 @@ static struct statement *add(struct statements *statements, sqlite3 *db,
   if (statement == NULL || statement->hh.tbl == NULL) {
     sqlite3_finalize(handle);
     free(statement);
-    error_set(error, EVD_ENOMEM, "", "memory ran out");
+    error_set_no_memory(error);
     return NULL;
   }
 

@@ -7,10 +7,10 @@
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include <evdurable/error.h>
 
+#include "model/hash.h"
 #include "sql/sql.h"
 
 /* The most statements kept. An operation holds three at once at most. */

@@ -213,7 +213,7 @@ evd_code sqlite_url_parse(const char *url, struct sqlite_url *parsed, evd_error 
   }
   parsed->name = buffer_take(&name);
   if (parsed->name == NULL) {
-    return error_set(error, EVD_ENOMEM, "", "memory ran out");
+    return error_set_no_memory(error);
   }
   return EVD_OK;
 }
