@@ -20,7 +20,7 @@
 
 struct floor {
   MYSQL *mysql;
-  struct mysql_table table;
+  struct mydb_table table;
   struct buffer sql; /* of the next packet */
   struct floor
       *others[DEPTH_MAX - 1]; /* further connections, each with a floor of its own; owned */
@@ -56,16 +56,16 @@ static void close_floor(struct floor *floor) {
 /* Connects as the engine does. */
 static bool connect_to(struct floor *floor, const char *url) {
   evd_error error;
-  struct mysql_url *parsed = mysql_url_parse(url, &error);
+  struct mydb_url *parsed = mydb_url_parse(url, &error);
   if (parsed == NULL) {
     return bench_fail("floor: %s", error.message);
   }
   floor->mysql = mysql_init(NULL);
   bool ok = floor->mysql != NULL &&
-            (mysql_connect_dial(floor->mysql, parsed, CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS,
-                                &error) == EVD_OK ||
+            (mydb_connect_dial(floor->mysql, parsed, CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS,
+                               &error) == EVD_OK ||
              bench_fail("floor: %s", error.message));
-  mysql_url_release(parsed);
+  mydb_url_release(parsed);
   return ok && execute(floor, "set session transaction isolation level read committed");
 }
 
@@ -138,21 +138,21 @@ static void make_requests(const struct op_work *work, size_t start, size_t end,
 /* Inserts, gets or updates the rows from start to end. */
 static bool run_batch(struct floor *floor, const struct op_work *work, size_t start, size_t end,
                       struct request *requests, struct request **pointers, size_t *done) {
-  struct mysql_writer writer = {.buffer = &floor->sql, .backslashes = true};
+  struct mydb_writer writer = {.buffer = &floor->sql, .backslashes = true};
   struct answer answer = {0};
   make_requests(work, start, end, requests, pointers);
   if (work->op == OP_INSERT) {
-    mysql_sql_insert(&writer, &floor->table);
+    mydb_sql_insert(&writer, &floor->table);
     for (size_t i = start; i < end; i++) {
-      mysql_sql_insert_row(&writer, &work->rows->executions[i], i == start);
+      mydb_sql_insert_row(&writer, &work->rows->executions[i], i == start);
     }
   } else if (work->op == OP_GET) {
-    mysql_sql_get(&writer, &floor->table, pointers, end - start);
+    mydb_sql_get(&writer, &floor->table, pointers, end - start);
   } else {
     buffer_append(&floor->sql, "begin;");
-    mysql_sql_lock(&writer, &floor->table, pointers, end - start);
+    mydb_sql_lock(&writer, &floor->table, pointers, end - start);
     buffer_append(&floor->sql, ";");
-    mysql_sql_update(&writer, &floor->table, pointers, end - start);
+    mydb_sql_update(&writer, &floor->table, pointers, end - start);
     buffer_append(&floor->sql, ";commit");
   }
   bool ok = send_packet(floor, &answer);
@@ -199,7 +199,7 @@ static bool run_claims(struct floor *floor, struct job *job) {
   const struct op_work *work = job->work;
   char ids[CLAIM_LIMIT][EVD_ID_SIZE];
   const char *pointers[CLAIM_LIMIT];
-  struct mysql_writer writer = {.buffer = &floor->sql, .backslashes = true};
+  struct mydb_writer writer = {.buffer = &floor->sql, .backslashes = true};
   struct request request = {.operation = EVD_OPERATION_CLAIM_BY_START_AT,
                             .changes = &work->changes,
                             .status = EVD_STATUS_READY,
@@ -212,12 +212,12 @@ static bool run_claims(struct floor *floor, struct job *job) {
   }
   while (atomic_load(&job->done) < work->rows->count) {
     buffer_append(&floor->sql, "begin;");
-    mysql_sql_select(&writer, &floor->table, &request);
+    mydb_sql_select(&writer, &floor->table, &request);
     if (!send_packet(floor, &answer)) {
       return false;
     }
     if (answer.rows > 0) { /* else the last are with another thread */
-      mysql_sql_update_selected(&writer, &floor->table, &request, pointers, answer.rows);
+      mydb_sql_update_selected(&writer, &floor->table, &request, pointers, answer.rows);
       buffer_append(&floor->sql, ";");
     }
     buffer_append(&floor->sql, "commit");
@@ -241,7 +241,7 @@ static void *work_along(void *data) {
 /* Reads the table, and opens a connection for each further batch in flight. */
 static bool prepare(struct floor *floor, const struct op_work *work, size_t depth) {
   evd_error error;
-  if (mysql_inspect(floor->mysql, EVD_SCHEMA_CHECK, &floor->table, &error) != EVD_OK) {
+  if (mydb_inspect(floor->mysql, EVD_SCHEMA_CHECK, &floor->table, &error) != EVD_OK) {
     return bench_fail("floor: %s", error.message);
   }
   while (floor->other_count + 1 < depth && floor->other_count + 1 < DEPTH_MAX) {

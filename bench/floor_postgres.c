@@ -53,11 +53,11 @@ static PGconn *connect_to(const char *text) {
     return NULL;
   }
   PGconn *connection = NULL;
-  if (parameters_init(&parameters, &url, "")) {
+  if (postgres_parameters_init(&parameters, &url, "")) {
     connection = PQconnectdbParams((const char *const *)parameters.keywords,
                                    (const char *const *)parameters.values, 0);
   }
-  parameters_free(&parameters);
+  postgres_parameters_free(&parameters);
   postgres_url_free(&url);
   return connection;
 }

@@ -493,18 +493,18 @@ static void the_rows_of_a_large_result_take_several_turns_of_the_loop(void **sta
 /* --- tables --- */
 
 /* Reads our table as an engine does. */
-static evd_error inspect(struct mysql_table *table) {
+static evd_error inspect(struct mydb_table *table) {
   evd_error error = {0};
-  struct mysql_url *parts = mysql_url_parse(url, &error);
+  struct mydb_url *parts = mydb_url_parse(url, &error);
   MYSQL *mysql = mysql_init(NULL);
   assert_non_null(parts);
   assert_non_null(mysql_real_connect(mysql, parts->host, parts->user, parts->password,
                                      parts->database, parts->port, parts->socket, 0));
-  *table = (struct mysql_table){0};
+  *table = (struct mydb_table){0};
   assert_int_equal(table_name_parse("task_executions", &table->name, &error), EVD_OK);
-  (void)mysql_inspect(mysql, EVD_SCHEMA_CHECK, table, &error);
+  (void)mydb_inspect(mysql, EVD_SCHEMA_CHECK, table, &error);
   mysql_close(mysql);
-  mysql_url_release(parts);
+  mydb_url_release(parts);
   return error;
 }
 
@@ -528,7 +528,7 @@ static void each_operation_has_its_index(void **state) {
       native_run(native, text("drop table task_executions; %s", sql));
       free(sql);
     }
-    struct mysql_table table;
+    struct mydb_table table;
     assert_int_equal(inspect(&table).code, EVD_OK);
     assert_string_equal(table.id_index, framework ? "ix_task_executions_execution_id" : "PRIMARY");
     assert_true(table.unique_id_index[0] != '\0');
@@ -543,9 +543,9 @@ static void our_own_table_compares_ids_as_bytes(void **state) {
   (void)state;
   needs_mysql();
   open_all();
-  struct mysql_table table;
+  struct mydb_table table;
   assert_int_equal(inspect(&table).code, EVD_OK);
-  assert_int_equal(table.comparison, MYSQL_COMPARES_BYTES);
+  assert_int_equal(table.comparison, MYDB_COMPARES_BYTES);
 }
 
 static void a_table_without_indexes_is_served_without(void **state) {
@@ -553,7 +553,7 @@ static void a_table_without_indexes_is_served_without(void **state) {
   needs_mysql();
   open_all();
   native_run(native, "alter table task_executions drop index task_executions_ready;");
-  struct mysql_table table;
+  struct mydb_table table;
   assert_int_equal(inspect(&table).code, EVD_OK);
   assert_string_equal(table.selection_index[EVD_OPERATION_CLAIM_BY_START_AT], "");
 }
@@ -564,7 +564,7 @@ static void an_index_that_the_server_is_told_to_ignore_is_not_forced(void **stat
   open_all();
   native_run(native, text("alter table task_executions alter index task_executions_ready %s;",
                           is_mariadb() ? "ignored" : "invisible"));
-  struct mysql_table table;
+  struct mydb_table table;
   assert_int_equal(inspect(&table).code, EVD_OK);
   assert_string_equal(table.selection_index[EVD_OPERATION_CLAIM_BY_START_AT], "");
 }
@@ -575,7 +575,7 @@ static void a_table_whose_ids_are_not_unique_is_unfit(void **state) {
   open_all();
   native_run(native, "alter table task_executions drop primary key,"
                      " add unique key two (execution_id, task_id);");
-  struct mysql_table table;
+  struct mydb_table table;
   evd_error error = inspect(&table);
   assert_int_equal(error.code, EVD_ESCHEMA);
   assert_string_equal(error.field, "execution_id");
@@ -585,7 +585,7 @@ static void a_table_whose_unique_ids_are_not_unique_is_unfit(void **state) {
   (void)state;
   needs_mysql();
   open_all();
-  struct mysql_table table;
+  struct mydb_table table;
   assert_int_equal(inspect(&table).code, EVD_OK);
   native_run(native, text("alter table task_executions drop index `%s`,"
                           " add index plain (sleeping_task_unique_id);",
@@ -655,7 +655,7 @@ static void a_column_that_we_cannot_fill_in_makes_a_table_unfit(void **state) {
   open_all();
   native_run(native, "alter table task_executions add column tenant int not null default 0,"
                      " add column region varchar(9);");
-  struct mysql_table table;
+  struct mydb_table table;
   assert_int_equal(inspect(&table).code, EVD_OK);
   native_run(native, "alter table task_executions add column owner varchar(9) not null;");
   evd_error error = inspect(&table);
@@ -838,7 +838,7 @@ static void latin1_holds_what_the_server_says(void **state) {
   for (unsigned c = 1; c < 0x10000; c++) {
     if (c < 0xd800 || c > 0xdfff) {
       bool holds = strstr(held, text(",%u,", c)) != NULL;
-      expect(mysql_charset_holds(MYSQL_CHARSET_LATIN1, utf8(c)) == holds, "U+%04X", c);
+      expect(mydb_charset_holds(MYDB_CHARSET_LATIN1, utf8(c)) == holds, "U+%04X", c);
     }
   }
 }

@@ -13,8 +13,8 @@
 /* The literal of a text. */
 static const char *literal(const char *value, bool backslashes) {
   struct buffer buffer = {0};
-  struct mysql_writer writer = {&buffer, backslashes, false};
-  mysql_literal_text(&writer, value);
+  struct mydb_writer writer = {&buffer, backslashes, false};
+  mydb_literal_text(&writer, value);
   const char *result = text("%s", buffer.text);
   buffer_free(&buffer);
   return result;
@@ -22,8 +22,8 @@ static const char *literal(const char *value, bool backslashes) {
 
 static const char *integer(int64_t value) {
   struct buffer buffer = {0};
-  struct mysql_writer writer = {&buffer, true, false};
-  mysql_literal_integer(&writer, value);
+  struct mydb_writer writer = {&buffer, true, false};
+  mydb_literal_integer(&writer, value);
   const char *result = text("%s", buffer.text);
   buffer_free(&buffer);
   return result;
@@ -60,7 +60,7 @@ static void integers_are_written_in_full(void **state) {
 
 /* A table, and a script for batches on it. */
 struct fixture {
-  struct mysql_table table;
+  struct mydb_table table;
   struct script script;
   struct batch batch;
   struct request requests[8];
@@ -86,8 +86,8 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
   struct fixture *fixture = *state;
-  script_end(&fixture->script);
-  script_free(&fixture->script);
+  mydb_script_end(&fixture->script);
+  mydb_script_free(&fixture->script);
   free(fixture);
   release_kept();
   return 0;
@@ -101,13 +101,13 @@ static void begin(struct fixture *fixture, evd_operation operation, size_t count
     fixture->pointers[i] = &fixture->requests[i];
     fixture->requests[i].operation = operation;
   }
-  script_begin(&fixture->script, &fixture->batch);
+  mydb_script_begin(&fixture->script, &fixture->batch);
 }
 
 /* The next packet; NULL when there is none. */
 static const char *next(struct fixture *fixture) {
   evd_error error = {0};
-  enum script_state state = script_next(&fixture->script, &error);
+  enum script_state state = mydb_script_next(&fixture->script, &error);
   expect(state != SCRIPT_FAILED, "%s", error.message);
   return state == SCRIPT_SEND ? text("%s", fixture->script.sql.text) : NULL;
 }
@@ -116,7 +116,7 @@ static const char *next(struct fixture *fixture) {
 static void answer(struct fixture *fixture, size_t statements, uint64_t affected) {
   evd_error error;
   for (size_t i = 0; i < statements; i++) {
-    assert_int_equal(script_answered(&fixture->script, affected, &error), EVD_OK);
+    assert_int_equal(mydb_script_answered(&fixture->script, affected, &error), EVD_OK);
   }
 }
 
@@ -129,7 +129,7 @@ static void row(struct fixture *fixture, const char *const *values, size_t count
     copy[i] = values[i] != NULL ? (char *)text("%s", values[i]) : NULL;
     lengths[i] = values[i] != NULL ? strlen(values[i]) : 0;
   }
-  assert_int_equal(script_row(&fixture->script, copy, lengths, &error), EVD_OK);
+  assert_int_equal(mydb_script_row(&fixture->script, copy, lengths, &error), EVD_OK);
 }
 
 /* Answers the packet that locks, with ready rows of these two ids. */
@@ -156,7 +156,7 @@ static void one_update_is_one_statement(void **state) {
                       " updated_at = 5 where execution_id in ('a''b') and status = 'ready'"
                       " and is_finished = 0");
   assert_true(fixture->script.commits);
-  assert_true(script_is_committing(&fixture->script));
+  assert_true(mydb_script_is_committing(&fixture->script));
   answer(fixture, 1, 1);
   assert_null(next(fixture));
   assert_int_equal(fixture->requests[0].count, 1);
@@ -192,7 +192,7 @@ static void several_updates_lock_in_order_and_touch_what_matched(void **state) {
       " where execution_id in ('c');"
       "update `t` force index (`PRIMARY`) set updated_at = 5 where execution_id in ('d');commit");
   answer(fixture, 2, 1);
-  assert_true(script_is_committing(&fixture->script));
+  assert_true(mydb_script_is_committing(&fixture->script));
   answer(fixture, 1, 0);
   assert_null(next(fixture));
   assert_int_equal(fixture->requests[0].count, 1);
@@ -231,7 +231,7 @@ static void an_update_that_finds_less_than_was_locked_is_an_error(void **state) 
   answer(fixture, 1, 1);
   answer(fixture, 1, 0);
   evd_error error;
-  assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+  assert_int_equal(mydb_script_next(&fixture->script, &error), SCRIPT_FAILED);
   assert_int_equal(error.code, EVD_EDATABASE);
   assert_int_equal(error.outcome, EVD_OUTCOME_UNKNOWN);
 }
@@ -253,7 +253,7 @@ static void on_galera_each_statement_is_a_packet_and_the_last_is_the_commit(void
     answer(fixture, 1, lost ? 1 : 2);
     if (lost) { /* the commit is not even sent */
       evd_error error;
-      assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+      assert_int_equal(mydb_script_next(&fixture->script, &error), SCRIPT_FAILED);
       assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
     } else {
       assert_string_equal(next(fixture), "commit");
@@ -262,7 +262,7 @@ static void on_galera_each_statement_is_a_packet_and_the_last_is_the_commit(void
       assert_null(next(fixture));
       assert_int_equal(fixture->requests[1].count, 1);
     }
-    script_end(&fixture->script);
+    mydb_script_end(&fixture->script);
     fixture->script.backslashes = true;
   }
 }
@@ -272,13 +272,13 @@ static void ids_are_compared_as_bytes_where_the_table_does_not(void **state) {
   evd_changes changes = {0};
   evd_set(&changes, updated_at, 5);
   static const struct {
-    enum mysql_comparison comparison;
+    enum mydb_comparison comparison;
     const char *id;
     bool exact;
   } cases[] = {
-      {MYSQL_COMPARES_BYTES, "a ", false},  {MYSQL_COMPARES_PADDED, "a", true},
-      {MYSQL_COMPARES_PADDED, "a ", true},  {MYSQL_COMPARES_LOOSELY, "a", true},
-      {MYSQL_COMPARES_LOOSELY, "a ", true},
+      {MYDB_COMPARES_BYTES, "a ", false},  {MYDB_COMPARES_PADDED, "a", true},
+      {MYDB_COMPARES_PADDED, "a ", true},  {MYDB_COMPARES_LOOSELY, "a", true},
+      {MYDB_COMPARES_LOOSELY, "a ", true},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     fixture->table.comparison = cases[i].comparison;
@@ -288,7 +288,7 @@ static void ids_are_compared_as_bytes_where_the_table_does_not(void **state) {
                              " (cast('%s' as binary))",
                              cases[i].id);
     assert_int_equal(strstr(next(fixture), exact) != NULL, cases[i].exact);
-    script_end(&fixture->script);
+    mydb_script_end(&fixture->script);
     fixture->script.backslashes = true;
   }
 }
@@ -300,7 +300,7 @@ static void values_go_to_the_very_ids_where_the_table_compares_loosely(void **st
     evd_set(&changes[i], retry_attempts, i);
     fixture->requests[i] = (struct request){.id = i == 0 ? "Abc" : "abc", .changes = &changes[i]};
   }
-  fixture->table.comparison = MYSQL_COMPARES_LOOSELY;
+  fixture->table.comparison = MYDB_COMPARES_LOOSELY;
   begin(fixture, EVD_OPERATION_UPDATE, 2);
   assert_non_null(next(fixture));
   answer_lock(fixture, "Abc", "abc");
@@ -362,9 +362,9 @@ static void a_claim_is_two_packets_the_second_guarded(void **state) {
       "update `t` force index (`PRIMARY`) set status = 'running', updated_at = 9,"
       " expires_at = greatest(0, least(timeout_ms, 9007199254740892)) + 99 where execution_id in ('x')"
       " and status = 'ready' and start_at < 100;commit");
-  assert_false(script_is_committing(&fixture->script));
+  assert_false(mydb_script_is_committing(&fixture->script));
   answer(fixture, 1, 1);
-  assert_true(script_is_committing(&fixture->script));
+  assert_true(mydb_script_is_committing(&fixture->script));
   answer(fixture, 1, 0);
   assert_null(next(fixture));
   assert_int_equal(records_count(fixture->requests[0].rows), 1);
@@ -492,19 +492,19 @@ static void a_value_that_no_packet_holds_is_refused_before_it_is_sent(void **sta
   fixture->requests[0] = (struct request){.executions = &row, .execution_count = 1};
   begin(fixture, EVD_OPERATION_INSERT, 1);
   evd_error error;
-  assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+  assert_int_equal(mydb_script_next(&fixture->script, &error), SCRIPT_FAILED);
   assert_int_equal(error.code, EVD_EINVAL);
   assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
   assert_non_null(strstr(error.message, "max_allowed_packet"));
   assert_string_equal(error.field, "input");
-  script_end(&fixture->script);
+  mydb_script_end(&fixture->script);
 
   evd_changes changes = sample_changes(EVD_STATUS_COMPLETED);
   evd_set(&changes, output, input);
   fixture->script.backslashes = true;
   fixture->requests[0] = (struct request){.id = "a", .changes = &changes};
   begin(fixture, EVD_OPERATION_UPDATE, 1);
-  assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+  assert_int_equal(mydb_script_next(&fixture->script, &error), SCRIPT_FAILED);
   assert_string_equal(error.field, "output");
 }
 
@@ -520,10 +520,10 @@ static void a_lock_that_no_packet_holds_is_refused(void **state) {
     fixture->requests[1] = (struct request){.id = "second", .changes = &changes};
     begin(fixture, operations[i], 2);
     evd_error error;
-    assert_int_equal(script_next(&fixture->script, &error), SCRIPT_FAILED);
+    assert_int_equal(mydb_script_next(&fixture->script, &error), SCRIPT_FAILED);
     assert_int_equal(error.code, EVD_EINVAL);
     assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
-    script_end(&fixture->script);
+    mydb_script_end(&fixture->script);
     fixture->script.backslashes = true;
   }
 }
@@ -533,7 +533,7 @@ static void selected_rows_are_updated_in_packets_that_the_server_takes(void **st
   enum { ROWS = 200 };
   evd_changes changes = sample_changes(EVD_STATUS_TIMED_OUT);
   fixture->script.max_packet = 4096;
-  fixture->table.comparison = MYSQL_COMPARES_LOOSELY;
+  fixture->table.comparison = MYDB_COMPARES_LOOSELY;
   fixture->requests[0] = (struct request){.changes = &changes, .limit = ROWS, .before = 1};
   fixture->requests[0].status = EVD_STATUS_RUNNING;
   begin(fixture, EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, 1);
@@ -577,9 +577,9 @@ static void the_log_shows_no_values(void **state) {
 /* --- errors --- */
 
 static evd_error error_of(unsigned number, const char *message) {
-  struct mysql_table table = {.id_index = "PRIMARY", .unique_id_index = "t_sleeping"};
+  struct mydb_table table = {.id_index = "PRIMARY", .unique_id_index = "t_sleeping"};
   evd_error error;
-  mysql_errors_fill(number, message, &table, &error);
+  mydb_errors_fill(number, message, &table, &error);
   return error;
 }
 
@@ -652,10 +652,10 @@ static void lost_connections_are_told_from_failed_statements(void **state) {
   static const unsigned lost[] = {1047, 1053, 1290, 1836, 1927, 2006, 2013, 2026, 4031, 5014};
   static const unsigned whole[] = {1062, 1205, 1213, 1317, 1969, 3140, 4025};
   for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
-    assert_true(mysql_errors_is_lost(lost[i]));
+    assert_true(mydb_errors_is_lost(lost[i]));
   }
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-    assert_false(mysql_errors_is_lost(whole[i]));
+    assert_false(mydb_errors_is_lost(whole[i]));
   }
 }
 

@@ -5,9 +5,9 @@
 #include "engine/mysql/url.h"
 #include "support/check.h"
 
-static struct mysql_url *parse(const char *text) {
+static struct mydb_url *parse(const char *text) {
   evd_error error;
-  struct mysql_url *url = mysql_url_parse(text, &error);
+  struct mydb_url *url = mydb_url_parse(text, &error);
   expect(url != NULL, "%s: %s", text, url == NULL ? error.message : "");
   return url;
 }
@@ -15,7 +15,7 @@ static struct mysql_url *parse(const char *text) {
 /* The message about a bad URL. */
 static const char *complaint(const char *bad) {
   evd_error error;
-  struct mysql_url *url = mysql_url_parse(bad, &error);
+  struct mydb_url *url = mydb_url_parse(bad, &error);
   expect(url == NULL, "%s is taken", bad);
   assert_int_equal(error.code, EVD_EINVAL);
   assert_string_equal(error.field, "url");
@@ -24,18 +24,17 @@ static const char *complaint(const char *bad) {
 
 static void both_schemes_in_any_case_are_this_engines(void **state) {
   (void)state;
-  assert_true(mysql_url_accepts("mysql://h/d"));
-  assert_true(mysql_url_accepts("mariadb://h/d"));
-  assert_true(mysql_url_accepts("MySQL://h/d"));
-  assert_false(mysql_url_accepts("mysql:h/d"));
-  assert_false(mysql_url_accepts("postgresql://h/d"));
-  assert_false(mysql_url_accepts(""));
+  assert_true(mydb_url_accepts("mysql://h/d"));
+  assert_true(mydb_url_accepts("mariadb://h/d"));
+  assert_true(mydb_url_accepts("MySQL://h/d"));
+  assert_false(mydb_url_accepts("mysql:h/d"));
+  assert_false(mydb_url_accepts("postgresql://h/d"));
+  assert_false(mydb_url_accepts(""));
 }
 
 static void all_parts_are_read_and_decoded(void **state) {
   (void)state;
-  struct mysql_url *url =
-      parse("mariadb://us%65r:p%40ss%3Aw%2Frd%25:x@db.example.org:3307/my%20db");
+  struct mydb_url *url = parse("mariadb://us%65r:p%40ss%3Aw%2Frd%25:x@db.example.org:3307/my%20db");
   assert_string_equal(url->user, "user");
   assert_string_equal(url->password, "p@ss:w/rd%:x");
   assert_string_equal(url->host, "db.example.org");
@@ -44,12 +43,12 @@ static void all_parts_are_read_and_decoded(void **state) {
   assert_string_equal(url->where, "db.example.org:3307");
   assert_null(url->socket);
   assert_false(url->ssl);
-  mysql_url_release(url);
+  mydb_url_release(url);
 }
 
 static void what_is_not_given_has_its_default(void **state) {
   (void)state;
-  struct mysql_url *url = parse("mysql:///d");
+  struct mydb_url *url = parse("mysql:///d");
   assert_string_equal(url->user, "");
   assert_string_equal(url->password, "");
   assert_string_equal(url->host, "127.0.0.1");
@@ -58,21 +57,21 @@ static void what_is_not_given_has_its_default(void **state) {
   assert_int_equal(url->read_timeout, 0);
   assert_int_equal(url->pool_min, 1);
   assert_true(url->pool_max >= url->pool_min);
-  mysql_url_release(url);
+  mydb_url_release(url);
 }
 
 static void an_ipv6_address_stands_in_brackets(void **state) {
   (void)state;
-  struct mysql_url *url = parse("mysql://u@[fe80::1]:3308/d");
+  struct mydb_url *url = parse("mysql://u@[fe80::1]:3308/d");
   assert_string_equal(url->host, "fe80::1");
   assert_int_equal(url->port, 3308);
   assert_string_equal(url->where, "[fe80::1]:3308");
-  mysql_url_release(url);
+  mydb_url_release(url);
 }
 
 static void options_are_read(void **state) {
   (void)state;
-  struct mysql_url *url = parse(
+  struct mydb_url *url = parse(
       "mysql://u:p@h/d?socket=%2Frun%2Fmy+sql.sock&connect_timeout=3&read_timeout=4&write_timeout=5"
       "&lock_wait_timeout=6&pool_min=2&pool_max=9&pool_idle_timeout=0&pool_max_age=7&charset=UTF8MB4");
   assert_string_equal(url->socket, "/run/my+sql.sock");
@@ -85,17 +84,17 @@ static void options_are_read(void **state) {
   assert_int_equal(url->pool_max, 9);
   assert_int_equal(url->pool_idle_timeout, 0);
   assert_int_equal(url->pool_max_age, 7);
-  mysql_url_release(url);
+  mydb_url_release(url);
 }
 
 static void a_limit_of_the_pool_takes_the_other_along(void **state) {
   (void)state;
-  struct mysql_url *url = parse("mysql://h/d?pool_min=50");
+  struct mydb_url *url = parse("mysql://h/d?pool_min=50");
   assert_int_equal(url->pool_max, 50);
-  mysql_url_release(url);
+  mydb_url_release(url);
   url = parse("mysql://h/d?pool_max=1");
   assert_int_equal(url->pool_min, 1);
-  mysql_url_release(url);
+  mydb_url_release(url);
   assert_non_null(strstr(complaint("mysql://h/d?pool_min=3&pool_max=2"), "pool_min"));
 }
 
@@ -114,10 +113,10 @@ static void tls_options_switch_tls_on(void **state) {
       {"ssl_cert=/c.pem&ssl_key=/k.pem", true, false},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct mysql_url *url = parse(text("mysql://h/d?%s", cases[i].options));
+    struct mydb_url *url = parse(text("mysql://h/d?%s", cases[i].options));
     assert_int_equal(url->ssl, cases[i].ssl);
     assert_int_equal(url->ssl_verify, cases[i].verify);
-    mysql_url_release(url);
+    mydb_url_release(url);
   }
 }
 

@@ -371,22 +371,22 @@ static void the_statement_not_used_for_longest_gives_way(void **state) {
   struct prepared prepared = {0};
   for (uint32_t i = 0; i < PREPARED_MAX; i++) {
     struct statement_key key = key_number(i);
-    assert_int_equal(prepared_find(&prepared, &key), 0);
-    assert_int_equal(prepared_add(&prepared, &key), i + 1);
-    assert_int_equal(prepared_evict(&prepared), 0);
+    assert_int_equal(postgres_prepared_find(&prepared, &key), 0);
+    assert_int_equal(postgres_prepared_add(&prepared, &key), i + 1);
+    assert_int_equal(postgres_prepared_evict(&prepared), 0);
   }
   struct statement_key first = key_number(0);
   struct statement_key second = key_number(1);
   struct statement_key beyond = key_number(PREPARED_MAX);
-  assert_int_equal(prepared_find(&prepared, &first), 1);
-  assert_int_equal(prepared_add(&prepared, &beyond), PREPARED_MAX + 1);
-  assert_int_equal(prepared_evict(&prepared), 2);
-  assert_int_equal(prepared_evict(&prepared), 0);
-  assert_int_equal(prepared_find(&prepared, &second), 0);
-  assert_int_equal(prepared_find(&prepared, &first), 1);
-  prepared_remove(&prepared, 1);
-  assert_int_equal(prepared_find(&prepared, &first), 0);
-  prepared_clear(&prepared);
+  assert_int_equal(postgres_prepared_find(&prepared, &first), 1);
+  assert_int_equal(postgres_prepared_add(&prepared, &beyond), PREPARED_MAX + 1);
+  assert_int_equal(postgres_prepared_evict(&prepared), 2);
+  assert_int_equal(postgres_prepared_evict(&prepared), 0);
+  assert_int_equal(postgres_prepared_find(&prepared, &second), 0);
+  assert_int_equal(postgres_prepared_find(&prepared, &first), 1);
+  postgres_prepared_remove(&prepared, 1);
+  assert_int_equal(postgres_prepared_find(&prepared, &first), 0);
+  postgres_prepared_clear(&prepared);
 }
 
 /* Errors. */
@@ -736,13 +736,13 @@ static void large_updates_are_several_statements(void **state) {
     pointers[i] = &requests[i];
   }
   struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = COUNT, .requests = pointers};
-  struct flight *flight = flight_new(&batch);
+  struct flight *flight = postgres_flight_new(&batch);
   assert_int_equal(flight->step_count, STEPS);
   for (int i = 0; i < STEPS; i++) {
     assert_int_equal(flight->steps[i].count, COUNT / STEPS);
     assert_ptr_equal(flight->steps[i].requests, &flight->requests[i * COUNT / STEPS]);
   }
-  flight_free(flight);
+  postgres_flight_free(flight);
   release_kept();
 }
 

@@ -164,9 +164,9 @@ static void a_service_goes_before_the_environment_and_after_the_url(void **state
   expect_option(&url, "target_session_attrs", "standby");
   expect_option(&url, "application_name", "app");
   expect_option(&url, "channel_binding", NULL); /* which libpq looks up when it connects */
-  assert_true(parameters_init(&parameters, &url, "-c jit=off"));
+  assert_true(postgres_parameters_init(&parameters, &url, "-c jit=off"));
   assert_string_equal(value_of(&parameters, "options"), "-c jit=off -cjit=on");
-  parameters_free(&parameters);
+  postgres_parameters_free(&parameters);
   postgres_url_free(&url);
   assert_int_equal(setenv("PGSERVICE", "test", 1), 0);
   assert_int_equal(postgres_url_parse("host=h3 channel_binding=disable", &url, NULL), EVD_OK);
@@ -197,9 +197,9 @@ static void a_service_that_is_not_there_is_named(void **state) {
 static void each_address_of_each_host_is_a_target(void **state) {
   struct targets targets;
   struct buffer complaints = {0};
-  assert_true(
-      targets_init(&targets, "127.0.0.1,/tmp,no.such.host.invalid,localhost", NULL, "1,2,3,4"));
-  assert_true(targets_resolve(&targets, &complaints));
+  assert_true(postgres_targets_init(&targets, "127.0.0.1,/tmp,no.such.host.invalid,localhost", NULL,
+                                    "1,2,3,4"));
+  assert_true(postgres_targets_resolve(&targets, &complaints));
   assert_true(targets.count >= 3); /* localhost may have several */
   assert_string_equal(targets.list[0].host, "127.0.0.1");
   assert_null(targets.list[0].address); /* is one already */
@@ -214,18 +214,18 @@ static void each_address_of_each_host_is_a_target(void **state) {
   }
   assert_non_null(strstr(complaints.text, "no.such.host.invalid"));
   buffer_free(&complaints);
-  targets_free(&targets);
+  postgres_targets_free(&targets);
 }
 
 static void lists_that_do_not_fit_are_left_to_libpq(void **state) {
   struct targets targets;
   struct buffer complaints = {0};
-  assert_true(targets_init(&targets, "a,b", NULL, "1,2,3"));
-  assert_true(targets_resolve(&targets, &complaints));
+  assert_true(postgres_targets_init(&targets, "a,b", NULL, "1,2,3"));
+  assert_true(postgres_targets_resolve(&targets, &complaints));
   assert_int_equal(targets.count, 1);
   assert_string_equal(targets.list[0].host, "a,b");
   assert_string_equal(targets.list[0].port, "1,2,3");
-  targets_free(&targets);
+  postgres_targets_free(&targets);
 }
 
 /* Reaching a server. */
@@ -489,14 +489,14 @@ static void options_of_the_environment_are_heeded_beside_ours(void **state) {
   struct parameters parameters;
   assert_int_equal(setenv("PGOPTIONS", "-c work_mem=9MB", 1), 0);
   assert_int_equal(postgres_url_parse("postgresql://h/d", &url, NULL), EVD_OK);
-  assert_true(parameters_init(&parameters, &url, "-c jit=off"));
+  assert_true(postgres_parameters_init(&parameters, &url, "-c jit=off"));
   assert_string_equal(value_of(&parameters, "options"), "-c jit=off -c work_mem=9MB");
-  parameters_free(&parameters);
+  postgres_parameters_free(&parameters);
   postgres_url_free(&url);
   assert_int_equal(postgres_url_parse("postgresql://h/d?options=-ca%3Db", &url, NULL), EVD_OK);
-  assert_true(parameters_init(&parameters, &url, "-c jit=off"));
+  assert_true(postgres_parameters_init(&parameters, &url, "-c jit=off"));
   assert_string_equal(value_of(&parameters, "options"), "-c jit=off -ca=b");
-  parameters_free(&parameters);
+  postgres_parameters_free(&parameters);
   postgres_url_free(&url);
   assert_int_equal(unsetenv("PGOPTIONS"), 0);
 }
@@ -516,7 +516,7 @@ static void what_the_environment_or_a_service_says_is_not_preset(void **state) {
       assert_int_equal(setenv("PGGSSENCMODE", cases[i].environment, 1), 0);
     }
     assert_int_equal(postgres_url_parse(cases[i].url, &url, NULL), EVD_OK);
-    assert_true(parameters_init(&parameters, &url, ""));
+    assert_true(postgres_parameters_init(&parameters, &url, ""));
     const char *gssencmode = value_of(&parameters, "gssencmode");
     expect(gssencmode != NULL
                ? cases[i].gssencmode != NULL && strcmp(gssencmode, cases[i].gssencmode) == 0
@@ -524,7 +524,7 @@ static void what_the_environment_or_a_service_says_is_not_preset(void **state) {
            "%s: %s", cases[i].url, gssencmode);
     assert_string_equal(value_of(&parameters, "keepalives_idle"), cases[i].keepalives);
     assert_null(value_of(&parameters, "tcp_user_timeout")); /* cuts off who is only busy */
-    parameters_free(&parameters);
+    postgres_parameters_free(&parameters);
     postgres_url_free(&url);
     assert_int_equal(unsetenv("PGGSSENCMODE"), 0);
   }

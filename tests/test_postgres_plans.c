@@ -177,10 +177,10 @@ static void make_statement(struct statement *statement, const struct request *re
     pointers[i] = &requests[i];
   }
   struct batch batch = {.operation = request->operation, .count = BATCH, .requests = pointers};
-  struct flight *flight = flight_new(&batch);
+  struct flight *flight = postgres_flight_new(&batch);
   assert_true(postgres_encode(&statement->encoder, &test.table, &flight->steps[0]));
   postgres_statement(&statement->sql, &test.table, &flight->steps[0].key);
-  flight_free(flight);
+  postgres_flight_free(flight);
 }
 
 /* A plan, as the server prints it. */

@@ -350,7 +350,7 @@ static void a_constraint_of_the_users_own_is_one(void **state) {
 static evd_error run_on(struct connection *connection, struct request *request) {
   struct batch batch = {
       .operation = request->operation, .count = 1, .requests = (struct request *[]){request}};
-  batch_run(connection, &batch);
+  sqlite_batch_run(connection, &batch);
   return batch.error;
 }
 
@@ -362,11 +362,11 @@ static void open_connection(struct connection *connection) {
       .aborting = &not_aborting, .schema = EVD_SCHEMA_CREATE, .table = {.name = "task_executions"}};
   evd_error error = {0};
   assert_int_equal(sqlite_url_parse("sqlite::memory:", &connection->url, &error), EVD_OK);
-  expect(connection_open(connection, &error) == EVD_OK, "%s", error.message);
+  expect(sqlite_connection_open(connection, &error) == EVD_OK, "%s", error.message);
 }
 
 static void close_connection(struct connection *connection) {
-  connection_close(connection);
+  sqlite_connection_close(connection);
   sqlite_url_free(&connection->url);
 }
 
@@ -444,13 +444,13 @@ static void the_statement_used_least_recently_makes_room(void **state) {
   for (uint32_t i = 0; i < 2 * STATEMENTS_MAX; i++) {
     /* The same text under many keys. */
     struct statement_key key = {.operation = EVD_OPERATION_GET, .rows = i};
-    struct statement *statement =
-        statements_get(&connection.statements, connection.db, &connection.table, &key, &error);
+    struct statement *statement = sqlite_statements_get(&connection.statements, connection.db,
+                                                        &connection.table, &key, &error);
     assert_non_null(statement);
     first = i == 0 ? statement : first;
     key.rows = 0;
-    assert_ptr_equal(first, statements_get(&connection.statements, connection.db, &connection.table,
-                                           &key, &error));
+    assert_ptr_equal(first, sqlite_statements_get(&connection.statements, connection.db,
+                                                  &connection.table, &key, &error));
   }
   close_connection(&connection);
 }

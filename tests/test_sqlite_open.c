@@ -119,14 +119,14 @@ static const char *pragma(const char *url, const char *name) {
       .aborting = &not_aborting, .schema = EVD_SCHEMA_CREATE, .table = {.name = "task_executions"}};
   evd_error error = {0};
   expect(sqlite_url_parse(url, &connection.url, &error) == EVD_OK, "%s", error.message);
-  expect(connection_open(&connection, &error) == EVD_OK, "%s", error.message);
+  expect(sqlite_connection_open(&connection, &error) == EVD_OK, "%s", error.message);
 
   sqlite3_stmt *statement;
   sqlite3_prepare_v2(connection.db, text("pragma %s", name), -1, &statement, NULL);
   assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
   const char *answer = text("%s", (const char *)sqlite3_column_text(statement, 0));
   sqlite3_finalize(statement);
-  connection_close(&connection);
+  sqlite_connection_close(&connection);
   sqlite_url_free(&connection.url);
   return answer;
 }

@@ -11,18 +11,18 @@
 #include "model/error.h"
 #include "sql/mysql_literal.h"
 
-struct mysql_client {
+struct mydb_client {
   struct sql_client client; /* first: the client is this */
   MYSQL *mysql;
 };
 
-static evd_code fail(struct mysql_client *client, evd_error *error) {
-  mysql_errors_fill(mysql_errno(client->mysql), mysql_error(client->mysql), NULL, error);
+static evd_code fail(struct mydb_client *client, evd_error *error) {
+  mydb_errors_fill(mysql_errno(client->mysql), mysql_error(client->mysql), NULL, error);
   return error->code;
 }
 
 static void close_client(struct sql_client *base) {
-  struct mysql_client *client = (struct mysql_client *)base;
+  struct mydb_client *client = (struct mydb_client *)base;
   if (client->mysql != NULL) {
     mysql_close(client->mysql);
   }
@@ -30,7 +30,7 @@ static void close_client(struct sql_client *base) {
 }
 
 static evd_code execute(struct sql_client *base, const char *sql, evd_error *error) {
-  struct mysql_client *client = (struct mysql_client *)base;
+  struct mydb_client *client = (struct mydb_client *)base;
   int status = mysql_query(client->mysql, sql);
   while (status == 0) {
     MYSQL_RES *result = mysql_use_result(client->mysql);
@@ -42,13 +42,13 @@ static evd_code execute(struct sql_client *base, const char *sql, evd_error *err
 
 /* Connects; blocks until it is done. A statement that waits for another's lock on the table holds
  * up all that come after it: so it does not wait for long. */
-static evd_code dial(struct mysql_client *client, const struct mysql_url *url, evd_error *error) {
+static evd_code dial(struct mydb_client *client, const struct mydb_url *url, evd_error *error) {
   client->mysql = mysql_init(NULL);
   if (client->mysql == NULL) {
     return error_set_no_memory(error);
   }
   evd_error cause;
-  if (mysql_connect_dial(client->mysql, url, CLIENT_MULTI_STATEMENTS, &cause) != EVD_OK) {
+  if (mydb_connect_dial(client->mysql, url, CLIENT_MULTI_STATEMENTS, &cause) != EVD_OK) {
     error_set(error, cause.code, "url", "%s", cause.message);
     error_set_native(error, cause.native);
     return error->code;
@@ -65,11 +65,11 @@ static evd_code dial(struct mysql_client *client, const struct mysql_url *url, e
 
 static struct sql_client *open_client(const char *url, bool create, evd_error *error) {
   (void)create;
-  struct mysql_url *parsed = mysql_url_parse(url, error);
+  struct mydb_url *parsed = mydb_url_parse(url, error);
   if (parsed == NULL) {
     return NULL;
   }
-  struct mysql_client *client = calloc(1, sizeof(*client));
+  struct mydb_client *client = calloc(1, sizeof(*client));
   if (client == NULL) {
     error_set_no_memory(error);
   } else {
@@ -79,23 +79,23 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
       client = NULL;
     }
   }
-  mysql_url_release(parsed);
+  mydb_url_release(parsed);
   return client != NULL ? &client->client : NULL;
 }
 
 /* The parameters of a statement, to be written as literals: sql_mode lets backslashes escape. */
 static void write_parameter(struct buffer *buffer, size_t index, void *data) {
   const char *const *parameters = data;
-  struct mysql_writer writer = {.buffer = buffer, .backslashes = true};
+  struct mydb_writer writer = {.buffer = buffer, .backslashes = true};
   if (parameters[index] == NULL) {
     buffer_append(buffer, "NULL");
   } else {
-    mysql_literal_text(&writer, parameters[index]);
+    mydb_literal_text(&writer, parameters[index]);
   }
 }
 
 /* Reads the rows of the query under way, as they arrive. */
-static evd_code read_rows(struct mysql_client *client, sql_row row, void *data, evd_error *error) {
+static evd_code read_rows(struct mydb_client *client, sql_row row, void *data, evd_error *error) {
   MYSQL_RES *result = mysql_use_result(client->mysql);
   if (result == NULL) {
     client->client.changed = (int64_t)mysql_affected_rows(client->mysql);
@@ -113,7 +113,7 @@ static evd_code read_rows(struct mysql_client *client, sql_row row, void *data, 
 
 static evd_code query(struct sql_client *base, const char *sql, const char *const *parameters,
                       sql_row row, void *data, evd_error *error) {
-  struct mysql_client *client = (struct mysql_client *)base;
+  struct mydb_client *client = (struct mydb_client *)base;
   struct buffer text = {0};
   sql_client_place_parameters(&text, sql, write_parameter, (void *)(uintptr_t)parameters);
   if (text.failed) {
@@ -127,7 +127,7 @@ static evd_code query(struct sql_client *base, const char *sql, const char *cons
 
 const struct sql_client_ops sql_client_mysql = {
     .dialect = &dialect_mysql,
-    .accepts = mysql_url_accepts,
+    .accepts = mydb_url_accepts,
     .open = open_client,
     .execute = execute,
     .query = query,

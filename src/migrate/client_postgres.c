@@ -22,9 +22,9 @@ struct postgres_client {
 /* Fills in the error from a result, or from the connection where there is none. */
 static evd_code fail(struct postgres_client *client, const PGresult *result, evd_error *error) {
   if (result != NULL && PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL) {
-    failure_read(result, NULL, error);
+    postgres_failure_read(result, NULL, error);
   } else {
-    failure_of_connection(client->pg, client->client.place, error);
+    postgres_failure_of_connection(client->pg, client->client.place, error);
   }
   return error->code;
 }
@@ -59,7 +59,7 @@ static evd_code dial_on(struct ev_loop *loop, const struct postgres_url *url, PG
   if (worker == NULL) {
     return error->code;
   }
-  if (dial_start(loop, worker, &spares, url, "", on_dialled, &dialled) == NULL) {
+  if (postgres_dial_start(loop, worker, &spares, url, "", on_dialled, &dialled) == NULL) {
     worker_free(worker);
     return error_set_no_memory(error);
   }

@@ -3,12 +3,12 @@
 #include <string.h>
 
 /* Appends plain SQL. */
-static void put(struct mysql_writer *writer, const char *sql) {
+static void put(struct mydb_writer *writer, const char *sql) {
   buffer_append(writer->buffer, sql);
 }
 
 /* Appends the table's name, and forces an index on it unless that is "" or may be gone. */
-static void put_table(struct mysql_writer *writer, const struct mysql_table *table,
+static void put_table(struct mydb_writer *writer, const struct mydb_table *table,
                       const char *index) {
   sql_table(writer->buffer, &dialect_mysql, &table->name);
   if (index[0] != '\0' && !table->stale) {
@@ -19,28 +19,28 @@ static void put_table(struct mysql_writer *writer, const struct mysql_table *tab
 }
 
 /* Whether the table's comparison of ids is not that of bytes: 'a' finds what is not 'a'. */
-static bool is_inexact(const struct mysql_table *table) {
-  return table->comparison != MYSQL_COMPARES_BYTES;
+static bool is_inexact(const struct mydb_table *table) {
+  return table->comparison != MYDB_COMPARES_BYTES;
 }
 
 /* Appends a column, as bytes if `binary`. */
-static void put_column(struct mysql_writer *writer, evd_column column, bool binary) {
+static void put_column(struct mydb_writer *writer, evd_column column, bool binary) {
   buffer_printf(writer->buffer, binary ? "cast(convert(%s using utf8mb4) as binary)" : "%s",
                 columns[column].name);
 }
 
 /* Appends an id, as bytes if `binary`. */
-static void put_id(struct mysql_writer *writer, const char *id, bool binary) {
+static void put_id(struct mydb_writer *writer, const char *id, bool binary) {
   put(writer, binary ? "cast(" : "");
-  mysql_literal_text(writer, id);
+  mydb_literal_text(writer, id);
   put(writer, binary ? " as binary)" : "");
 }
 
 /* Appends an id to be looked up in a column; NULL if the column cannot hold it, which no row has. */
-static void put_key(struct mysql_writer *writer, const struct mysql_table *table, evd_column column,
+static void put_key(struct mydb_writer *writer, const struct mydb_table *table, evd_column column,
                     const char *id) {
-  if (mysql_charset_holds(table->charsets[column], id)) {
-    mysql_literal_text(writer, id);
+  if (mydb_charset_holds(table->charsets[column], id)) {
+    mydb_literal_text(writer, id);
   } else {
     put(writer, "null");
   }
@@ -64,12 +64,12 @@ static const char *id_of_text(const void *from, size_t i) {
 }
 
 static const char *id_of_decrement(const void *from, size_t i) {
-  const struct mysql_decrement *decrements = from;
+  const struct mydb_decrement *decrements = from;
   return decrements[i].parent_id;
 }
 
 /* Appends " in ('a', 'b')", each a key of the column, or as bytes if `binary`. */
-static void put_id_list(struct mysql_writer *writer, const struct mysql_table *table,
+static void put_id_list(struct mydb_writer *writer, const struct mydb_table *table,
                         evd_column column, const struct id_list *list, bool binary) {
   put_column(writer, column, binary);
   put(writer, " in (");
@@ -90,7 +90,7 @@ static void put_id_list(struct mysql_writer *writer, const struct mysql_table *t
 
 /* Appends "column in (...)", for the index, and where the table's comparison is too generous the
  * exact one. */
-static void put_in(struct mysql_writer *writer, const struct mysql_table *table, evd_column column,
+static void put_in(struct mydb_writer *writer, const struct mydb_table *table, evd_column column,
                    const struct id_list *list) {
   put_id_list(writer, table, column, list, false);
   if (is_inexact(table)) {
@@ -100,14 +100,14 @@ static void put_in(struct mysql_writer *writer, const struct mysql_table *table,
 }
 
 /* Appends " and column = 1", or 0, unless either will do. */
-static void put_maybe(struct mysql_writer *writer, evd_column column, evd_maybe wanted) {
+static void put_maybe(struct mydb_writer *writer, evd_column column, evd_maybe wanted) {
   if (wanted != EVD_ANY) {
     buffer_printf(writer->buffer, " and %s = %d", columns[column].name, wanted == EVD_YES);
   }
 }
 
 /* Appends " and ..." for each thing that a filter wants. */
-static void put_filter(struct mysql_writer *writer, const evd_filter *filter) {
+static void put_filter(struct mydb_writer *writer, const evd_filter *filter) {
   if (filter->status != 0) {
     buffer_printf(writer->buffer, " and status = '%s'", evd_status_name(filter->status));
   }
@@ -115,7 +115,7 @@ static void put_filter(struct mysql_writer *writer, const evd_filter *filter) {
   put_maybe(writer, evd_column_is_finished, filter->is_finished);
 }
 
-void mysql_sql_insert(struct mysql_writer *writer, const struct mysql_table *table) {
+void mydb_sql_insert(struct mydb_writer *writer, const struct mydb_table *table) {
   put(writer, "insert into ");
   put_table(writer, table, "");
   put(writer, " (");
@@ -123,7 +123,7 @@ void mysql_sql_insert(struct mysql_writer *writer, const struct mysql_table *tab
   put(writer, ") values ");
 }
 
-void mysql_sql_insert_row(struct mysql_writer *writer, const evd_execution *execution, bool first) {
+void mydb_sql_insert_row(struct mydb_writer *writer, const evd_execution *execution, bool first) {
   if (writer->outline && !first) {
     return;
   }
@@ -131,13 +131,13 @@ void mysql_sql_insert_row(struct mysql_writer *writer, const evd_execution *exec
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     struct value value = column_get(execution, (evd_column)column);
     put(writer, column > 0 ? "," : "");
-    mysql_literal_value(writer, &value);
+    mydb_literal_value(writer, &value);
   }
   put(writer, ")");
 }
 
 /* The column by which an operation finds its rows, and the index for it. */
-static evd_column lookup_column(const struct mysql_table *table, evd_operation operation,
+static evd_column lookup_column(const struct mydb_table *table, evd_operation operation,
                                 const char **index) {
   switch (operation) {
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
@@ -151,8 +151,8 @@ static evd_column lookup_column(const struct mysql_table *table, evd_operation o
   }
 }
 
-void mysql_sql_get(struct mysql_writer *writer, const struct mysql_table *table,
-                   struct request *const *requests, size_t count) {
+void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
+                  struct request *const *requests, size_t count) {
   const char *index;
   evd_operation operation = requests[0]->operation;
   evd_column column = lookup_column(table, operation, &index);
@@ -169,8 +169,8 @@ void mysql_sql_get(struct mysql_writer *writer, const struct mysql_table *table,
   }
 }
 
-void mysql_sql_lock(struct mysql_writer *writer, const struct mysql_table *table,
-                    struct request *const *requests, size_t count) {
+void mydb_sql_lock(struct mydb_writer *writer, const struct mydb_table *table,
+                   struct request *const *requests, size_t count) {
   put(writer, "select execution_id, status, is_sleeping_task, is_finished from ");
   put_table(writer, table, table->id_index);
   put(writer, " where ");
@@ -184,7 +184,7 @@ static uint64_t set_columns(const struct request *request) {
   return request->changes->set & ~request->changes->unset;
 }
 
-bool mysql_sql_same_update(const struct request *a, const struct request *b) {
+bool mydb_sql_same_update(const struct request *a, const struct request *b) {
   return set_columns(a) == set_columns(b) && a->changes->unset == b->changes->unset &&
          a->filter.status == b->filter.status &&
          a->filter.is_sleeping_task == b->filter.is_sleeping_task &&
@@ -216,11 +216,11 @@ static bool is_common(struct request *const *requests, size_t count, evd_column 
 }
 
 /* Appends what a column is set to: one value, or each row its own. */
-static void put_new_value(struct mysql_writer *writer, const struct mysql_table *table,
+static void put_new_value(struct mydb_writer *writer, const struct mydb_table *table,
                           struct request *const *requests, size_t count, evd_column column) {
   if (is_common(requests, count, column)) {
     struct value value = column_get(&requests[0]->changes->values, column);
-    mysql_literal_value(writer, &value);
+    mydb_literal_value(writer, &value);
     return;
   }
   put(writer, "case ");
@@ -230,7 +230,7 @@ static void put_new_value(struct mysql_writer *writer, const struct mysql_table 
     put(writer, " when ");
     put_id(writer, requests[i]->id, is_inexact(table));
     put(writer, " then ");
-    mysql_literal_value(writer, &value);
+    mydb_literal_value(writer, &value);
     if (writer->outline) {
       break;
     }
@@ -240,7 +240,7 @@ static void put_new_value(struct mysql_writer *writer, const struct mysql_table 
 
 /* Appends "a = ..., b = null" for the changes of requests that set and unset the same columns, but
  * for those in `except`. */
-static void put_changes(struct mysql_writer *writer, const struct mysql_table *table,
+static void put_changes(struct mydb_writer *writer, const struct mydb_table *table,
                         struct request *const *requests, size_t count, uint64_t except) {
   uint64_t set = set_columns(requests[0]);
   uint64_t unset = requests[0]->changes->unset;
@@ -259,8 +259,8 @@ static void put_changes(struct mysql_writer *writer, const struct mysql_table *t
   }
 }
 
-void mysql_sql_update(struct mysql_writer *writer, const struct mysql_table *table,
-                      struct request *const *requests, size_t count) {
+void mydb_sql_update(struct mydb_writer *writer, const struct mydb_table *table,
+                     struct request *const *requests, size_t count) {
   put(writer, "update ");
   put_table(writer, table, table->id_index);
   put(writer, " set ");
@@ -271,7 +271,7 @@ void mysql_sql_update(struct mysql_writer *writer, const struct mysql_table *tab
   put_filter(writer, &requests[0]->filter);
 }
 
-bool mysql_sql_selects_all(evd_operation operation) {
+bool mydb_sql_selects_all(evd_operation operation) {
   switch (operation) {
   case EVD_OPERATION_CLAIM_BY_START_AT:
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
@@ -283,8 +283,8 @@ bool mysql_sql_selects_all(evd_operation operation) {
 
 /* What sql_selection() asks for: the values of a request, in its order. */
 struct selection_values {
-  struct mysql_writer *writer;
-  const struct mysql_table *table;
+  struct mydb_writer *writer;
+  const struct mydb_table *table;
   const struct request *request;
 };
 
@@ -306,12 +306,12 @@ static void put_selection_value(struct buffer *buffer, void *data) {
   if (column != EVD_COLUMN_COUNT) {
     put_key(values->writer, values->table, column, request->id);
   } else {
-    mysql_literal_integer(values->writer, request->before);
+    mydb_literal_integer(values->writer, request->before);
   }
 }
 
 /* Appends the condition by which an operation selects. */
-static void put_selection(struct mysql_writer *writer, const struct mysql_table *table,
+static void put_selection(struct mydb_writer *writer, const struct mydb_table *table,
                           const struct request *request) {
   struct statement_key key = statement_key(request, 0, 0);
   struct selection_values values = {writer, table, request};
@@ -326,10 +326,10 @@ static void put_selection(struct mysql_writer *writer, const struct mysql_table 
   }
 }
 
-void mysql_sql_select(struct mysql_writer *writer, const struct mysql_table *table,
-                      const struct request *request) {
+void mydb_sql_select(struct mydb_writer *writer, const struct mydb_table *table,
+                     const struct request *request) {
   put(writer, "select ");
-  if (mysql_sql_selects_all(request->operation)) {
+  if (mydb_sql_selects_all(request->operation)) {
     sql_columns(writer->buffer, "");
   } else {
     put(writer, "execution_id, parent_execution_id");
@@ -340,13 +340,12 @@ void mysql_sql_select(struct mysql_writer *writer, const struct mysql_table *tab
   put_selection(writer, table, request);
   buffer_printf(writer->buffer, " order by %s limit ",
                 columns[sql_selection_order(request->operation)].name);
-  mysql_literal_integer(writer, request->limit);
+  mydb_literal_integer(writer, request->limit);
   put(writer, " for update skip locked");
 }
 
-void mysql_sql_update_selected(struct mysql_writer *writer, const struct mysql_table *table,
-                               const struct request *request, const char *const *ids,
-                               size_t count) {
+void mydb_sql_update_selected(struct mydb_writer *writer, const struct mydb_table *table,
+                              const struct request *request, const char *const *ids, size_t count) {
   bool expires = request->operation == EVD_OPERATION_CLAIM_BY_START_AT;
   struct request *one[] = {(struct request *)request};
   put(writer, "update ");
@@ -355,9 +354,9 @@ void mysql_sql_update_selected(struct mysql_writer *writer, const struct mysql_t
   put_changes(writer, table, one, 1, expires ? COLUMN_BIT(evd_column_expires_at) : 0);
   if (expires) {
     put(writer, ", expires_at = greatest(0, least(timeout_ms, "); /* execution_expires_at() */
-    mysql_literal_integer(writer, COLUMN_INTEGER_MAX - request->started_at);
+    mydb_literal_integer(writer, COLUMN_INTEGER_MAX - request->started_at);
     put(writer, ")) + ");
-    mysql_literal_integer(writer, request->started_at);
+    mydb_literal_integer(writer, request->started_at);
   }
   put(writer, " where ");
   struct id_list list = {id_of_text, ids, count};
@@ -366,9 +365,8 @@ void mysql_sql_update_selected(struct mysql_writer *writer, const struct mysql_t
   put_selection(writer, table, request);
 }
 
-void mysql_sql_decrement(struct mysql_writer *writer, const struct mysql_table *table,
-                         const struct mysql_decrement *decrements, size_t count,
-                         int64_t updated_at) {
+void mydb_sql_decrement(struct mydb_writer *writer, const struct mydb_table *table,
+                        const struct mydb_decrement *decrements, size_t count, int64_t updated_at) {
   put(writer, "update ");
   put_table(writer, table, table->id_index);
   put(writer, " set active_children_count = active_children_count - case ");
@@ -377,20 +375,20 @@ void mysql_sql_decrement(struct mysql_writer *writer, const struct mysql_table *
     put(writer, " when ");
     put_id(writer, decrements[i].parent_id, is_inexact(table));
     put(writer, " then ");
-    mysql_literal_integer(writer, decrements[i].by);
+    mydb_literal_integer(writer, decrements[i].by);
     if (writer->outline) {
       break;
     }
   }
   put(writer, " end, updated_at = ");
-  mysql_literal_integer(writer, updated_at);
+  mydb_literal_integer(writer, updated_at);
   put(writer, " where ");
   struct id_list list = {id_of_decrement, decrements, count};
   put_in(writer, table, evd_column_execution_id, &list);
 }
 
-void mysql_sql_update_by_parent(struct mysql_writer *writer, const struct mysql_table *table,
-                                const struct request *request) {
+void mydb_sql_update_by_parent(struct mydb_writer *writer, const struct mydb_table *table,
+                               const struct request *request) {
   const char *index;
   struct request *one[] = {(struct request *)request};
   (void)lookup_column(table, request->operation, &index);
@@ -402,8 +400,8 @@ void mysql_sql_update_by_parent(struct mysql_writer *writer, const struct mysql_
   put_selection(writer, table, request);
 }
 
-void mysql_sql_delete(struct mysql_writer *writer, const struct mysql_table *table,
-                      const struct request *request) {
+void mydb_sql_delete(struct mydb_writer *writer, const struct mydb_table *table,
+                     const struct request *request) {
   put(writer, "delete from ");
   put_table(writer, table, "");
   if (request->operation == EVD_OPERATION_DELETE) {

@@ -6,20 +6,20 @@
 
 static const struct {
   const char *prefix;
-  enum mysql_charset charset;
-} charsets[] = {{"utf8mb3_", MYSQL_CHARSET_BMP},
-                {"utf8_", MYSQL_CHARSET_BMP},
-                {"ucs2_", MYSQL_CHARSET_BMP},
-                {"latin1_", MYSQL_CHARSET_LATIN1},
-                {"ascii_", MYSQL_CHARSET_ASCII}};
+  enum mydb_charset charset;
+} charsets[] = {{"utf8mb3_", MYDB_CHARSET_BMP},
+                {"utf8_", MYDB_CHARSET_BMP},
+                {"ucs2_", MYDB_CHARSET_BMP},
+                {"latin1_", MYDB_CHARSET_LATIN1},
+                {"ascii_", MYDB_CHARSET_ASCII}};
 
-enum mysql_charset mysql_charset_of(const char *collation) {
+enum mydb_charset mydb_charset_of(const char *collation) {
   for (size_t i = 0; collation != NULL && i < sizeof(charsets) / sizeof(charsets[0]); i++) {
     if (strncmp(collation, charsets[i].prefix, strlen(charsets[i].prefix)) == 0) {
       return charsets[i].charset;
     }
   }
-  return MYSQL_CHARSET_ALL;
+  return MYDB_CHARSET_ALL;
 }
 
 /* The character at *text, which moves on. */
@@ -51,19 +51,19 @@ static bool is_latin1(uint32_t character) {
   return false;
 }
 
-static bool holds_character(enum mysql_charset charset, uint32_t character) {
+static bool holds_character(enum mydb_charset charset, uint32_t character) {
   switch (charset) {
-  case MYSQL_CHARSET_ALL: return true;
-  case MYSQL_CHARSET_BMP: return character <= 0xffff;
-  case MYSQL_CHARSET_LATIN1: return is_latin1(character);
-  case MYSQL_CHARSET_ASCII: return character <= 0x7f;
+  case MYDB_CHARSET_ALL: return true;
+  case MYDB_CHARSET_BMP: return character <= 0xffff;
+  case MYDB_CHARSET_LATIN1: return is_latin1(character);
+  case MYDB_CHARSET_ASCII: return character <= 0x7f;
   }
   return true;
 }
 
-bool mysql_charset_holds(enum mysql_charset charset, const char *text) {
+bool mydb_charset_holds(enum mydb_charset charset, const char *text) {
   const unsigned char *at = (const unsigned char *)text;
-  while (charset != MYSQL_CHARSET_ALL && *at != 0) {
+  while (charset != MYDB_CHARSET_ALL && *at != 0) {
     if (!holds_character(charset, next_character(&at))) {
       return false;
     }

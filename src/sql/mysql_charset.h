@@ -7,17 +7,17 @@
 
 #include <stdbool.h>
 
-enum mysql_charset {
-  MYSQL_CHARSET_ALL, /* every character; or it is not known what */
-  MYSQL_CHARSET_BMP, /* utf8mb3, ucs2: those of three bytes in UTF-8 */
-  MYSQL_CHARSET_LATIN1,
-  MYSQL_CHARSET_ASCII
+enum mydb_charset {
+  MYDB_CHARSET_ALL, /* every character; or it is not known what */
+  MYDB_CHARSET_BMP, /* utf8mb3, ucs2: those of three bytes in UTF-8 */
+  MYDB_CHARSET_LATIN1,
+  MYDB_CHARSET_ASCII
 };
 
 /* By a collation, e.g. "latin1_bin"; NULL for that of a binary string. */
-enum mysql_charset mysql_charset_of(const char *collation);
+enum mydb_charset mydb_charset_of(const char *collation);
 
 /* Whether it can hold a text of valid UTF-8. */
-bool mysql_charset_holds(enum mysql_charset charset, const char *text);
+bool mydb_charset_holds(enum mydb_charset charset, const char *text);
 
 #endif

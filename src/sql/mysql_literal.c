@@ -16,7 +16,7 @@ static void append_doubled(struct buffer *buffer, const char *text, const char *
   }
 }
 
-void mysql_literal_text(struct mysql_writer *writer, const char *text) {
+void mydb_literal_text(struct mydb_writer *writer, const char *text) {
   if (writer->outline) {
     buffer_append_bytes(writer->buffer, "?", 1);
     return;
@@ -26,7 +26,7 @@ void mysql_literal_text(struct mysql_writer *writer, const char *text) {
   buffer_append_bytes(writer->buffer, "'", 1);
 }
 
-void mysql_literal_integer(struct mysql_writer *writer, int64_t integer) {
+void mydb_literal_integer(struct mydb_writer *writer, int64_t integer) {
   if (writer->outline) {
     buffer_append_bytes(writer->buffer, "?", 1);
     return;
@@ -44,10 +44,10 @@ void mysql_literal_integer(struct mysql_writer *writer, int64_t integer) {
   buffer_append_bytes(writer->buffer, first, (size_t)(digits + sizeof(digits) - first));
 }
 
-void mysql_literal_value(struct mysql_writer *writer, const struct value *value) {
+void mydb_literal_value(struct mydb_writer *writer, const struct value *value) {
   switch (value->kind) {
   case VALUE_NULL: buffer_append(writer->buffer, writer->outline ? "?" : "null"); break;
-  case VALUE_TEXT: mysql_literal_text(writer, value->text); break;
-  case VALUE_INTEGER: mysql_literal_integer(writer, value->integer); break;
+  case VALUE_TEXT: mydb_literal_text(writer, value->text); break;
+  case VALUE_INTEGER: mydb_literal_integer(writer, value->integer); break;
   }
 }

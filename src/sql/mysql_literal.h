@@ -19,7 +19,7 @@
  * Where a statement is written, and how its values are. The connection's character set must be
  * utf8mb4, in which no byte of a longer character is a quote or a backslash.
  */
-struct mysql_writer {
+struct mydb_writer {
   struct buffer *buffer; /* not owned */
   bool backslashes;      /* a backslash in a literal escapes, unless sql_mode has
                             NO_BACKSLASH_ESCAPES: the server's own word, from its last answer */
@@ -27,12 +27,12 @@ struct mysql_writer {
 };
 
 /* Appends a text in quotes, ended by zero. */
-void mysql_literal_text(struct mysql_writer *writer, const char *text);
+void mydb_literal_text(struct mydb_writer *writer, const char *text);
 
 /* Appends a number. */
-void mysql_literal_integer(struct mysql_writer *writer, int64_t integer);
+void mydb_literal_integer(struct mydb_writer *writer, int64_t integer);
 
 /* Appends a column's value. */
-void mysql_literal_value(struct mysql_writer *writer, const struct value *value);
+void mydb_literal_value(struct mydb_writer *writer, const struct value *value);
 
 #endif

@@ -52,8 +52,8 @@ static char *read_literal(const char *sql, bool backslashes, const char **end, s
 
 static void check_literal(const char *text, bool backslashes) {
   struct buffer buffer = {0};
-  struct mysql_writer writer = {&buffer, backslashes, false};
-  mysql_literal_text(&writer, text);
+  struct mydb_writer writer = {&buffer, backslashes, false};
+  mydb_literal_text(&writer, text);
   buffer_append(&buffer, ";drop");
   if (buffer.failed) {
     abort();
@@ -82,10 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_literal(text, false);
 
   static const unsigned numbers[] = {1062, 1406, 1366, 3140, 3819, 4025, 1048, 2013};
-  struct mysql_table table = {.id_index = "PRIMARY", .unique_id_index = "u"};
+  struct mydb_table table = {.id_index = "PRIMARY", .unique_id_index = "u"};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     evd_error error;
-    mysql_errors_fill(numbers[i], text, &table, &error);
+    mydb_errors_fill(numbers[i], text, &table, &error);
     if (error.code == EVD_OK) {
       abort();
     }

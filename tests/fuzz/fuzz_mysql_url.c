@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   text[sizeof scheme - 1 + size] = '\0';
 
   evd_error error = {0};
-  struct mysql_url *url = mysql_url_parse(text, &error);
+  struct mydb_url *url = mydb_url_parse(text, &error);
   if (url == NULL) {
     if (error.code != EVD_EINVAL || strcmp(error.field, "url") != 0 || error.message[0] == '\0') {
       abort();
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
              url->pool_min == 0 || url->pool_min > url->pool_max || url->where == NULL) {
     abort();
   }
-  mysql_url_release(url);
+  mydb_url_release(url);
   free(text);
   return 0;
 }

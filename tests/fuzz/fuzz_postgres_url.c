@@ -29,12 +29,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   evd_code code = postgres_url_parse(text, &url, &error);
   if (code == EVD_OK) {
     struct targets targets;
-    if (!is_sane(&url) ||
-        !targets_init(&targets, postgres_url_value(&url, "host"),
-                      postgres_url_value(&url, "hostaddr"), postgres_url_value(&url, "port"))) {
+    if (!is_sane(&url) || !postgres_targets_init(&targets, postgres_url_value(&url, "host"),
+                                                 postgres_url_value(&url, "hostaddr"),
+                                                 postgres_url_value(&url, "port"))) {
       abort();
     }
-    targets_free(&targets);
+    postgres_targets_free(&targets);
     postgres_url_free(&url);
   } else if (code != EVD_EINVAL || strcmp(error.field, "url") != 0 || error.message[0] == '\0') {
     abort();

@@ -44,8 +44,8 @@ static char *socket_option(char *options) {
   return decode(found);
 }
 
-void mysql_parts_read(struct mysql_parts *parts, const char *url) {
-  *parts = (struct mysql_parts){.port = 3306};
+void mysql_parts_read(struct mydb_parts *parts, const char *url) {
+  *parts = (struct mydb_parts){.port = 3306};
   const char *after_scheme = strstr(url, "://");
   snprintf(parts->memory, sizeof parts->memory, "%s", after_scheme ? after_scheme + 3 : "");
   char *authority = parts->memory;

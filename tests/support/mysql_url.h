@@ -2,7 +2,7 @@
 #ifndef SUPPORT_MYSQL_URL_H
 #define SUPPORT_MYSQL_URL_H
 
-struct mysql_parts {
+struct mydb_parts {
   char memory[512]; /* what the rest points into */
   const char *user;
   const char *password;
@@ -12,6 +12,6 @@ struct mysql_parts {
   const char *socket; /* NULL for none */
 };
 
-void mysql_parts_read(struct mysql_parts *parts, const char *url);
+void mysql_parts_read(struct mydb_parts *parts, const char *url);
 
 #endif

@@ -83,7 +83,7 @@ static bool is_mysql(const char *url) {
 }
 
 static void open_mysql(struct native *native, const char *url) {
-  struct mysql_parts parts;
+  struct mydb_parts parts;
   mysql_parts_read(&parts, url);
   native->mysql = mysql_init(NULL);
   mysql_options(native->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");

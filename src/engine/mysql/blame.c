@@ -77,7 +77,7 @@ static evd_column blamed_of_request(unsigned number, const struct request *reque
   return column;
 }
 
-void mysql_blame(unsigned number, const struct batch *batch, evd_error *error) {
+void mydb_blame(unsigned number, const struct batch *batch, evd_error *error) {
   if (error->field[0] != '\0' ||
       (number != SERVER_JSON_TOO_DEEP && number != SERVER_JSON_KEY_TOO_LONG)) {
     return;
@@ -114,7 +114,7 @@ static void look_for_longer(struct longest *longest, const evd_execution *execut
   }
 }
 
-void mysql_blame_longest(const struct batch *batch, evd_error *error) {
+void mydb_blame_longest(const struct batch *batch, evd_error *error) {
   const struct request *request = batch->requests[0];
   struct longest longest = {0, EVD_COLUMN_COUNT};
   if (batch->count > 1) {

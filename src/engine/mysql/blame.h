@@ -7,9 +7,9 @@
 /* Names the column of a batch's first JSON document that is what this error says: nested too deeply
  * (3157), or with a key that is too long (3151). Leaves other errors, and those that have a field, as
  * they are. */
-void mysql_blame(unsigned number, const struct batch *batch, evd_error *error);
+void mydb_blame(unsigned number, const struct batch *batch, evd_error *error);
 
 /* Names the longest text of a batch of one request, which no packet holds. */
-void mysql_blame_longest(const struct batch *batch, evd_error *error);
+void mydb_blame_longest(const struct batch *batch, evd_error *error);
 
 #endif

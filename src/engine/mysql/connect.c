@@ -30,34 +30,34 @@ enum { CALL_STACK_BYTES = 256 * 1024 };
 
 /* A connection being made. The loop's thread owns it, but while the job runs, and for good once it
  * is abandoned, the worker's. */
-struct mysql_connect {
+struct mydb_connect {
   struct job job;
   struct ev_loop *loop;
   struct worker *worker;
-  struct mysql_connect_config config;
-  struct mysql_connected connected;
-  void (*done)(const struct mysql_connected *connected, void *data);
+  struct mydb_connect_config config;
+  struct mydb_connected connected;
+  void (*done)(const struct mydb_connected *connected, void *data);
   void *data;
 };
 
-unsigned mysql_connect_read_timeout(const struct mysql_url *url, int64_t timeout_ms) {
+unsigned mydb_connect_read_timeout(const struct mydb_url *url, int64_t timeout_ms) {
   if (url->read_timeout > 0) {
     return url->read_timeout;
   }
   return timeout_ms > 0 ? (unsigned)(timeout_ms / 1000) + 1 + ANSWER_SECONDS : 0;
 }
 
-unsigned mysql_connect_write_timeout(const struct mysql_url *url, int64_t timeout_ms) {
-  return url->write_timeout > 0 ? url->write_timeout : mysql_connect_read_timeout(url, timeout_ms);
+unsigned mydb_connect_write_timeout(const struct mydb_url *url, int64_t timeout_ms) {
+  return url->write_timeout > 0 ? url->write_timeout : mydb_connect_read_timeout(url, timeout_ms);
 }
 
 /* The worker's thread. */
 
-/* The options of the engine's connections, beside those of mysql_connect_dial(). */
-static void set_options(MYSQL *mysql, const struct mysql_connect_config *config) {
-  const struct mysql_url *url = config->url;
-  unsigned read_timeout = mysql_connect_read_timeout(url, config->timeout_ms);
-  unsigned write_timeout = mysql_connect_write_timeout(url, config->timeout_ms);
+/* The options of the engine's connections, beside those of mydb_connect_dial(). */
+static void set_options(MYSQL *mysql, const struct mydb_connect_config *config) {
+  const struct mydb_url *url = config->url;
+  unsigned read_timeout = mydb_connect_read_timeout(url, config->timeout_ms);
+  unsigned write_timeout = mydb_connect_write_timeout(url, config->timeout_ms);
   if (read_timeout > 0) {
     mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_timeout);
   }
@@ -68,7 +68,7 @@ static void set_options(MYSQL *mysql, const struct mysql_connect_config *config)
 
 /* A server that need not prove its name must not get the password as it is: only plugins that send
  * something else may be used. */
-static void set_security(MYSQL *mysql, const struct mysql_url *url) {
+static void set_security(MYSQL *mysql, const struct mydb_url *url) {
   my_bool on = 1;
   if (!url->ssl_verify) {
     mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH,
@@ -86,7 +86,7 @@ static void set_security(MYSQL *mysql, const struct mysql_url *url) {
 }
 
 /* The options that the URL's parts make. */
-static void set_url_options(MYSQL *mysql, const struct mysql_url *url) {
+static void set_url_options(MYSQL *mysql, const struct mydb_url *url) {
   unsigned off = 0;
   unsigned protocol = url->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
   mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -97,7 +97,7 @@ static void set_url_options(MYSQL *mysql, const struct mysql_url *url) {
 }
 
 /* The last error of the handle, as one of making a connection. */
-static evd_code failed(MYSQL *mysql, const struct mysql_url *url, evd_error *error) {
+static evd_code failed(MYSQL *mysql, const struct mydb_url *url, evd_error *error) {
   char native[16];
   unsigned number = mysql_errno(mysql);
   error_set(error, EVD_EUNAVAILABLE, "", "%s: %s", url->where, mysql_error(mysql));
@@ -167,7 +167,7 @@ static bool is_connected(int socket) {
  * the password as it is, because TLS was asked for. The non-blocking call stops before the greeting
  * is read: a connection by TCP is never there at once.
  */
-static bool connect_with_tls(MYSQL *mysql, const struct mysql_url *url, unsigned long flags,
+static bool connect_with_tls(MYSQL *mysql, const struct mydb_url *url, unsigned long flags,
                              enum greeting *greeting) {
   MYSQL *connected = NULL;
   int waits_for = mysql_real_connect_start(&connected, mysql, url->host, url->user, url->password,
@@ -189,8 +189,8 @@ static bool connect_with_tls(MYSQL *mysql, const struct mysql_url *url, unsigned
   return connected != NULL;
 }
 
-evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned long flags,
-                            evd_error *error) {
+evd_code mydb_connect_dial(MYSQL *mysql, const struct mydb_url *url, unsigned long flags,
+                           evd_error *error) {
   static const size_t stack = CALL_STACK_BYTES;
   enum greeting greeting = GREETING_PART;
   bool connected;
@@ -198,7 +198,7 @@ evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned 
     return error_set_no_memory(error);
   }
   set_url_options(mysql, url);
-  mysql_tls_forget_errors();
+  mydb_tls_forget_errors();
   if (url->ssl && !url->ssl_verify && url->socket == NULL) {
     connected = connect_with_tls(mysql, url, flags, &greeting);
   } else {
@@ -216,12 +216,12 @@ evd_code mysql_connect_dial(MYSQL *mysql, const struct mysql_url *url, unsigned 
 }
 
 /* Runs a statement of the set-up. */
-static evd_code run(MYSQL *mysql, const struct mysql_url *url, const char *sql, evd_error *error) {
+static evd_code run(MYSQL *mysql, const struct mydb_url *url, const char *sql, evd_error *error) {
   return mysql_query(mysql, sql) == 0 ? EVD_OK : failed(mysql, url, error);
 }
 
 /* Asks for one row, at most; column `index` of it as text. "" when there is none. */
-static evd_code ask(MYSQL *mysql, const struct mysql_url *url, const char *sql, unsigned index,
+static evd_code ask(MYSQL *mysql, const struct mydb_url *url, const char *sql, unsigned index,
                     char *text, size_t size, evd_error *error) {
   text[0] = '\0';
   evd_code code = run(mysql, url, sql, error);
@@ -241,9 +241,9 @@ static evd_code ask(MYSQL *mysql, const struct mysql_url *url, const char *sql, 
 }
 
 /* Makes the session what the engine relies on. */
-static evd_code set_session(MYSQL *mysql, const struct mysql_connect_config *config,
+static evd_code set_session(MYSQL *mysql, const struct mydb_connect_config *config,
                             evd_error *error) {
-  const struct mysql_url *url = config->url;
+  const struct mydb_url *url = config->url;
   char sql[200];
   snprintf(sql, sizeof(sql),
            "set session autocommit = 1, completion_type = 0, innodb_lock_wait_timeout = %u,"
@@ -261,7 +261,7 @@ static evd_code set_session(MYSQL *mysql, const struct mysql_connect_config *con
 
 /* Has the server end what takes longer than an operation may: MariaDB any statement, MySQL only
  * those that read. */
-static evd_code set_statement_timeout(MYSQL *mysql, const struct mysql_connect_config *config,
+static evd_code set_statement_timeout(MYSQL *mysql, const struct mydb_connect_config *config,
                                       bool mariadb, evd_error *error) {
   char sql[80];
   if (config->timeout_ms <= 0) {
@@ -279,10 +279,10 @@ static evd_code set_statement_timeout(MYSQL *mysql, const struct mysql_connect_c
 
 /* Has MariaDB end a transaction that we have left alone: when this host is lost, the server may not be
  * told, and would keep the rows locked for as long as a connection may idle. MySQL knows no such limit. */
-static evd_code set_idle_timeout(MYSQL *mysql, const struct mysql_connect_config *config,
+static evd_code set_idle_timeout(MYSQL *mysql, const struct mydb_connect_config *config,
                                  bool mariadb, evd_error *error) {
   char sql[80];
-  unsigned answer = mysql_connect_read_timeout(config->url, config->timeout_ms);
+  unsigned answer = mydb_connect_read_timeout(config->url, config->timeout_ms);
   if (!mariadb || answer == 0 || answer > IDLE_SECONDS_MAX) {
     return EVD_OK;
   }
@@ -292,9 +292,9 @@ static evd_code set_idle_timeout(MYSQL *mysql, const struct mysql_connect_config
 
 /* Asks what the server is, and whether it can serve: a Galera node without quorum lets anybody
  * connect. */
-static evd_code check_server(MYSQL *mysql, struct mysql_connect *connect, evd_error *error) {
-  const struct mysql_url *url = connect->config.url;
-  struct mysql_connected *connected = &connect->connected;
+static evd_code check_server(MYSQL *mysql, struct mydb_connect *connect, evd_error *error) {
+  const struct mydb_url *url = connect->config.url;
+  struct mydb_connected *connected = &connect->connected;
   char text[128];
   evd_code code = ask(mysql, url, "select @@max_allowed_packet", 0, text, sizeof(text), error);
   if (code != EVD_OK) {
@@ -316,13 +316,12 @@ static evd_code check_server(MYSQL *mysql, struct mysql_connect *connect, evd_er
 }
 
 /* Connects, and all that is to be done on a new connection. */
-static evd_code establish(MYSQL *mysql, struct mysql_connect *connect, evd_error *error) {
-  const struct mysql_connect_config *config = &connect->config;
-  const struct mysql_url *url = config->url;
-  struct mysql_connected *connected = &connect->connected;
+static evd_code establish(MYSQL *mysql, struct mydb_connect *connect, evd_error *error) {
+  const struct mydb_connect_config *config = &connect->config;
+  const struct mydb_url *url = config->url;
+  struct mydb_connected *connected = &connect->connected;
   set_options(mysql, config);
-  evd_code code =
-      mysql_connect_dial(mysql, url, CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS, error);
+  evd_code code = mydb_connect_dial(mysql, url, CLIENT_FOUND_ROWS | CLIENT_MULTI_STATEMENTS, error);
   if (code == EVD_OK) {
     code = set_session(mysql, config, error);
   }
@@ -331,7 +330,7 @@ static evd_code establish(MYSQL *mysql, struct mysql_connect *connect, evd_error
   }
   if (code == EVD_OK && config->inspect) {
     connected->table.name = config->table;
-    code = mysql_inspect(mysql, config->schema, &connected->table, error);
+    code = mydb_inspect(mysql, config->schema, &connected->table, error);
   }
   if (code == EVD_OK) {
     code = set_statement_timeout(mysql, config, connected->mariadb, error);
@@ -343,7 +342,7 @@ static evd_code establish(MYSQL *mysql, struct mysql_connect *connect, evd_error
 }
 
 /* After a TLS connect, or any blocking call, the socket blocks: the loop's calls must not. */
-static evd_code make_non_blocking(MYSQL *mysql, const struct mysql_url *url, evd_error *error) {
+static evd_code make_non_blocking(MYSQL *mysql, const struct mydb_url *url, evd_error *error) {
   int socket = mysql_get_socket(mysql);
   int flags = fcntl(socket, F_GETFL);
   if (flags < 0 || fcntl(socket, F_SETFL, flags | O_NONBLOCK) < 0) {
@@ -353,8 +352,8 @@ static evd_code make_non_blocking(MYSQL *mysql, const struct mysql_url *url, evd
 }
 
 static void run_job(struct job *job) {
-  struct mysql_connect *connect = (struct mysql_connect *)job;
-  struct mysql_connected *connected = &connect->connected;
+  struct mydb_connect *connect = (struct mydb_connect *)job;
+  struct mydb_connected *connected = &connect->connected;
   mysql_thread_init();
   MYSQL *mysql = mysql_init(NULL);
   if (mysql == NULL) {
@@ -370,31 +369,31 @@ static void run_job(struct job *job) {
 
 /* Nobody wants the connection any more. Either thread. */
 static void abandon_job(struct job *job) {
-  struct mysql_connect *connect = (struct mysql_connect *)job;
+  struct mydb_connect *connect = (struct mydb_connect *)job;
   if (connect->connected.mysql != NULL) {
     mysql_close(connect->connected.mysql);
   }
-  mysql_url_release(connect->config.url);
+  mydb_url_release(connect->config.url);
   free(connect);
 }
 
 /* The loop's thread. */
 
 static void finish_job(struct job *job) {
-  struct mysql_connect *connect = (struct mysql_connect *)job;
-  ev_ref(connect->loop); /* what mysql_connect_begin() took back */
+  struct mydb_connect *connect = (struct mydb_connect *)job;
+  ev_ref(connect->loop); /* what mydb_connect_begin() took back */
   spares_leave(connect->config.spares, connect->worker);
   connect->done(&connect->connected, connect->data);
-  mysql_url_release(connect->config.url);
+  mydb_url_release(connect->config.url);
   free(connect);
 }
 
-struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
-                                          const struct mysql_connect_config *config,
-                                          void (*done)(const struct mysql_connected *connected,
-                                                       void *data),
-                                          void *data, evd_error *error) {
-  struct mysql_connect *connect = calloc(1, sizeof(*connect));
+struct mydb_connect *mydb_connect_begin(struct ev_loop *loop,
+                                        const struct mydb_connect_config *config,
+                                        void (*done)(const struct mydb_connected *connected,
+                                                     void *data),
+                                        void *data, evd_error *error) {
+  struct mydb_connect *connect = calloc(1, sizeof(*connect));
   if (connect == NULL) {
     error_set_no_memory(error);
     return NULL;
@@ -407,7 +406,7 @@ struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
   connect->job = (struct job){.run = run_job, .done = finish_job, .abandoned = abandon_job};
   connect->loop = loop;
   connect->config = *config;
-  mysql_url_retain(config->url);
+  mydb_url_retain(config->url);
   connect->done = done;
   connect->data = data;
   worker_submit(connect->worker, &connect->job);
@@ -415,7 +414,7 @@ struct mysql_connect *mysql_connect_begin(struct ev_loop *loop,
   return connect;
 }
 
-void mysql_connect_abandon(struct mysql_connect *connect) {
+void mydb_connect_abandon(struct mydb_connect *connect) {
   ev_ref(connect->loop);
   worker_free(connect->worker);
 }

@@ -57,8 +57,8 @@ static evd_execution *out_of_memory(evd_error *error) {
   return NULL;
 }
 
-evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
-                                const unsigned long *lengths, evd_error *error) {
+evd_execution *mydb_decode_row(struct records *records, MYSQL_ROW row, const unsigned long *lengths,
+                               evd_error *error) {
   evd_execution *execution = records_add(records);
   if (execution == NULL) {
     return out_of_memory(error);
@@ -81,8 +81,8 @@ static bool admits(evd_maybe wanted, bool is) {
   return wanted == EVD_ANY || (wanted == EVD_YES) == is;
 }
 
-bool mysql_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
-                         const char *is_finished) {
+bool mydb_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
+                        const char *is_finished) {
   if (status == NULL || is_sleeping_task == NULL || is_finished == NULL) {
     return false;
   }

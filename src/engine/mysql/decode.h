@@ -16,11 +16,11 @@
  * @return the new record; NULL with the error when memory is out (EVD_ENOMEM) or when the table
  *         has a value that cannot be (EVD_EDATABASE, with the column's name; nothing is added).
  */
-evd_execution *mysql_decode_row(struct records *records, MYSQL_ROW row,
-                                const unsigned long *lengths, evd_error *error);
+evd_execution *mydb_decode_row(struct records *records, MYSQL_ROW row, const unsigned long *lengths,
+                               evd_error *error);
 
 /* Whether a filter admits a row, by these of its columns. */
-bool mysql_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
-                         const char *is_finished);
+bool mydb_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
+                        const char *is_finished);
 
 #endif

@@ -41,7 +41,7 @@ static void close_now(MYSQL *mysql, bool polite) {
     shutdown(mysql_get_socket(mysql), SHUT_RDWR);
     mysql_close(mysql);
   }
-  mysql_tls_forget_errors();
+  mydb_tls_forget_errors();
 }
 
 static void run_job(struct job *job) {
@@ -84,8 +84,8 @@ static bool begin(struct ev_loop *loop, struct spares *spares, MYSQL *mysql, boo
   return true;
 }
 
-void mysql_disconnect(struct ev_loop *loop, struct spares *spares, MYSQL *mysql, bool polite,
-                      void (*done)(void *data), void *data) {
+void mydb_disconnect(struct ev_loop *loop, struct spares *spares, MYSQL *mysql, bool polite,
+                     void (*done)(void *data), void *data) {
   bool has_tls = mysql_get_ssl_cipher(mysql) != NULL;
   if (!has_tls || !begin(loop, spares, mysql, polite, done, data)) {
     close_now(mysql, polite);

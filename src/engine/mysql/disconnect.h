@@ -2,7 +2,7 @@
  * Closing a connection, without keeping the loop. To free what TLS holds takes Connector/C a
  * millisecond of CPU, so that a worker does it; a connection without TLS is closed where it is.
  *
- *   mysql_disconnect ──(TLS: worker closes)──> done
+ *   mydb_disconnect ──(TLS: worker closes)──> done
  */
 #ifndef ENGINE_MYSQL_DISCONNECT_H
 #define ENGINE_MYSQL_DISCONNECT_H
@@ -20,7 +20,7 @@ struct spares;
  * server. Keeps no loop alive: whoever waits for done does. The worker is one of the spares; see
  * engine/spares.h.
  */
-void mysql_disconnect(struct ev_loop *loop, struct spares *spares, MYSQL *mysql, bool polite,
-                      void (*done)(void *data), void *data);
+void mydb_disconnect(struct ev_loop *loop, struct spares *spares, MYSQL *mysql, bool polite,
+                     void (*done)(void *data), void *data);
 
 #endif

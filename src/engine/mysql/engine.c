@@ -14,64 +14,64 @@ enum { ADDRESSES_TRIED = 2 };
 #define BACKOFF_MIN 0.05
 #define BACKOFF_MAX 5.
 
-static struct mysql_engine *own(struct engine *engine) {
-  return (struct mysql_engine *)engine;
+static struct mydb_engine *own(struct engine *engine) {
+  return (struct mydb_engine *)engine;
 }
 
-static const struct mysql_engine *own_const(const struct engine *engine) {
-  return (const struct mysql_engine *)engine;
+static const struct mydb_engine *own_const(const struct engine *engine) {
+  return (const struct mydb_engine *)engine;
 }
 
-static void free_engine(struct mysql_engine *engine) {
+static void free_engine(struct mydb_engine *engine) {
   pool_free(engine->pool);
   spares_free(&engine->spares);
-  mysql_url_release(engine->url);
+  mydb_url_release(engine->url);
   free(engine);
 }
 
 /* The pool's callbacks. */
 
 static void on_grew(void *owner) {
-  struct mysql_engine *engine = owner;
-  if (engine->state == MYSQL_OPEN) {
+  struct mydb_engine *engine = owner;
+  if (engine->state == MYDB_OPEN) {
     engine->callbacks.capacity_grew(engine->callbacks.owner);
   }
 }
 
 /* The first trouble ends the opening; later the pool goes on trying. */
 static void on_trouble(void *owner, const evd_error *error) {
-  struct mysql_engine *engine = owner;
+  struct mydb_engine *engine = owner;
   switch (engine->state) {
-  case MYSQL_OPENING:
-    engine->state = MYSQL_CLOSING;
+  case MYDB_OPENING:
+    engine->state = MYDB_CLOSING;
     pool_close(engine->pool, true);
     engine->callbacks.opened(engine->callbacks.owner, error);
     break;
-  case MYSQL_OPEN:
+  case MYDB_OPEN:
     engine->callbacks.log(engine->callbacks.owner, EVD_LOG_WARNING, error->message);
     break;
-  case MYSQL_CLOSING: break;
+  case MYDB_CLOSING: break;
   }
 }
 
 static void on_closed(void *owner) {
-  struct mysql_engine *engine = owner;
+  struct mydb_engine *engine = owner;
   struct engine_callbacks callbacks = engine->callbacks;
   free_engine(engine);
   callbacks.closed(callbacks.owner);
 }
 
-static void on_opened(struct mysql_engine *engine, const struct mysql_table *table) {
+static void on_opened(struct mydb_engine *engine, const struct mydb_table *table) {
   engine->table = *table;
-  engine->state = MYSQL_OPEN;
+  engine->state = MYDB_OPEN;
   engine->callbacks.opened(engine->callbacks.owner, NULL);
 }
 
 /* The engine's operations. */
 
 /* One batch at a time on a connection: the protocol knows no pipelines. */
-static struct pool *make_pool(struct mysql_engine *engine) {
-  const struct mysql_url *url = engine->url;
+static struct pool *make_pool(struct mydb_engine *engine) {
+  const struct mydb_url *url = engine->url;
   struct pool_config config = {
       .loop = engine->loop,
       .min = url->pool_min,
@@ -84,10 +84,10 @@ static struct pool *make_pool(struct mysql_engine *engine) {
       .backoff_max = BACKOFF_MAX,
   };
   struct pool_callbacks callbacks = {
-      .connect = session_connect,
-      .send = session_send,
-      .fail = session_fail,
-      .close = session_close,
+      .connect = mydb_session_connect,
+      .send = mydb_session_send,
+      .fail = mydb_session_fail,
+      .close = mydb_session_close,
       .grew = on_grew,
       .trouble = on_trouble,
       .closed = on_closed,
@@ -97,9 +97,9 @@ static struct pool *make_pool(struct mysql_engine *engine) {
 }
 
 /* Fills in what the configuration says. */
-static evd_code configure(struct mysql_engine *engine, const struct engine_config *config,
+static evd_code configure(struct mydb_engine *engine, const struct engine_config *config,
                           evd_error *error) {
-  engine->state = MYSQL_OPENING;
+  engine->state = MYDB_OPENING;
   engine->opened = on_opened;
   engine->loop = config->loop;
   engine->callbacks = config->callbacks;
@@ -111,12 +111,12 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
   if (code != EVD_OK) {
     return code;
   }
-  engine->url = mysql_url_parse(config->url, error);
+  engine->url = mydb_url_parse(config->url, error);
   if (engine->url == NULL) {
     return error->code;
   }
-  engine->answer_timeout = mysql_connect_read_timeout(engine->url, engine->timeout_ms);
-  engine->write_timeout = mysql_connect_write_timeout(engine->url, engine->timeout_ms);
+  engine->answer_timeout = mydb_connect_read_timeout(engine->url, engine->timeout_ms);
+  engine->write_timeout = mydb_connect_write_timeout(engine->url, engine->timeout_ms);
   if (!spares_init(&engine->spares, engine->url->pool_max)) {
     return error_set_no_memory(error);
   }
@@ -125,7 +125,7 @@ static evd_code configure(struct mysql_engine *engine, const struct engine_confi
 }
 
 static struct engine *open_engine(const struct engine_config *config, evd_error *error) {
-  struct mysql_engine *engine = calloc(1, sizeof(*engine));
+  struct mydb_engine *engine = calloc(1, sizeof(*engine));
   if (engine == NULL) {
     error_set_no_memory(error);
     return NULL;
@@ -139,8 +139,8 @@ static struct engine *open_engine(const struct engine_config *config, evd_error 
 }
 
 static size_t get_capacity(const struct engine *engine) {
-  const struct mysql_engine *mysql = own_const(engine);
-  return mysql->state == MYSQL_OPEN ? pool_capacity(mysql->pool) : 0;
+  const struct mydb_engine *mysql = own_const(engine);
+  return mysql->state == MYDB_OPEN ? pool_capacity(mysql->pool) : 0;
 }
 
 static void submit(struct engine *engine, struct batch *batch) {
@@ -156,13 +156,13 @@ static void get_stats(const struct engine *engine, struct engine_stats *stats) {
 }
 
 static void close_engine(struct engine *engine, bool abort) {
-  own(engine)->state = MYSQL_CLOSING;
+  own(engine)->state = MYDB_CLOSING;
   pool_close(own(engine)->pool, abort);
 }
 
 const struct engine_ops engine_mysql = {
     .dialect = &dialect_mysql,
-    .accepts = mysql_url_accepts,
+    .accepts = mydb_url_accepts,
     .open = open_engine,
     .capacity = get_capacity,
     .submit = submit,

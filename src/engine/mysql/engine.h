@@ -20,24 +20,24 @@ struct ev_loop;
  *   OPENING ──first connection is ready──> OPEN ──close──> CLOSING ──no connection left──> (freed)
  *      └───────first trouble, close─────────────────────────^
  */
-struct mysql_engine {
-  enum { MYSQL_OPENING, MYSQL_OPEN, MYSQL_CLOSING } state;
+struct mydb_engine {
+  enum { MYDB_OPENING, MYDB_OPEN, MYDB_CLOSING } state;
   struct ev_loop *loop;
   struct engine_callbacks callbacks;
-  struct mysql_url *url; /* a reference */
+  struct mydb_url *url; /* a reference */
   evd_schema_mode schema;
   bool test_mode;
   int64_t timeout_ms;
   ev_tstamp answer_timeout; /* the longest wait for the server to say something; 0 is none */
   ev_tstamp write_timeout;  /* and to take something */
-  struct mysql_table
+  struct mydb_table
       table; /* read by the first connection, and again by the next when an index is gone;
                                * the name is there from the start */
   struct pool *pool;
   struct spares spares; /* workers */
 
   /* The first connection has read the table: the engine is open. */
-  void (*opened)(struct mysql_engine *engine, const struct mysql_table *table);
+  void (*opened)(struct mydb_engine *engine, const struct mydb_table *table);
 };
 
 #endif

@@ -49,7 +49,7 @@ enum {
   CLIENT_PACKET_TOO_LARGE = 2020
 };
 
-bool mysql_errors_is_lost(unsigned number) {
+bool mydb_errors_is_lost(unsigned number) {
   switch (number) {
   case SERVER_WSREP_NOT_READY:
   case SERVER_SHUTDOWN:
@@ -63,7 +63,7 @@ bool mysql_errors_is_lost(unsigned number) {
   }
 }
 
-bool mysql_errors_is_refusal(unsigned number) {
+bool mydb_errors_is_refusal(unsigned number) {
   switch (number) {
   case SERVER_WSREP_NOT_READY:
   case SERVER_PACKET_TOO_LARGE:
@@ -74,12 +74,12 @@ bool mysql_errors_is_refusal(unsigned number) {
   }
 }
 
-bool mysql_errors_is_of_commit(unsigned number) {
+bool mydb_errors_is_of_commit(unsigned number) {
   return number == SERVER_WRITE_FAILED || number == SERVER_COMMIT_FAILED ||
          number == SERVER_HOOK_FAILED;
 }
 
-bool mysql_errors_is_of_index(unsigned number) {
+bool mydb_errors_is_of_index(unsigned number) {
   return number == SERVER_NO_INDEX;
 }
 
@@ -115,7 +115,7 @@ static evd_code code_of(unsigned number) {
   case SERVER_MYSQL_STATEMENT_TIMEOUT: return EVD_ETIMEDOUT;
   case SERVER_TOO_MANY_CONNECTIONS: return EVD_EUNAVAILABLE;
   case CLIENT_OUT_OF_MEMORY: return EVD_ENOMEM;
-  default: return mysql_errors_is_lost(number) ? EVD_EUNAVAILABLE : EVD_EDATABASE;
+  default: return mydb_errors_is_lost(number) ? EVD_EUNAVAILABLE : EVD_EDATABASE;
   }
 }
 
@@ -154,7 +154,7 @@ static bool is_text(const char *name, size_t length, const char *text) {
 }
 
 /* The column of a unique index; EVD_COLUMN_COUNT when it is none of ours. */
-static evd_column column_of_index(const char *message, const struct mysql_table *table) {
+static evd_column column_of_index(const char *message, const struct mydb_table *table) {
   const char *name = "";
   size_t length = last_quoted(message, &name);
   name = after_dot(name, &length);
@@ -196,7 +196,7 @@ static evd_column column_in(const char *message, const char *key) {
 }
 
 /* The column that an error is about; EVD_COLUMN_COUNT when it is about none. */
-static evd_column column_of(unsigned number, const char *message, const struct mysql_table *table) {
+static evd_column column_of(unsigned number, const char *message, const struct mydb_table *table) {
   char constraint[200];
   switch (number) {
   case SERVER_DUPLICATE: return table != NULL ? column_of_index(message, table) : EVD_COLUMN_COUNT;
@@ -230,8 +230,8 @@ static bool is_json_constraint(unsigned number, const char *message, evd_column 
          column_is_json(column) && strstr(message, "_check`") == NULL;
 }
 
-void mysql_errors_fill(unsigned number, const char *message, const struct mysql_table *table,
-                       evd_error *error) {
+void mydb_errors_fill(unsigned number, const char *message, const struct mydb_table *table,
+                      evd_error *error) {
   evd_code code = code_of(number);
   evd_column column = column_of(number, message, table);
   const char *field = column != EVD_COLUMN_COUNT ? columns[column].name : "";

@@ -14,21 +14,21 @@
  *
  * @param table names the columns of duplicates; NULL while there is none.
  */
-void mysql_errors_fill(unsigned number, const char *message, const struct mysql_table *table,
-                       evd_error *error);
+void mydb_errors_fill(unsigned number, const char *message, const struct mydb_table *table,
+                      evd_error *error);
 
 /* Whether the connection is of no more use: broken, ended by the server, or to one that cannot
  * serve (a Galera node outside the quorum, a server that has become read-only). */
-bool mysql_errors_is_lost(unsigned number);
+bool mydb_errors_is_lost(unsigned number);
 
 /* Whether such an error, as the server's answer, says that it did not begin with the statement. */
-bool mysql_errors_is_refusal(unsigned number);
+bool mydb_errors_is_refusal(unsigned number);
 
 /* Whether it says that an index which a statement forces is not there, or hidden. */
-bool mysql_errors_is_of_index(unsigned number);
+bool mydb_errors_is_of_index(unsigned number);
 
 /* Whether such an error can come of committing, after the statement itself has been done: by then
  * it may be applied, here or on another server. */
-bool mysql_errors_is_of_commit(unsigned number);
+bool mydb_errors_is_of_commit(unsigned number);
 
 #endif

@@ -13,7 +13,7 @@ enum { INDEX_COLUMNS_SEEN = 4, SERVER_NO_SUCH_TABLE = 1146, SERVER_NO_SUCH_DATAB
 
 /* An index, as far as it matters. */
 struct index {
-  char name[MYSQL_NAME_SIZE];
+  char name[MYDB_NAME_SIZE];
   bool unique;
   bool usable;                            /* for whole values, by the optimizer */
   size_t count;                           /* of columns, more than are seen included */
@@ -56,7 +56,7 @@ static evd_code run(MYSQL *mysql, const struct buffer *sql, MYSQL_RES **result, 
       return EVD_OK;
     }
   }
-  mysql_errors_fill(mysql_errno(mysql), mysql_error(mysql), NULL, error);
+  mydb_errors_fill(mysql_errno(mysql), mysql_error(mysql), NULL, error);
   return error->code;
 }
 
@@ -87,18 +87,18 @@ static evd_code show(MYSQL *mysql, const char *what, const struct table_name *na
 }
 
 /* How a column compares, by its collation; NULL for none (a binary string, or no string). */
-static enum mysql_comparison comparison_of(const char *collation) {
+static enum mydb_comparison comparison_of(const char *collation) {
   if (collation == NULL) {
-    return MYSQL_COMPARES_BYTES;
+    return MYDB_COMPARES_BYTES;
   }
   bool is_wide = strncmp(collation, "utf8mb4_", strlen("utf8mb4_")) == 0;
   if ((is_wide && strstr(collation, "nopad_bin") != NULL) ||
       strcmp(collation, "utf8mb4_0900_bin") == 0) {
-    return MYSQL_COMPARES_BYTES;
+    return MYDB_COMPARES_BYTES;
   }
   size_t length = strlen(collation);
   bool binary = length > 4 && strcmp(collation + length - 4, "_bin") == 0;
-  return binary ? MYSQL_COMPARES_PADDED : MYSQL_COMPARES_LOOSELY;
+  return binary ? MYDB_COMPARES_PADDED : MYDB_COMPARES_LOOSELY;
 }
 
 static bool is_looked_up(evd_column column) {
@@ -118,7 +118,7 @@ enum {
 };
 
 /* Reads which columns there are, and how ids compare. */
-static evd_code read_columns(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,
+static evd_code read_columns(MYSQL *mysql, evd_schema_mode mode, struct mydb_table *table,
                              evd_error *error) {
   MYSQL_RES *result;
   evd_code code = show(mysql, "show full columns from ", &table->name, &result, error);
@@ -126,16 +126,16 @@ static evd_code read_columns(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
     return code;
   }
   uint64_t present = 0;
-  enum mysql_comparison loosest = MYSQL_COMPARES_BYTES;
+  enum mydb_comparison loosest = MYDB_COMPARES_BYTES;
   MYSQL_ROW row;
   while (code == EVD_OK && (row = mysql_fetch_row(result)) != NULL) {
     evd_column column = column_from_name(row[SHOWN_FIELD]);
     if (column != EVD_COLUMN_COUNT) {
       present |= COLUMN_BIT(column);
-      enum mysql_comparison comparison = comparison_of(row[SHOWN_COLLATION]);
+      enum mydb_comparison comparison = comparison_of(row[SHOWN_COLLATION]);
       if (is_looked_up(column)) {
         loosest = comparison > loosest ? comparison : loosest;
-        table->charsets[column] = mysql_charset_of(row[SHOWN_COLLATION]);
+        table->charsets[column] = mydb_charset_of(row[SHOWN_COLLATION]);
       }
     } else if (mode != EVD_SCHEMA_SKIP && strcmp(row[SHOWN_NULL], "NO") == 0 &&
                row[SHOWN_DEFAULT] == NULL && row[SHOWN_EXTRA][0] == '\0') {
@@ -178,7 +178,7 @@ static void keep_name(char *kept, const struct index *index) {
 
 /* Keeps an index for what it is good for. Whether it makes a column unique does not depend on its
  * being usable. */
-static void keep_index(struct mysql_table *table, const struct index *index, uint64_t *unique) {
+static void keep_index(struct mydb_table *table, const struct index *index, uint64_t *unique) {
   evd_column alone = index->unique && index->count == 1 ? index->columns[0] : EVD_COLUMN_COUNT;
   if (alone != EVD_COLUMN_COUNT) {
     *unique |= COLUMN_BIT(alone);
@@ -234,7 +234,7 @@ static void add_index_column(struct index *index, MYSQL_ROW row) {
 }
 
 /* Whether the ids that must be unique are. */
-static evd_code check_unique(const struct mysql_table *table, uint64_t unique, evd_error *error) {
+static evd_code check_unique(const struct mydb_table *table, uint64_t unique, evd_error *error) {
   static const evd_column ids[] = {evd_column_execution_id, evd_column_sleeping_task_unique_id};
   for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
     const char *name = columns[ids[i]].name;
@@ -248,7 +248,7 @@ static evd_code check_unique(const struct mysql_table *table, uint64_t unique, e
 }
 
 /* Reads which indexes there are. */
-static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,
+static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mydb_table *table,
                              evd_error *error) {
   MYSQL_RES *result;
   evd_code code = show(mysql, "show index from ", &table->name, &result, error);
@@ -272,9 +272,9 @@ static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mysql_ta
   return mode != EVD_SCHEMA_SKIP ? check_unique(table, unique, error) : EVD_OK;
 }
 
-evd_code mysql_inspect(MYSQL *mysql, evd_schema_mode mode, struct mysql_table *table,
-                       evd_error *error) {
-  table->comparison = MYSQL_COMPARES_LOOSELY; /* the safe one, when it cannot be read */
+evd_code mydb_inspect(MYSQL *mysql, evd_schema_mode mode, struct mydb_table *table,
+                      evd_error *error) {
+  table->comparison = MYDB_COMPARES_LOOSELY; /* the safe one, when it cannot be read */
   evd_code code = read_columns(mysql, mode, table, error);
   if (mode == EVD_SCHEMA_CREATE && code != EVD_OK && mysql_errno(mysql) == SERVER_NO_SUCH_TABLE) {
     code = create(mysql, &table->name, error);

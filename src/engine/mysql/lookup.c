@@ -13,7 +13,7 @@ static int compare_requests(const void *a, const void *b) {
   return strcmp((*first)->id, (*second)->id);
 }
 
-bool script_sort_requests(struct script *script) {
+bool mydb_script_sort_requests(struct script *script) {
   size_t count = script->batch->count;
   script->sorted = calloc(2 * count, sizeof(struct request *));
   if (script->sorted == NULL) {
@@ -72,8 +72,8 @@ static evd_code give_row(struct request **requests, size_t count, MYSQL_ROW row,
   for (size_t i = 0; i < count; i++) {
     struct request *request = requests[i];
     if (request->rows != NULL ||
-        !mysql_decode_admits(&request->filter, row[evd_column_status],
-                             row[evd_column_is_sleeping_task], row[evd_column_is_finished])) {
+        !mydb_decode_admits(&request->filter, row[evd_column_status],
+                            row[evd_column_is_sleeping_task], row[evd_column_is_finished])) {
       continue;
     }
     if (rows == NULL) {
@@ -82,7 +82,7 @@ static evd_code give_row(struct request **requests, size_t count, MYSQL_ROW row,
         return error_set_no_memory(error);
       }
       request->rows = rows;
-      if (mysql_decode_row(rows, row, lengths, error) == NULL) {
+      if (mydb_decode_row(rows, row, lengths, error) == NULL) {
         return error->code;
       }
     } else {
@@ -106,12 +106,12 @@ static evd_code give_child(struct request **requests, size_t count, MYSQL_ROW ro
       return error_set_no_memory(error);
     }
   }
-  return mysql_decode_row(requests[0]->rows, row, lengths, error) != NULL ? EVD_OK : error->code;
+  return mydb_decode_row(requests[0]->rows, row, lengths, error) != NULL ? EVD_OK : error->code;
 }
 
 /* Those that the table thinks equal to an id, and are not, are nobody's. */
-evd_code script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                        evd_error *error) {
+evd_code mydb_script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                             evd_error *error) {
   evd_operation operation = script->batch->operation;
   evd_column column = operation == EVD_OPERATION_GET ? evd_column_execution_id
                       : operation == EVD_OPERATION_GET_BY_PARENT
@@ -126,12 +126,12 @@ evd_code script_get_row(struct script *script, MYSQL_ROW row, const unsigned lon
                                                   : give_row(requests, count, row, lengths, error);
 }
 
-void script_lock_row(struct script *script, MYSQL_ROW row) {
+void mydb_script_lock_row(struct script *script, MYSQL_ROW row) {
   size_t count;
-  struct request **requests = find_requests(script, row[MYSQL_LOCKED_ID], &count);
+  struct request **requests = find_requests(script, row[MYDB_LOCKED_ID], &count);
   for (size_t i = 0; i < count; i++) {
-    if (mysql_decode_admits(&requests[i]->filter, row[MYSQL_LOCKED_STATUS],
-                            row[MYSQL_LOCKED_SLEEPING], row[MYSQL_LOCKED_FINISHED])) {
+    if (mydb_decode_admits(&requests[i]->filter, row[MYDB_LOCKED_STATUS], row[MYDB_LOCKED_SLEEPING],
+                           row[MYDB_LOCKED_FINISHED])) {
       requests[i]->count = 1;
       script->expected++;
     }

@@ -8,18 +8,18 @@ enum {
   COMMIT_ROOM = 16 /* bytes, for ";commit" */
 };
 
-size_t packet_enough(const struct script *script) {
+size_t mydb_packet_enough(const struct script *script) {
   return script->max_packet / 2 < PACKET_ENOUGH_BYTES ? script->max_packet / 2
                                                       : PACKET_ENOUGH_BYTES;
 }
 
-size_t packet_id_bytes(const char *id) {
+size_t mydb_packet_id_bytes(const char *id) {
   enum { COPIES = 3, OVERHEAD = 64 }; /* how often the id is in it, and what is beside it */
   return COPIES * strlen(id) + OVERHEAD;
 }
 
-bool packet_is_full(const struct script *script) {
-  return script->sql.failed || script->sql.length >= packet_enough(script);
+bool mydb_packet_is_full(const struct script *script) {
+  return script->sql.failed || script->sql.length >= mydb_packet_enough(script);
 }
 
 /* Whether there is no room for so much SQL in the packet. */
@@ -52,18 +52,18 @@ static bool settle_cursor(const struct script *script, struct script_cursor *cur
   return false;
 }
 
-bool packet_has_executions(struct script *script) {
+bool mydb_packet_has_executions(struct script *script) {
   return settle_cursor(script, &script->cursor);
 }
 
 /* Writes as many rows as make the packet long enough, at least one. */
-static void write_insert(struct script *script, struct mysql_writer *writer) {
-  mysql_sql_insert(writer, script->table);
+static void write_insert(struct script *script, struct mydb_writer *writer) {
+  mydb_sql_insert(writer, script->table);
   bool first = true;
-  while (packet_has_executions(script) && (first || !packet_is_full(script))) {
+  while (mydb_packet_has_executions(script) && (first || !mydb_packet_is_full(script))) {
     const struct request *request = script->batch->requests[script->cursor.request];
     size_t before = script->sql.length;
-    mysql_sql_insert_row(writer, &request->executions[script->cursor.execution], first);
+    mydb_sql_insert_row(writer, &request->executions[script->cursor.execution], first);
     if (!first && is_too_long(script)) {
       truncate_sql(script, before);
       return;
@@ -74,29 +74,29 @@ static void write_insert(struct script *script, struct mysql_writer *writer) {
 }
 
 /* Writes an insert for the log. */
-static void outline_insert(const struct script *script, struct mysql_writer *writer) {
+static void outline_insert(const struct script *script, struct mydb_writer *writer) {
   struct script_cursor cursor = {0, 0};
-  mysql_sql_insert(writer, script->table);
+  mydb_sql_insert(writer, script->table);
   if (settle_cursor(script, &cursor)) {
     const struct request *request = script->batch->requests[cursor.request];
-    mysql_sql_insert_row(writer, &request->executions[cursor.execution], true);
+    mydb_sql_insert_row(writer, &request->executions[cursor.execution], true);
   }
 }
 
 /* Writes the statement of one request that no other shares. */
-static void write_counted(const struct script *script, struct mysql_writer *writer, size_t index) {
+static void write_counted(const struct script *script, struct mydb_writer *writer, size_t index) {
   struct request *request = script->batch->requests[index];
   switch (request->operation) {
-  case EVD_OPERATION_UPDATE: mysql_sql_update(writer, script->table, &request, 1); break;
+  case EVD_OPERATION_UPDATE: mydb_sql_update(writer, script->table, &request, 1); break;
   case EVD_OPERATION_UPDATE_BY_PARENT:
-    mysql_sql_update_by_parent(writer, script->table, request);
+    mydb_sql_update_by_parent(writer, script->table, request);
     break;
-  default: mysql_sql_delete(writer, script->table, request); break;
+  default: mydb_sql_delete(writer, script->table, request); break;
   }
 }
 
 /* Writes a statement. */
-static void write_statement(struct script *script, struct mysql_writer *writer,
+static void write_statement(struct script *script, struct mydb_writer *writer,
                             const struct script_statement *statement) {
   const struct batch *batch = script->batch;
   switch (statement->kind) {
@@ -109,20 +109,20 @@ static void write_statement(struct script *script, struct mysql_writer *writer,
       write_insert(script, writer);
     }
     break;
-  case SCRIPT_GET: mysql_sql_get(writer, script->table, batch->requests, batch->count); break;
-  case SCRIPT_LOCK: mysql_sql_lock(writer, script->table, script->sorted, batch->count); break;
+  case SCRIPT_GET: mydb_sql_get(writer, script->table, batch->requests, batch->count); break;
+  case SCRIPT_LOCK: mydb_sql_lock(writer, script->table, script->sorted, batch->count); break;
   case SCRIPT_UPDATE:
-    mysql_sql_update(writer, script->table, script->grouped + statement->first, statement->count);
+    mydb_sql_update(writer, script->table, script->grouped + statement->first, statement->count);
     break;
   case SCRIPT_COUNTED: write_counted(script, writer, statement->first); break;
-  case SCRIPT_SELECT: mysql_sql_select(writer, script->table, batch->requests[0]); break;
+  case SCRIPT_SELECT: mydb_sql_select(writer, script->table, batch->requests[0]); break;
   case SCRIPT_UPDATE_SELECTED:
-    mysql_sql_update_selected(writer, script->table, batch->requests[0],
-                              script->selected_ids + statement->first, statement->count);
+    mydb_sql_update_selected(writer, script->table, batch->requests[0],
+                             script->selected_ids + statement->first, statement->count);
     break;
   case SCRIPT_DECREMENT:
-    mysql_sql_decrement(writer, script->table, script->decrements + statement->first,
-                        statement->count, batch->requests[0]->changes->values.updated_at);
+    mydb_sql_decrement(writer, script->table, script->decrements + statement->first,
+                       statement->count, batch->requests[0]->changes->values.updated_at);
     break;
   }
 }
@@ -157,11 +157,11 @@ static bool is_due(const struct script *script, enum script_kind kind) {
          kind == SCRIPT_COMMIT;
 }
 
-bool packet_add(struct script *script, enum script_kind kind, size_t first, size_t count) {
+bool mydb_packet_add(struct script *script, enum script_kind kind, size_t first, size_t count) {
   struct script_statement statement = {kind, first, count};
   struct script_cursor cursor = script->cursor;
   size_t before = script->sql.length;
-  struct mysql_writer writer = {&script->sql, script->backslashes, false};
+  struct mydb_writer writer = {&script->sql, script->backslashes, false};
   if (is_to_stand_alone(script) || !reserve_statement(script)) {
     return false;
   }
@@ -176,7 +176,7 @@ bool packet_add(struct script *script, enum script_kind kind, size_t first, size
   }
 
   if (script->batch->record_queries) {
-    struct mysql_writer outline = {&script->outline, false, true};
+    struct mydb_writer outline = {&script->outline, false, true};
     buffer_append(&script->outline, script->statement_count > 0 ? "; " : "");
     write_statement(script, &outline, &statement);
   }

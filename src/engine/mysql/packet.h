@@ -42,9 +42,9 @@ struct script_cursor {
  * the batch at hand. */
 struct script {
   struct batch *batch;
-  const struct mysql_table *table;
+  const struct mydb_table *table;
   bool test_mode;
-  bool backslashes;  /* see struct mysql_writer */
+  bool backslashes;  /* see struct mydb_writer */
   size_t max_packet; /* the longest packet */
   bool galera;       /* the server is a node of a cluster */
 
@@ -75,24 +75,24 @@ struct script {
   const char **selected_ids;     /* of those rows: `expected` many */
   size_t selected_size;
   size_t selected_next;
-  struct mysql_decrement *decrements;
+  struct mydb_decrement *decrements;
   size_t decrement_count;
   size_t decrement_next;
 };
 
 /* Bytes after which a statement, or a packet, is long enough; and whether the packet is. */
-size_t packet_enough(const struct script *script);
-bool packet_is_full(const struct script *script);
+size_t mydb_packet_enough(const struct script *script);
+bool mydb_packet_is_full(const struct script *script);
 
 /* The bytes that an update of several rows has for one more id, at most. */
-size_t packet_id_bytes(const char *id);
+size_t mydb_packet_id_bytes(const char *id);
 
 /* Adds a statement to the packet. False when it has to go into the next one, since this would be too
  * long, or for Galera's sake: then nothing was added; also when memory is out (script->sql.failed).
  * The first statement of a packet is always added, and so is what locks or selects. */
-bool packet_add(struct script *script, enum script_kind kind, size_t first, size_t count);
+bool mydb_packet_add(struct script *script, enum script_kind kind, size_t first, size_t count);
 
 /* Moves the cursor on to the next execution that is to be inserted; false when there is none. */
-bool packet_has_executions(struct script *script);
+bool mydb_packet_has_executions(struct script *script);
 
 #endif

@@ -13,20 +13,20 @@ static void add_next(struct script *script) {
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
   case EVD_OPERATION_GET_BY_PARENT:
     if (script->packets == 0) {
-      packet_add(script, SCRIPT_GET, 0, 0);
+      mydb_packet_add(script, SCRIPT_GET, 0, 0);
     }
     break;
   case EVD_OPERATION_DELETE:
   case EVD_OPERATION_DELETE_ALL:
     if (script->test_mode) {
-      script_next_of_writes(script);
+      mydb_script_next_of_writes(script);
     }
     break;
   case EVD_OPERATION_INSERT:
   case EVD_OPERATION_UPDATE:
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
-  case EVD_OPERATION_UPDATE_BY_PARENT: script_next_of_writes(script); break;
-  default: script_next_of_selection(script); break;
+  case EVD_OPERATION_UPDATE_BY_PARENT: mydb_script_next_of_writes(script); break;
+  default: mydb_script_next_of_selection(script); break;
   }
 }
 
@@ -54,21 +54,21 @@ static const struct script_statement *answered_statement(const struct script *sc
   return &script->statements[script->answered];
 }
 
-evd_code script_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                    evd_error *error) {
+evd_code mydb_script_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                         evd_error *error) {
   const struct script_statement *statement = answered_statement(script, error);
   if (statement == NULL) {
     return error->code;
   }
   switch (statement->kind) {
-  case SCRIPT_GET: return script_get_row(script, row, lengths, error);
-  case SCRIPT_LOCK: script_lock_row(script, row); return EVD_OK;
-  case SCRIPT_SELECT: return script_select_row(script, row, lengths, error);
+  case SCRIPT_GET: return mydb_script_get_row(script, row, lengths, error);
+  case SCRIPT_LOCK: mydb_script_lock_row(script, row); return EVD_OK;
+  case SCRIPT_SELECT: return mydb_script_select_row(script, row, lengths, error);
   default: return error_set(error, EVD_EDATABASE, "", "the server sent rows where there are none");
   }
 }
 
-evd_code script_answered(struct script *script, uint64_t affected, evd_error *error) {
+evd_code mydb_script_answered(struct script *script, uint64_t affected, evd_error *error) {
   const struct script_statement *statement = answered_statement(script, error);
   if (statement == NULL) {
     return error->code;
@@ -84,7 +84,7 @@ evd_code script_answered(struct script *script, uint64_t affected, evd_error *er
   return EVD_OK;
 }
 
-bool script_is_committing(const struct script *script) {
+bool mydb_script_is_committing(const struct script *script) {
   if (!script->in_transaction) {
     return script->commits;
   }
@@ -92,7 +92,7 @@ bool script_is_committing(const struct script *script) {
          script->statements[script->answered].kind == SCRIPT_COMMIT;
 }
 
-bool script_has_commit(const struct script *script) {
+bool mydb_script_has_commit(const struct script *script) {
   return script->statement_count > 0 &&
          script->statements[script->statement_count - 1].kind == SCRIPT_COMMIT;
 }
@@ -113,7 +113,7 @@ static enum script_state finish(struct script *script, evd_error *error) {
   if (!has_found_all(script, EVD_OUTCOME_UNKNOWN, error)) {
     return SCRIPT_FAILED;
   }
-  script_selection_done(script);
+  mydb_script_selection_done(script);
   return SCRIPT_DONE;
 }
 
@@ -123,14 +123,14 @@ static bool is_fit(const struct script *script, evd_error *error) {
     error_set(error, EVD_EINVAL, "",
               "the statement would have %zu bytes, and the server takes %zu (max_allowed_packet)",
               script->sql.length, script->max_packet);
-    mysql_blame_longest(script->batch, error);
+    mydb_blame_longest(script->batch, error);
     return false;
   }
   return script->statements[0].kind != SCRIPT_COMMIT ||
          has_found_all(script, EVD_OUTCOME_NOT_APPLIED, error);
 }
 
-enum script_state script_next(struct script *script, evd_error *error) {
+enum script_state mydb_script_next(struct script *script, evd_error *error) {
   if (script->packets > 0 && script->commits) {
     return finish(script, error);
   }
@@ -139,7 +139,8 @@ enum script_state script_next(struct script *script, evd_error *error) {
   script->statement_count = 0;
   script->answered = 0;
   script->commits = false;
-  if (script->packets == 0 && is_by_id(script->batch->operation) && !script_sort_requests(script)) {
+  if (script->packets == 0 && is_by_id(script->batch->operation) &&
+      !mydb_script_sort_requests(script)) {
     script->sql.failed = true;
   } else {
     add_next(script);
@@ -159,14 +160,14 @@ enum script_state script_next(struct script *script, evd_error *error) {
   return SCRIPT_SEND;
 }
 
-void script_begin(struct script *script, struct batch *batch) {
+void mydb_script_begin(struct script *script, struct batch *batch) {
   script->batch = batch;
   batch_clear_answers(batch);
 }
 
-void script_end(struct script *script) {
+void mydb_script_end(struct script *script) {
   free(script->sorted);
-  script_selection_free(script);
+  mydb_script_selection_free(script);
   struct script next = {
       .table = script->table,
       .test_mode = script->test_mode,
@@ -183,7 +184,7 @@ void script_end(struct script *script) {
   *script = next;
 }
 
-void script_free(struct script *script) {
+void mydb_script_free(struct script *script) {
   buffer_free(&script->sql);
   buffer_free(&script->outline);
   free(script->statements);

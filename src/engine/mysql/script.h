@@ -35,49 +35,49 @@
 #include "engine/mysql/packet.h"
 
 /* Takes a batch. */
-void script_begin(struct script *script, struct batch *batch);
+void mydb_script_begin(struct script *script, struct batch *batch);
 
 /* Makes the next packet. SCRIPT_FAILED has the error: nothing was sent of it. */
 enum script_state { SCRIPT_SEND, SCRIPT_DONE, SCRIPT_FAILED };
-enum script_state script_next(struct script *script, evd_error *error);
+enum script_state mydb_script_next(struct script *script, evd_error *error);
 
 /* A row of the statement that is being answered. */
-evd_code script_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                    evd_error *error);
+evd_code mydb_script_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                         evd_error *error);
 
 /* That statement has succeeded: how many rows it touched (0 where it had a result). */
-evd_code script_answered(struct script *script, uint64_t affected, evd_error *error);
+evd_code mydb_script_answered(struct script *script, uint64_t affected, evd_error *error);
 
 /* Whether the statement that is being answered is a commit, or commits by itself. */
-bool script_is_committing(const struct script *script);
+bool mydb_script_is_committing(const struct script *script);
 
 /* Whether the packet ends with a commit, else with what commits by itself, if with anything. */
-bool script_has_commit(const struct script *script);
+bool mydb_script_has_commit(const struct script *script);
 
 /* Lets go of the batch. Rows that requests have got stay theirs. */
-void script_end(struct script *script);
+void mydb_script_end(struct script *script);
 
 /* Frees what a script keeps between batches. */
-void script_free(struct script *script);
+void mydb_script_free(struct script *script);
 
 /* Between the files of the script. */
 
 /* In writes.c: the statements of the next packet of operations 1, 4, 5, 14, 16 and 17. */
-void script_next_of_writes(struct script *script);
+void mydb_script_next_of_writes(struct script *script);
 
 /* In selection.c, for operations 6 to 12 and 15: the statements of the next packet, a row of the
  * select, and at the end the requests' answers. */
-void script_next_of_selection(struct script *script);
-evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                           evd_error *error);
-void script_selection_done(struct script *script);
-void script_selection_free(struct script *script);
+void mydb_script_next_of_selection(struct script *script);
+evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                                evd_error *error);
+void mydb_script_selection_done(struct script *script);
+void mydb_script_selection_free(struct script *script);
 
 /* In lookup.c, for operations 2 to 5 and 13: sorts the requests (false when memory is out), gives a
  * row of a get to those it is for, and notes whether their filters admit a row that was locked. */
-bool script_sort_requests(struct script *script);
-evd_code script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                        evd_error *error);
-void script_lock_row(struct script *script, MYSQL_ROW row);
+bool mydb_script_sort_requests(struct script *script);
+evd_code mydb_script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                             evd_error *error);
+void mydb_script_lock_row(struct script *script, MYSQL_ROW row);
 
 #endif

@@ -23,7 +23,7 @@ enum {
 /* A parent of selected rows. */
 struct script_parent {
   UT_hash_handle hh; /* by id */
-  struct mysql_decrement decrement;
+  struct mydb_decrement decrement;
 };
 
 /* Keeps the ids of a row; NULL when memory is out. */
@@ -33,14 +33,13 @@ static const evd_execution *keep_ids(struct records *records, MYSQL_ROW row,
   if (execution == NULL) {
     return NULL;
   }
-  execution->execution_id =
-      records_text(records, row[MYSQL_SELECTED_ID], lengths[MYSQL_SELECTED_ID]);
-  if (row[MYSQL_SELECTED_PARENT] != NULL) {
+  execution->execution_id = records_text(records, row[MYDB_SELECTED_ID], lengths[MYDB_SELECTED_ID]);
+  if (row[MYDB_SELECTED_PARENT] != NULL) {
     execution->parent_execution_id =
-        records_text(records, row[MYSQL_SELECTED_PARENT], lengths[MYSQL_SELECTED_PARENT]);
+        records_text(records, row[MYDB_SELECTED_PARENT], lengths[MYDB_SELECTED_PARENT]);
   }
   bool kept = execution->execution_id != NULL &&
-              (row[MYSQL_SELECTED_PARENT] == NULL || execution->parent_execution_id != NULL);
+              (row[MYDB_SELECTED_PARENT] == NULL || execution->parent_execution_id != NULL);
   return kept ? execution : NULL;
 }
 
@@ -66,7 +65,7 @@ static bool begin_selected(struct script *script, const struct request *request)
   size_t rows = request->limit < ROWS_FIRST ? (size_t)request->limit : ROWS_FIRST;
   script->selected = records_new(rows, rows * ROW_TEXT);
   return script->selected != NULL &&
-         (!mysql_sql_selects_all(request->operation) ||
+         (!mydb_sql_selects_all(request->operation) ||
           own_changes(script->selected, request->changes, &script->changes));
 }
 
@@ -95,7 +94,7 @@ static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsig
   const struct request *request = script->batch->requests[0];
   const char *id;
   evd_error why;
-  evd_execution *execution = mysql_decode_row(script->selected, row, lengths, &why);
+  evd_execution *execution = mydb_decode_row(script->selected, row, lengths, &why);
   if (execution != NULL) {
     changes_apply(&script->changes, execution);
     if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
@@ -127,7 +126,7 @@ static bool count_parent(struct script *script, const char *id) {
   if (parent == NULL) {
     return false;
   }
-  parent->decrement = (struct mysql_decrement){id, 1};
+  parent->decrement = (struct mydb_decrement){id, 1};
   HASH_ADD_KEYPTR(hh, script->parents, id, strlen(id), parent);
   if (parent->hh.tbl == NULL) { /* memory is out */
     free(parent);
@@ -136,13 +135,13 @@ static bool count_parent(struct script *script, const char *id) {
   return true;
 }
 
-evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
-                           evd_error *error) {
+evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
+                                evd_error *error) {
   const struct request *request = script->batch->requests[0];
   if (script->selected == NULL && !begin_selected(script, request)) {
     return error_set_no_memory(error);
   }
-  if (mysql_sql_selects_all(request->operation)) {
+  if (mydb_sql_selects_all(request->operation)) {
     return select_claimed(script, row, lengths, error);
   }
   const evd_execution *kept = keep_ids(script->selected, row, lengths);
@@ -154,8 +153,8 @@ evd_code script_select_row(struct script *script, MYSQL_ROW row, const unsigned 
 }
 
 static int compare_parents(const void *a, const void *b) {
-  const struct mysql_decrement *first = a;
-  const struct mysql_decrement *second = b;
+  const struct mydb_decrement *first = a;
+  const struct mydb_decrement *second = b;
   return strcmp(first->parent_id, second->parent_id);
 }
 
@@ -186,8 +185,8 @@ static size_t part_size(const struct script *script, enum script_kind kind, size
   while (next + part < count && part < most) {
     const char *id = kind == SCRIPT_DECREMENT ? script->decrements[next + part].parent_id
                                               : script->selected_ids[next + part];
-    bytes += packet_id_bytes(id);
-    if (part > 0 && bytes > packet_enough(script) / 2) {
+    bytes += mydb_packet_id_bytes(id);
+    if (part > 0 && bytes > mydb_packet_enough(script) / 2) {
       break;
     }
     part++;
@@ -200,8 +199,8 @@ static bool add_parts(struct script *script, enum script_kind kind, size_t *next
                       size_t most) {
   while (*next < count) {
     size_t part = part_size(script, kind, *next, count, most);
-    bool full = packet_is_full(script) || script->sql.length >= IDS_ENOUGH;
-    if (full || !packet_add(script, kind, *next, part)) {
+    bool full = mydb_packet_is_full(script) || script->sql.length >= IDS_ENOUGH;
+    if (full || !mydb_packet_add(script, kind, *next, part)) {
       return false;
     }
     *next += part;
@@ -209,10 +208,10 @@ static bool add_parts(struct script *script, enum script_kind kind, size_t *next
   return true;
 }
 
-void script_next_of_selection(struct script *script) {
+void mydb_script_next_of_selection(struct script *script) {
   if (script->packets == 0) {
-    packet_add(script, SCRIPT_BEGIN, 0, 0);
-    packet_add(script, SCRIPT_SELECT, 0, 0);
+    mydb_packet_add(script, SCRIPT_BEGIN, 0, 0);
+    mydb_packet_add(script, SCRIPT_SELECT, 0, 0);
     return;
   }
   if (script->packets == 1 && !list_parents(script)) {
@@ -223,23 +222,23 @@ void script_next_of_selection(struct script *script) {
                 UPDATE_MAX) &&
       add_parts(script, SCRIPT_DECREMENT, &script->decrement_next, script->decrement_count,
                 DECREMENT_MAX)) {
-    packet_add(script, SCRIPT_COMMIT, 0, 0);
+    mydb_packet_add(script, SCRIPT_COMMIT, 0, 0);
   }
 }
 
-void script_selection_done(struct script *script) {
+void mydb_script_selection_done(struct script *script) {
   struct request *request = script->batch->requests[0];
   if (script->selected == NULL) {
     return;
   }
   request->count = (int64_t)records_count(script->selected);
-  if (mysql_sql_selects_all(request->operation)) {
+  if (mydb_sql_selects_all(request->operation)) {
     request->rows = script->selected;
     script->selected = NULL;
   }
 }
 
-void script_selection_free(struct script *script) {
+void mydb_script_selection_free(struct script *script) {
   struct script_parent *parent = script->parents;
   HASH_CLEAR(hh, script->parents);
   while (parent != NULL) {

@@ -60,7 +60,7 @@ static void wait_for(struct session *session, int waits_for) {
   set_io(session, events);
 
   /* Over TLS, Connector/C asks for none. */
-  const struct mysql_engine *engine = session->engine;
+  const struct mydb_engine *engine = session->engine;
   ev_tstamp timeout =
       session->state == SESSION_SENDING ? engine->write_timeout : engine->answer_timeout;
   if ((waits_for & MYSQL_WAIT_TIMEOUT) != 0) {
@@ -84,7 +84,7 @@ static struct batch *take_batch(struct session *session, const evd_error *error)
   } else {
     batch->error = (evd_error){0};
   }
-  script_end(&session->script);
+  mydb_script_end(&session->script);
   session->failed = false;
   session->rolling_back = false;
   return batch;
@@ -144,7 +144,8 @@ static void settle(struct session *session, const evd_error *error) {
   evd_error open;
   error_set(&open, EVD_EUNAVAILABLE, "", "%s: a transaction is open that was not begun",
             session->pooled.where);
-  bool undone = error == NULL && session->script.commits && !script_has_commit(&session->script);
+  bool undone =
+      error == NULL && session->script.commits && !mydb_script_has_commit(&session->script);
   lose_and_answer(session, &open, undone ? &open : error);
 }
 
@@ -167,16 +168,15 @@ static evd_outcome outcome_failed(const struct session *session, unsigned number
   if (is_client_error(number)) {
     return outcome_unanswered(session);
   }
-  if (!script_is_committing(&session->script) || session->rolling_back ||
-      mysql_errors_is_refusal(number)) {
+  if (!mydb_script_is_committing(&session->script) || session->rolling_back ||
+      mydb_errors_is_refusal(number)) {
     return EVD_OUTCOME_NOT_APPLIED;
   }
   if (session->script.in_transaction) {
     return code == EVD_ECONFLICT ? EVD_OUTCOME_NOT_APPLIED : EVD_OUTCOME_UNKNOWN;
   }
-  return mysql_errors_is_lost(number) || mysql_errors_is_of_commit(number)
-             ? EVD_OUTCOME_UNKNOWN
-             : EVD_OUTCOME_NOT_APPLIED;
+  return mydb_errors_is_lost(number) || mydb_errors_is_of_commit(number) ? EVD_OUTCOME_UNKNOWN
+                                                                         : EVD_OUTCOME_NOT_APPLIED;
 }
 
 /* Calls. A function says whether there is another call to be begun at once. */
@@ -203,14 +203,14 @@ static bool give_up(struct session *session) {
 static bool call_failed(struct session *session) {
   unsigned number = mysql_errno(session->mysql);
   if (session->tls) {
-    mysql_tls_forget_errors();
+    mydb_tls_forget_errors();
   }
   evd_error error;
-  mysql_errors_fill(number, mysql_error(session->mysql), &session->engine->table, &error);
-  mysql_blame(number, session->script.batch, &error);
+  mydb_errors_fill(number, mysql_error(session->mysql), &session->engine->table, &error);
+  mydb_blame(number, session->script.batch, &error);
   error.outcome = outcome_failed(session, number, error.code);
-  bool lost = mysql_errors_is_lost(number) || session->rolling_back;
-  if (mysql_errors_is_of_index(number)) {
+  bool lost = mydb_errors_is_lost(number) || session->rolling_back;
+  if (mydb_errors_is_of_index(number)) {
     session->engine->table.stale = true; /* until a new connection has read it again */
   }
   if (!session->failed) {
@@ -227,7 +227,7 @@ static bool call_failed(struct session *session) {
 static bool next_packet(struct session *session) {
   struct script *script = &session->script;
   script->backslashes = (session->mysql->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0;
-  switch (script_next(script, &session->error)) {
+  switch (mydb_script_next(script, &session->error)) {
   case SCRIPT_SEND: return send_packet(session);
   case SCRIPT_DONE: settle(session, NULL); return false;
   case SCRIPT_FAILED: return give_up(session);
@@ -252,7 +252,7 @@ static bool packet_answered(struct session *session) {
 /* One answer is read whole: the next of the packet, or the end. */
 static bool statement_answered(struct session *session, uint64_t affected) {
   if (!session->rolling_back &&
-      script_answered(&session->script, affected, &session->error) != EVD_OK) {
+      mydb_script_answered(&session->script, affected, &session->error) != EVD_OK) {
     lose(session, &session->error);
     return false;
   }
@@ -291,7 +291,8 @@ static bool row_read(struct session *session, MYSQL_ROW row, size_t *bytes) {
   for (unsigned i = 0; i < fields; i++) {
     *bytes += lengths[i];
   }
-  if (!session->failed && script_row(&session->script, row, lengths, &session->error) != EVD_OK) {
+  if (!session->failed &&
+      mydb_script_row(&session->script, row, lengths, &session->error) != EVD_OK) {
     session->failed = true; /* the rest is read, and dropped */
   }
   return true;
@@ -310,7 +311,7 @@ static int make_call(struct session *session, int occurred, struct outcome *outc
   my_bool failed = 0;
   int waits_for;
   if (session->tls) {
-    mysql_tls_forget_errors();
+    mydb_tls_forget_errors();
   }
   switch (session->state) {
   case SESSION_SENDING:
@@ -339,7 +340,7 @@ static int make_call(struct session *session, int occurred, struct outcome *outc
 
 /* A packet has been sent, or has not. */
 static bool packet_sent(struct session *session, bool failed) {
-  if (failed) { /* to be told from the loop: this may be within session_send() */
+  if (failed) { /* to be told from the loop: this may be within mydb_session_send() */
     session->state = SESSION_UNSENT;
     yield(session);
     return false;
@@ -442,7 +443,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events) {
 
 /* The pool's callbacks. */
 
-static void on_connected(const struct mysql_connected *connected, void *data) {
+static void on_connected(const struct mydb_connected *connected, void *data) {
   struct session *session = data;
   session->connect = NULL;
   if (connected->mysql == NULL) {
@@ -458,7 +459,7 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
       (max_packet > SMALLEST_MAX_PACKET ? max_packet : SMALLEST_MAX_PACKET) - PACKET_OVERHEAD;
   session->script.galera = connected->galera;
   set_io(session, EV_READ);
-  if (session->engine->state == MYSQL_OPENING) {
+  if (session->engine->state == MYDB_OPENING) {
     session->engine->opened(session->engine, &connected->table);
   } else if (session->inspects && !connected->table.stale) {
     session->engine->table = connected->table;
@@ -466,21 +467,21 @@ static void on_connected(const struct mysql_connected *connected, void *data) {
   pool_connection_ready(&session->pooled);
 }
 
-struct pool_connection *session_connect(void *owner, evd_error *error) {
-  struct mysql_engine *engine = owner;
+struct pool_connection *mydb_session_connect(void *owner, evd_error *error) {
+  struct mydb_engine *engine = owner;
   struct session *session = calloc(1, sizeof(*session));
   if (session == NULL) {
     error_set_no_memory(error);
     return NULL;
   }
-  session->inspects = engine->state == MYSQL_OPENING || engine->table.stale;
-  struct mysql_connect_config config = {
+  session->inspects = engine->state == MYDB_OPENING || engine->table.stale;
+  struct mydb_connect_config config = {
       .spares = &engine->spares,
       .url = engine->url,
       .timeout_ms = engine->timeout_ms,
       .inspect = session->inspects,
       /* Later on, an unfit table is for the statements to find: it may be mended meanwhile. */
-      .schema = engine->state == MYSQL_OPENING ? engine->schema : EVD_SCHEMA_SKIP,
+      .schema = engine->state == MYDB_OPENING ? engine->schema : EVD_SCHEMA_SKIP,
       .table = engine->table.name,
   };
   session->engine = engine;
@@ -491,7 +492,7 @@ struct pool_connection *session_connect(void *owner, evd_error *error) {
   session->io.data = session;
   ev_init(&session->timer, on_timer);
   session->timer.data = session;
-  session->connect = mysql_connect_begin(engine->loop, &config, on_connected, session, error);
+  session->connect = mydb_connect_begin(engine->loop, &config, on_connected, session, error);
   if (session->connect == NULL) {
     free(session);
     return NULL;
@@ -507,10 +508,10 @@ static bool is_quiet(const struct session *session) {
          errno == EAGAIN;
 }
 
-void session_send(struct pool_connection *connection, struct batch *batch) {
+void mydb_session_send(struct pool_connection *connection, struct batch *batch) {
   struct session *session = (struct session *)connection;
   struct script *script = &session->script;
-  script_begin(script, batch);
+  mydb_script_begin(script, batch);
   if (!is_quiet(session)) {
     error_closed(session, &session->error);
     session->failed = true;
@@ -519,7 +520,7 @@ void session_send(struct pool_connection *connection, struct batch *batch) {
     return;
   }
   script->backslashes = (session->mysql->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0;
-  enum script_state state = script_next(script, &session->error);
+  enum script_state state = mydb_script_next(script, &session->error);
   if (state == SCRIPT_SEND) {
     size_t bytes = 0;
     send_packet(session);
@@ -532,7 +533,7 @@ void session_send(struct pool_connection *connection, struct batch *batch) {
   yield(session);
 }
 
-void session_fail(struct pool_connection *connection, const evd_error *error) {
+void mydb_session_fail(struct pool_connection *connection, const evd_error *error) {
   struct session *session = (struct session *)connection;
   if (session->state == SESSION_CONNECTING) {
     return;
@@ -550,18 +551,18 @@ void session_fail(struct pool_connection *connection, const evd_error *error) {
   }
 }
 
-/* Ends session_close(). */
+/* Ends mydb_session_close(). */
 static void on_disconnected(void *data) {
   struct session *session = data;
   pool_connection_closed(&session->pooled);
-  script_free(&session->script);
+  mydb_script_free(&session->script);
   free(session);
 }
 
-void session_close(struct pool_connection *connection) {
+void mydb_session_close(struct pool_connection *connection) {
   struct session *session = (struct session *)connection;
   if (session->connect != NULL) {
-    mysql_connect_abandon(session->connect);
+    mydb_connect_abandon(session->connect);
   }
   if (session->mysql == NULL) {
     on_disconnected(session);
@@ -570,6 +571,6 @@ void session_close(struct pool_connection *connection) {
   bool idle = session->state == SESSION_IDLE;
   break_off(session);
   drop_result(session);
-  mysql_disconnect(session->engine->loop, &session->engine->spares, session->mysql, idle,
-                   on_disconnected, session);
+  mydb_disconnect(session->engine->loop, &session->engine->spares, session->mysql, idle,
+                  on_disconnected, session);
 }

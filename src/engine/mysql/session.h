@@ -2,16 +2,16 @@
  * One connection, and the batch that is on it. The pool holds it by its first member.
  *
  *   CONNECTING ──connected──> IDLE <────────────── answer ──────────────────────────┐
- *                              │ session_send                                        │
+ *                              │ mydb_session_send                                        │
  *                              v                                                     │
  *                     ┌──> SENDING ──sent, readable──> READING ──rows──> FETCHING    │
  *        next packet, │                                 │  ^               │ │        │
  *        or rollback  │                                 │  └─ more answers ┘ └ PAUSED │
  *                     └───────── last answer ───────────┴────────────────────────────┘
  *
- *   DEFERRED: the batch has its answer, but within session_send() nobody may be told.
+ *   DEFERRED: the batch has its answer, but within mydb_session_send() nobody may be told.
  *   UNSENT: likewise, a packet could not be sent.
- *   BROKEN: from any state, when the connection is lost or given up; only session_close() follows.
+ *   BROKEN: from any state, when the connection is lost or given up; only mydb_session_close() follows.
  *
  * SENDING, READING and FETCHING are calls of Connector/C's non-blocking interface: begun by _start,
  * gone on with by _cont when the socket is ready, for as long as they ask to wait.
@@ -28,12 +28,12 @@
 #include "engine/mysql/script.h"
 #include "engine/pool.h"
 
-struct mysql_engine;
+struct mydb_engine;
 
 struct session {
   struct pool_connection pooled; /* first: the pool's view */
-  struct mysql_engine *engine;   /* not owned; outlives it */
-  struct mysql_connect *connect; /* while it connects */
+  struct mydb_engine *engine;    /* not owned; outlives it */
+  struct mydb_connect *connect;  /* while it connects */
   bool inspects;                 /* it reads the table, too */
   MYSQL *mysql;                  /* then */
   bool tls;                      /* it is encrypted */
@@ -64,10 +64,10 @@ struct session {
   ev_timer timer;
 };
 
-/* The pool's callbacks; see pool.h. The owner is the struct mysql_engine. */
-struct pool_connection *session_connect(void *owner, evd_error *error);
-void session_send(struct pool_connection *connection, struct batch *batch);
-void session_fail(struct pool_connection *connection, const evd_error *error);
-void session_close(struct pool_connection *connection);
+/* The pool's callbacks; see pool.h. The owner is the struct mydb_engine. */
+struct pool_connection *mydb_session_connect(void *owner, evd_error *error);
+void mydb_session_send(struct pool_connection *connection, struct batch *batch);
+void mydb_session_fail(struct pool_connection *connection, const evd_error *error);
+void mydb_session_close(struct pool_connection *connection);
 
 #endif

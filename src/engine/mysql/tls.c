@@ -5,7 +5,7 @@
 /* OpenSSL's, which comes with Connector/C where that uses it. */
 extern void ERR_clear_error(void) __attribute__((weak));
 
-void mysql_tls_forget_errors(void) {
+void mydb_tls_forget_errors(void) {
   if (ERR_clear_error != NULL) {
     ERR_clear_error();
   }

@@ -10,6 +10,6 @@
 
 /* Empties the list of this thread: before a call over TLS, and after one that failed, for the sake of
  * others. Does nothing where Connector/C uses no OpenSSL. */
-void mysql_tls_forget_errors(void);
+void mydb_tls_forget_errors(void);
 
 #endif

@@ -24,12 +24,12 @@ struct option {
     OPTION_CONNECTIONS,
     OPTION_CHARSET
   } kind;
-  size_t offset; /* of the member in struct mysql_url */
+  size_t offset; /* of the member in struct mydb_url */
   unsigned minimum;
 };
 
 #define OPTION(member, kind, minimum) \
-  { #member, kind, offsetof(struct mysql_url, member), minimum }
+  { #member, kind, offsetof(struct mydb_url, member), minimum }
 
 static const struct option options[] = {
     OPTION(socket, OPTION_TEXT, 0),
@@ -51,16 +51,16 @@ static const struct option options[] = {
 
 enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
 
-bool mysql_url_accepts(const char *url) {
+bool mydb_url_accepts(const char *url) {
   return dialect_scheme(&dialect_mysql, url, strncasecmp) != NULL;
 }
 
-struct mysql_url *mysql_url_retain(struct mysql_url *url) {
+struct mydb_url *mydb_url_retain(struct mydb_url *url) {
   atomic_fetch_add(&url->references, 1);
   return url;
 }
 
-void mysql_url_release(struct mysql_url *url) {
+void mydb_url_release(struct mydb_url *url) {
   if (url == NULL || atomic_fetch_sub(&url->references, 1) > 1) {
     return;
   }
@@ -105,7 +105,7 @@ static evd_code decode(const char *first, const char *after, const char *what, c
 }
 
 /* Reads "user:password". */
-static evd_code read_user(const UriTextRangeA *info, struct mysql_url *url, evd_error *error) {
+static evd_code read_user(const UriTextRangeA *info, struct mydb_url *url, evd_error *error) {
   const char *colon = info->first != NULL
                           ? memchr(info->first, ':', (size_t)(info->afterLast - info->first))
                           : NULL;
@@ -135,7 +135,7 @@ static bool read_number(const char *text, size_t length, unsigned maximum, unsig
 }
 
 /* Reads the host and the port. */
-static evd_code read_host(const UriUriA *uri, struct mysql_url *url, evd_error *error) {
+static evd_code read_host(const UriUriA *uri, struct mydb_url *url, evd_error *error) {
   evd_code code = decode(uri->hostText.first, uri->hostText.afterLast, "host", &url->host, error);
   if (code != EVD_OK) {
     return code;
@@ -158,7 +158,7 @@ static evd_code read_host(const UriUriA *uri, struct mysql_url *url, evd_error *
 }
 
 /* Reads "/database". */
-static evd_code read_database(const UriUriA *uri, struct mysql_url *url, evd_error *error) {
+static evd_code read_database(const UriUriA *uri, struct mydb_url *url, evd_error *error) {
   const UriPathSegmentA *segment = uri->pathHead;
   if (segment == NULL || segment->text.first == segment->text.afterLast) {
     return bad(error, "the database is missing: mysql://user:password@host:port/database");
@@ -182,7 +182,7 @@ static bool read_switch(const char *text, bool *value) {
 }
 
 /* Sets one option from its text. */
-static evd_code set_option(const struct option *option, const char *text, struct mysql_url *url,
+static evd_code set_option(const struct option *option, const char *text, struct mydb_url *url,
                            evd_error *error) {
   void *member = (char *)url + option->offset;
   unsigned number = 0;
@@ -221,7 +221,7 @@ static evd_code set_option(const struct option *option, const char *text, struct
 }
 
 /* Reads one "name=value" of the query. `given` notes the options that were there. */
-static evd_code read_option(const UriQueryListA *item, struct mysql_url *url, bool *given,
+static evd_code read_option(const UriQueryListA *item, struct mydb_url *url, bool *given,
                             evd_error *error) {
   for (size_t i = 0; i < OPTION_COUNT; i++) {
     if (strcmp(item->key, options[i].name) == 0) {
@@ -243,7 +243,7 @@ static bool was_given(const bool *given, const char *name) {
 }
 
 /* What must hold between options, and what follows from others. */
-static evd_code settle(struct mysql_url *url, const bool *given, evd_error *error) {
+static evd_code settle(struct mydb_url *url, const bool *given, evd_error *error) {
   bool companions = url->ssl_ca != NULL || url->ssl_cert != NULL || url->ssl_key != NULL;
   if (!was_given(given, "ssl")) {
     url->ssl = companions || url->ssl_verify;
@@ -274,7 +274,7 @@ static evd_code settle(struct mysql_url *url, const bool *given, evd_error *erro
 }
 
 /* Reads "?name=value&...". */
-static evd_code read_options(const UriTextRangeA *query, struct mysql_url *url, evd_error *error) {
+static evd_code read_options(const UriTextRangeA *query, struct mydb_url *url, evd_error *error) {
   bool given[OPTION_COUNT] = {false};
   if (query->first == NULL || query->first == query->afterLast) {
     return settle(url, given, error);
@@ -299,7 +299,7 @@ static evd_code read_options(const UriTextRangeA *query, struct mysql_url *url, 
 }
 
 /* Names the place, for messages. */
-static evd_code name_place(struct mysql_url *url, evd_error *error) {
+static evd_code name_place(struct mydb_url *url, evd_error *error) {
   bool brackets = strchr(url->host, ':') != NULL;
   int length = url->socket != NULL ? asprintf(&url->where, "%s", url->socket)
                                    : asprintf(&url->where, "%s%s%s:%u", brackets ? "[" : "",
@@ -312,7 +312,7 @@ static evd_code name_place(struct mysql_url *url, evd_error *error) {
 }
 
 /* Reads all parts of a URL that has been taken apart. */
-static evd_code read_parts(const UriUriA *uri, struct mysql_url *url, evd_error *error) {
+static evd_code read_parts(const UriUriA *uri, struct mydb_url *url, evd_error *error) {
   if (uri->fragment.first != NULL) {
     return bad(error, "there is a # that is not written %23");
   }
@@ -329,7 +329,7 @@ static evd_code read_parts(const UriUriA *uri, struct mysql_url *url, evd_error 
   return code == EVD_OK ? name_place(url, error) : code;
 }
 
-struct mysql_url *mysql_url_parse(const char *text, evd_error *error) {
+struct mydb_url *mydb_url_parse(const char *text, evd_error *error) {
   UriUriA uri;
   const char *place = NULL;
   int status = uriParseSingleUriExA(&uri, text, text + strlen(text), &place);
@@ -344,7 +344,7 @@ struct mysql_url *mysql_url_parse(const char *text, evd_error *error) {
     return NULL;
   }
 
-  struct mysql_url *url = calloc(1, sizeof(*url));
+  struct mydb_url *url = calloc(1, sizeof(*url));
   if (url == NULL) {
     error_set_no_memory(error);
   } else {
@@ -356,7 +356,7 @@ struct mysql_url *mysql_url_parse(const char *text, evd_error *error) {
     url->pool_idle_timeout = 300;
     url->pool_max_age = 3600;
     if (read_parts(&uri, url, error) != EVD_OK) {
-      mysql_url_release(url);
+      mydb_url_release(url);
       url = NULL;
     }
   }

@@ -4,7 +4,7 @@
  *   mysql://user:password@host:port/database?option=value&...
  *
  * Every part may be percent-encoded; an IPv6 address stands in brackets. Options and what they are
- * when they are not given: see struct mysql_url.
+ * when they are not given: see struct mydb_url.
  */
 #ifndef ENGINE_MYSQL_URL_H
 #define ENGINE_MYSQL_URL_H
@@ -19,7 +19,7 @@
  * What a URL says. It is never changed after it is made, and is shared by the loop's thread and
  * those that connect: the last to let go of it frees it. It owns its strings.
  */
-struct mysql_url {
+struct mydb_url {
   atomic_uint references;
 
   char *user;     /* "" when there is none, as with a socket */
@@ -51,14 +51,14 @@ struct mysql_url {
 };
 
 /* Whether a URL is for this engine, by its scheme. */
-bool mysql_url_accepts(const char *url);
+bool mydb_url_accepts(const char *url);
 
 /* Reads a URL. EVD_EINVAL, field "url", with the part or the option that is wrong in the message;
  * a password is in no message. NULL with the error, also when memory is out. */
-struct mysql_url *mysql_url_parse(const char *text, evd_error *error);
+struct mydb_url *mydb_url_parse(const char *text, evd_error *error);
 
 /* One holder more, one fewer. Any thread. */
-struct mysql_url *mysql_url_retain(struct mysql_url *url);
-void mysql_url_release(struct mysql_url *url); /* NULL is fine */
+struct mydb_url *mydb_url_retain(struct mydb_url *url);
+void mydb_url_release(struct mydb_url *url); /* NULL is fine */
 
 #endif

@@ -16,7 +16,7 @@ static bool is_small_insert(const struct script *script) {
     const struct request *request = script->batch->requests[i];
     for (size_t j = 0; j < request->execution_count; j++) {
       bytes += execution_text_size(&request->executions[j]) + ROW_OVERHEAD;
-      if (bytes > packet_enough(script) / 2) {
+      if (bytes > mydb_packet_enough(script) / 2) {
         return request->execution_count == 1 && script->batch->count == 1;
       }
     }
@@ -26,8 +26,8 @@ static bool is_small_insert(const struct script *script) {
 
 /* Adds inserts of what the cursor is before; true when that is all. */
 static bool add_inserts(struct script *script) {
-  while (packet_has_executions(script)) {
-    if (packet_is_full(script) || !packet_add(script, SCRIPT_INSERT, 0, 0)) {
+  while (mydb_packet_has_executions(script)) {
+    if (mydb_packet_is_full(script) || !mydb_packet_add(script, SCRIPT_INSERT, 0, 0)) {
       return false;
     }
   }
@@ -36,17 +36,17 @@ static bool add_inserts(struct script *script) {
 
 static void next_of_insert(struct script *script) {
   if (script->packets == 0 && is_small_insert(script)) {
-    if (packet_has_executions(script)) {
-      packet_add(script, SCRIPT_INSERT, 0, 0);
+    if (mydb_packet_has_executions(script)) {
+      mydb_packet_add(script, SCRIPT_INSERT, 0, 0);
     }
     script->commits = true;
     return;
   }
   if (script->packets == 0) {
-    packet_add(script, SCRIPT_BEGIN, 0, 0);
+    mydb_packet_add(script, SCRIPT_BEGIN, 0, 0);
   }
   if (add_inserts(script)) {
-    packet_add(script, SCRIPT_COMMIT, 0, 0);
+    mydb_packet_add(script, SCRIPT_COMMIT, 0, 0);
   }
 }
 
@@ -63,7 +63,7 @@ static void group_matched(struct script *script) {
   for (size_t first = 0, next; first < rest; first = next) {
     next = first + 1;
     for (size_t i = next; i < rest; i++) {
-      if (mysql_sql_same_update(script->grouped[first], script->grouped[i])) {
+      if (mydb_sql_same_update(script->grouped[first], script->grouped[i])) {
         struct request *swapped = script->grouped[next];
         script->grouped[next++] = script->grouped[i];
         script->grouped[i] = swapped;
@@ -75,12 +75,12 @@ static void group_matched(struct script *script) {
 /* How many of the grouped requests go into one statement, from the next on. */
 static size_t group_size(const struct script *script) {
   struct request **first = script->grouped + script->grouped_next;
-  size_t bytes = changes_text_size(first[0]->changes) + packet_id_bytes(first[0]->id);
+  size_t bytes = changes_text_size(first[0]->changes) + mydb_packet_id_bytes(first[0]->id);
   size_t count = 1;
   while (script->grouped_next + count < script->grouped_count && count < GROUP_MAX &&
-         mysql_sql_same_update(first[0], first[count])) {
-    bytes += changes_text_size(first[count]->changes) + packet_id_bytes(first[count]->id);
-    if (bytes > packet_enough(script) / 2) {
+         mydb_sql_same_update(first[0], first[count])) {
+    bytes += changes_text_size(first[count]->changes) + mydb_packet_id_bytes(first[count]->id);
+    if (bytes > mydb_packet_enough(script) / 2) {
       break;
     }
     count++;
@@ -92,7 +92,8 @@ static size_t group_size(const struct script *script) {
 static bool add_updates(struct script *script) {
   while (script->grouped_next < script->grouped_count) {
     size_t count = group_size(script);
-    if (packet_is_full(script) || !packet_add(script, SCRIPT_UPDATE, script->grouped_next, count)) {
+    if (mydb_packet_is_full(script) ||
+        !mydb_packet_add(script, SCRIPT_UPDATE, script->grouped_next, count)) {
       return false;
     }
     script->grouped_next += count;
@@ -106,20 +107,20 @@ static bool add_updates(struct script *script) {
 static void next_of_update(struct script *script) {
   bool inserts = script->batch->operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
   if (script->batch->count == 1 && !inserts) {
-    packet_add(script, SCRIPT_COUNTED, 0, 1);
+    mydb_packet_add(script, SCRIPT_COUNTED, 0, 1);
     script->commits = true;
     return;
   }
   if (script->packets == 0) {
-    packet_add(script, SCRIPT_BEGIN, 0, 0);
-    packet_add(script, SCRIPT_LOCK, 0, 0);
+    mydb_packet_add(script, SCRIPT_BEGIN, 0, 0);
+    mydb_packet_add(script, SCRIPT_LOCK, 0, 0);
     return;
   }
   if (script->packets == 1) {
     group_matched(script);
   }
   if (add_updates(script) && add_inserts(script)) {
-    packet_add(script, SCRIPT_COMMIT, 0, 0);
+    mydb_packet_add(script, SCRIPT_COMMIT, 0, 0);
   }
 }
 
@@ -127,23 +128,24 @@ static void next_of_update(struct script *script) {
 static void next_of_each(struct script *script) {
   size_t count = script->batch->count;
   if (count == 1) {
-    packet_add(script, SCRIPT_COUNTED, 0, 1);
+    mydb_packet_add(script, SCRIPT_COUNTED, 0, 1);
     script->commits = true;
     return;
   }
   if (script->packets == 0) {
-    packet_add(script, SCRIPT_BEGIN, 0, 0);
+    mydb_packet_add(script, SCRIPT_BEGIN, 0, 0);
   }
   while (script->cursor.request < count) {
-    if (packet_is_full(script) || !packet_add(script, SCRIPT_COUNTED, script->cursor.request, 1)) {
+    if (mydb_packet_is_full(script) ||
+        !mydb_packet_add(script, SCRIPT_COUNTED, script->cursor.request, 1)) {
       return;
     }
     script->cursor.request++;
   }
-  packet_add(script, SCRIPT_COMMIT, 0, 0);
+  mydb_packet_add(script, SCRIPT_COMMIT, 0, 0);
 }
 
-void script_next_of_writes(struct script *script) {
+void mydb_script_next_of_writes(struct script *script) {
   switch (script->batch->operation) {
   case EVD_OPERATION_INSERT: next_of_insert(script); break;
   case EVD_OPERATION_UPDATE:

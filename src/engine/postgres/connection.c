@@ -36,10 +36,10 @@ void postgres_connection_close(struct pool_connection *pooled) {
   struct connection *connection = (struct connection *)pooled;
   postgres_link_stop(connection);
   if (connection->dial != NULL) {
-    dial_cancel(connection->dial);
+    postgres_dial_cancel(connection->dial);
   }
-  prepared_clear(&connection->prepared);
-  wire_free(&connection->wire);
+  postgres_prepared_clear(&connection->prepared);
+  postgres_wire_free(&connection->wire);
   connection->closing = (struct job){.run = run_closing, .done = end_closing};
   if (connection->wire.pg != NULL) {
     worker_submit(connection->source->worker, &connection->closing);
@@ -51,7 +51,7 @@ void postgres_connection_close(struct pool_connection *pooled) {
 /* Watchers. */
 
 static void read_socket(struct connection *connection) {
-  wire_read(&connection->wire);
+  postgres_wire_read(&connection->wire);
   connection->progress_at = clock_seconds();
 }
 
@@ -84,7 +84,7 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
   (void)events;
   struct connection *connection = io->data;
   connection->progress_at = clock_seconds(); /* the server has taken something */
-  wire_flush(&connection->wire);
+  postgres_wire_flush(&connection->wire);
   postgres_send_more(connection);
 }
 
@@ -111,7 +111,7 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
   if (!waits || limit <= 0) {
     quiet_timer_stop(loop, timer);
   } else if (clock_seconds() - connection->progress_at > limit &&
-             !wire_is_ready(&connection->wire)) {
+             !postgres_wire_is_ready(&connection->wire)) {
     evd_error error;
     error_set(&error, EVD_EUNAVAILABLE, "", "%s has not answered for %g s", connection->where,
               limit);
@@ -121,7 +121,7 @@ static void on_watch(struct ev_loop *loop, ev_timer *timer, int events) {
 
 static void init_watchers(struct connection *connection) {
   const struct wire_events events = {on_readable, on_writable, on_more, connection};
-  wire_init(&connection->wire, connection->postgres->loop, &events);
+  postgres_wire_init(&connection->wire, connection->postgres->loop, &events);
   ev_init(&connection->watch, on_watch);
   connection->watch.data = connection;
 }
@@ -144,7 +144,7 @@ static void dialled(PGconn *pg, const evd_error *error, void *data) {
     postgres_link_lose(connection, error);
     return;
   }
-  wire_open(&connection->wire, pg);
+  postgres_wire_open(&connection->wire, pg);
   set_where(connection);
   if (connection->postgres->state == POSTGRES_OPENING) {
     postgres_schema_send(connection);
@@ -162,8 +162,8 @@ struct connection *postgres_connection_new(struct source *source) {
   connection->postgres = source->postgres;
   connection->source = source;
   init_watchers(connection);
-  connection->dial = dial_start(source->postgres->loop, source->worker, &source->spares,
-                                &source->url, source->session, dialled, connection);
+  connection->dial = postgres_dial_start(source->postgres->loop, source->worker, &source->spares,
+                                         &source->url, source->session, dialled, connection);
   if (connection->dial == NULL) {
     free(connection);
     return NULL;

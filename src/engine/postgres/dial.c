@@ -63,7 +63,7 @@ struct dial {
 };
 
 static void resolution_free(struct resolution *resolution) {
-  targets_free(&resolution->targets);
+  postgres_targets_free(&resolution->targets);
   buffer_free(&resolution->complaint);
   free(resolution);
 }
@@ -79,8 +79,8 @@ static void drop_resolution(struct dial *dial) {
 static void dial_free(struct dial *dial) {
   drop_resolution(dial);
   PQfinish(dial->pg);
-  parameters_free(&dial->parameters);
-  targets_free(&dial->targets);
+  postgres_parameters_free(&dial->parameters);
+  postgres_targets_free(&dial->targets);
   buffer_free(&dial->complaints);
   free(dial);
 }
@@ -95,7 +95,8 @@ static void ignore_notice(void *data, const char *message) {
 
 static void run_resolution(struct job *job) {
   struct resolution *resolution = (struct resolution *)job;
-  resolution->out_of_memory = !targets_resolve(&resolution->targets, &resolution->complaint);
+  resolution->out_of_memory =
+      !postgres_targets_resolve(&resolution->targets, &resolution->complaint);
   atomic_store(&resolution->is_over, true);
 }
 
@@ -106,12 +107,12 @@ static void abandon_resolution(struct job *job) {
 static void begin_attempt(struct dial *dial) {
   const struct target *target = &dial->targets.list[dial->target];
   struct parameters *parameters = &dial->parameters;
-  bool ok = parameters_set(parameters, "host", target->host) &&
-            parameters_set(parameters, "hostaddr", target->address) &&
-            parameters_set(parameters, "port", target->port);
+  bool ok = postgres_parameters_set(parameters, "host", target->host) &&
+            postgres_parameters_set(parameters, "hostaddr", target->address) &&
+            postgres_parameters_set(parameters, "port", target->port);
   if (dial->prefers_standby) {
-    ok = ok &&
-         parameters_set(parameters, "target_session_attrs", dial->second_pass ? "any" : "standby");
+    ok = ok && postgres_parameters_set(parameters, "target_session_attrs",
+                                       dial->second_pass ? "any" : "standby");
   }
   dial->pg = ok ? PQconnectStartParams((const char *const *)parameters->keywords,
                                        (const char *const *)parameters->values, 0)
@@ -179,7 +180,7 @@ static bool resolve(struct dial *dial) {
   resolution->worker = spares_take(dial->spares, dial->loop, NULL);
   snprintf(dial->name, sizeof(dial->name), "%s", dial->targets.list[dial->target].host);
   if (resolution->worker == NULL ||
-      !targets_take(&dial->targets, dial->target, &resolution->targets)) {
+      !postgres_targets_take(&dial->targets, dial->target, &resolution->targets)) {
     worker_free(resolution->worker);
     resolution_free(resolution);
     return false;
@@ -199,7 +200,7 @@ static void start_timer(struct dial *dial) {
 /* Begins with the next target. False when that cannot be. */
 static bool begin_target(struct dial *dial) {
   start_timer(dial);
-  if (targets_is_name(&dial->targets, dial->target)) {
+  if (postgres_targets_is_name(&dial->targets, dial->target)) {
     return resolve(dial);
   }
   submit_step(dial);
@@ -233,10 +234,11 @@ static void resolved(struct job *job) {
     complain(dial, resolution->complaint.text);
   }
   if (dial->balances) {
-    targets_shuffle(&resolution->targets, dial->random);
+    postgres_targets_shuffle(&resolution->targets, dial->random);
   }
-  dial->out_of_memory = resolution->out_of_memory ||
-                        !targets_insert(&dial->targets, dial->target, &resolution->targets);
+  dial->out_of_memory =
+      resolution->out_of_memory ||
+      !postgres_targets_insert(&dial->targets, dial->target, &resolution->targets);
   spares_leave(dial->spares, resolution->worker);
   dial->resolution = NULL;
   resolution_free(resolution);
@@ -377,13 +379,14 @@ static bool read_parameters(struct dial *dial, const struct postgres_url *url) {
   dial->prefers_standby = wanted != NULL && strcmp(wanted, "prefer-standby") == 0;
   const char *balance = postgres_url_value(url, "load_balance_hosts");
   dial->balances = balance != NULL && strcmp(balance, "random") == 0;
-  return targets_init(&dial->targets, postgres_url_value(url, "host"),
-                      postgres_url_value(url, "hostaddr"), postgres_url_value(url, "port"));
+  return postgres_targets_init(&dial->targets, postgres_url_value(url, "host"),
+                               postgres_url_value(url, "hostaddr"),
+                               postgres_url_value(url, "port"));
 }
 
-struct dial *dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
-                        const struct postgres_url *url, const char *session, dial_callback callback,
-                        void *data) {
+struct dial *postgres_dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
+                                 const struct postgres_url *url, const char *session,
+                                 dial_callback callback, void *data) {
   struct dial *dial = calloc(1, sizeof(*dial));
   if (dial == NULL) {
     return NULL;
@@ -399,14 +402,14 @@ struct dial *dial_start(struct ev_loop *loop, struct worker *worker, struct spar
   ev_init(&dial->io, socket_ready);
   ev_init(&dial->timer, timed_out);
   dial->io.data = dial->timer.data = dial;
-  if (!parameters_init(&dial->parameters, url, session) || !read_parameters(dial, url)) {
+  if (!postgres_parameters_init(&dial->parameters, url, session) || !read_parameters(dial, url)) {
     dial_free(dial);
     return NULL;
   }
   uint64_t seed = (uint64_t)(clock_seconds() * 1e9) ^ (uint64_t)(uintptr_t)dial;
   memcpy(dial->random, &seed, sizeof(dial->random));
   if (dial->balances) {
-    targets_shuffle(&dial->targets, dial->random);
+    postgres_targets_shuffle(&dial->targets, dial->random);
   }
   if (!begin_target(dial)) {
     quiet_timer_stop(loop, &dial->timer);
@@ -416,7 +419,7 @@ struct dial *dial_start(struct ev_loop *loop, struct worker *worker, struct spar
   return dial;
 }
 
-void dial_cancel(struct dial *dial) {
+void postgres_dial_cancel(struct dial *dial) {
   quiet_io_stop(dial->loop, &dial->io);
   quiet_timer_stop(dial->loop, &dial->timer);
   dial->callback = NULL;

@@ -34,11 +34,11 @@ typedef void (*dial_callback)(PGconn *pg, const evd_error *error, void *data);
  * for the server ("-c name=value ..."), "" for none. Nothing of the arguments but worker and spares
  * needs to outlive the call. NULL when memory is out.
  */
-struct dial *dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
-                        const struct postgres_url *url, const char *session, dial_callback callback,
-                        void *data);
+struct dial *postgres_dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
+                                 const struct postgres_url *url, const char *session,
+                                 dial_callback callback, void *data);
 
 /* The callback will not come. */
-void dial_cancel(struct dial *dial);
+void postgres_dial_cancel(struct dial *dial);
 
 #endif

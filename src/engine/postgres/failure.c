@@ -100,8 +100,8 @@ static void read_field(const PGresult *result, const struct statement_key *key, 
   }
 }
 
-enum failure_remedy failure_read(const PGresult *result, const struct statement_key *key,
-                                 evd_error *error) {
+enum failure_remedy postgres_failure_read(const PGresult *result, const struct statement_key *key,
+                                          evd_error *error) {
   const char *state = or_empty(PQresultErrorField(result, PG_DIAG_SQLSTATE));
   const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
@@ -134,20 +134,20 @@ static bool is_fatal(const PGresult *result) {
   return strcmp(severity, "ERROR") != 0;
 }
 
-bool failure_is_unclear(const PGresult *result, bool at_commit) {
+bool postgres_failure_is_unclear(const PGresult *result, bool at_commit) {
   const char *state = or_empty(PQresultErrorField(result, PG_DIAG_SQLSTATE));
   bool is_servers = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED) != NULL;
   return strncmp(state, "08", 2) == 0 || strcmp(state, "40003") == 0 ||
          (is_fatal(result) && (at_commit || !is_servers));
 }
 
-bool failure_is_of_foreign_id(const PGresult *result, evd_operation operation) {
+bool postgres_failure_is_of_foreign_id(const PGresult *result, evd_operation operation) {
   const char *state = or_empty(PQresultErrorField(result, PG_DIAG_SQLSTATE));
   return operation != EVD_OPERATION_INSERT && strcmp(state, "22P05") == 0 &&
          failed_parameter(result) == 1;
 }
 
-void failure_of_connection(const PGconn *pg, const char *where, evd_error *error) {
+void postgres_failure_of_connection(const PGconn *pg, const char *where, evd_error *error) {
   const char *message = PQerrorMessage(pg);
   int length = (int)strcspn(message, "\n");
   error_set(error, EVD_EUNAVAILABLE, "", "the connection to %s was lost%s%.*s", where,

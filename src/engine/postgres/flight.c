@@ -197,7 +197,7 @@ static bool plan(struct flight *flight) {
   return ok;
 }
 
-struct flight *flight_new(struct batch *batch) {
+struct flight *postgres_flight_new(struct batch *batch) {
   struct flight *flight = calloc(1, sizeof(*flight));
   if (flight == NULL) {
     return NULL;
@@ -205,19 +205,19 @@ struct flight *flight_new(struct batch *batch) {
   flight->batch = batch;
   flight->requests = malloc(batch->count * sizeof(struct request *));
   if (flight->requests == NULL || !plan(flight)) {
-    flight_free(flight);
+    postgres_flight_free(flight);
     return NULL;
   }
   return flight;
 }
 
-bool flight_has_step(const struct flight *flight) {
+bool postgres_flight_has_step(const struct flight *flight) {
   bool is_insertion = flight->batch->operation == EVD_OPERATION_INSERT;
   return flight->sent < flight->step_count ||
          (is_insertion && flight->rows_planned < flight->row_count);
 }
 
-const struct step *flight_next_step(struct flight *flight) {
+const struct step *postgres_flight_next_step(struct flight *flight) {
   if (flight->sent == flight->step_count && !plan_rows(flight)) {
     return NULL;
   }
@@ -226,12 +226,12 @@ const struct step *flight_next_step(struct flight *flight) {
   return step;
 }
 
-void flight_give_up(struct flight *flight) {
+void postgres_flight_give_up(struct flight *flight) {
   flight->rows_planned = flight->row_count;
   flight->step_count = flight->sent;
 }
 
-void flight_free(struct flight *flight) {
+void postgres_flight_free(struct flight *flight) {
   if (flight != NULL) {
     free(flight->requests);
     free(flight->rows);

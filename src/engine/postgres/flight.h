@@ -45,19 +45,19 @@ struct flight {
 };
 
 /* A flight for the batch; NULL when memory is out. */
-struct flight *flight_new(struct batch *batch);
+struct flight *postgres_flight_new(struct batch *batch);
 
 /* Whether there is a step to be sent. */
-bool flight_has_step(const struct flight *flight);
+bool postgres_flight_has_step(const struct flight *flight);
 
 /* The step that is to be sent next, which now counts as sent. An insertion's steps are planned here,
  * one by one: it may have many rows. NULL when memory is out. */
-const struct step *flight_next_step(struct flight *flight);
+const struct step *postgres_flight_next_step(struct flight *flight);
 
 /* The step that was last to be sent is not, nor is any other. */
-void flight_give_up(struct flight *flight);
+void postgres_flight_give_up(struct flight *flight);
 
 /* Frees it, not the batch. */
-void flight_free(struct flight *flight);
+void postgres_flight_free(struct flight *flight);
 
 #endif

@@ -51,7 +51,7 @@ void postgres_link_discard(struct connection *connection) {
 }
 
 void postgres_link_stop(struct connection *connection) {
-  wire_stop(&connection->wire);
+  postgres_wire_stop(&connection->wire);
   quiet_timer_stop(connection->postgres->loop, &connection->watch);
 }
 
@@ -74,7 +74,7 @@ void postgres_link_answer_refused(struct connection *connection) {
 static void fail_flights(struct connection *connection, const evd_error *error) {
   postgres_link_discard(connection);
   connection->sending = NULL;
-  wire_forget(&connection->wire);
+  postgres_wire_forget(&connection->wire);
   struct flight *flight;
   while ((flight = connection->flights) != NULL) {
     DL_DELETE(connection->flights, flight);
@@ -84,7 +84,7 @@ static void fail_flights(struct connection *connection, const evd_error *error) 
       batch->error.outcome = outcome_of(flight);
     }
     batch_clear_answers(batch);
-    flight_free(flight);
+    postgres_flight_free(flight);
     batch->done(batch);
   }
   postgres_link_answer_refused(connection);

@@ -37,7 +37,8 @@ static void take_away(struct parameters *parameters, size_t i) {
   parameters->keywords[last] = parameters->values[last] = NULL;
 }
 
-bool parameters_set(struct parameters *parameters, const char *keyword, const char *value) {
+bool postgres_parameters_set(struct parameters *parameters, const char *keyword,
+                             const char *value) {
   size_t i = find(parameters, keyword);
   if (i < parameters->count) {
     take_away(parameters, i);
@@ -67,29 +68,30 @@ static bool add_session(struct parameters *parameters, const struct postgres_url
   const char *given = postgres_url_value(url, "options");
   struct buffer options = {0};
   buffer_printf(&options, "%s %s", session, given != NULL ? given : "");
-  bool ok = !options.failed && parameters_set(parameters, "options", options.text);
+  bool ok = !options.failed && postgres_parameters_set(parameters, "options", options.text);
   buffer_free(&options);
   return ok;
 }
 
-bool parameters_init(struct parameters *parameters, const struct postgres_url *url,
-                     const char *session) {
+bool postgres_parameters_init(struct parameters *parameters, const struct postgres_url *url,
+                              const char *session) {
   *parameters = (struct parameters){0};
   bool ok = true;
   for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++) {
     bool is_given = postgres_url_value(url, presets[i].keyword) != NULL;
-    ok = ok && (is_given || parameters_set(parameters, presets[i].keyword, presets[i].value));
+    ok = ok &&
+         (is_given || postgres_parameters_set(parameters, presets[i].keyword, presets[i].value));
   }
   for (const PQconninfoOption *option = url->options; option->keyword != NULL; option++) {
     if (option->val != NULL) {
-      ok = ok && parameters_set(parameters, option->keyword, option->val);
+      ok = ok && postgres_parameters_set(parameters, option->keyword, option->val);
     }
   }
-  return ok && parameters_set(parameters, "client_encoding", "UTF8") &&
+  return ok && postgres_parameters_set(parameters, "client_encoding", "UTF8") &&
          add_session(parameters, url, session);
 }
 
-void parameters_free(struct parameters *parameters) {
+void postgres_parameters_free(struct parameters *parameters) {
   while (parameters->count > 0) {
     take_away(parameters, parameters->count - 1);
   }

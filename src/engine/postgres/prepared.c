@@ -20,7 +20,7 @@ static void forget(struct prepared *prepared, struct prepared_statement *stateme
   free(statement);
 }
 
-unsigned prepared_find(struct prepared *prepared, const struct statement_key *key) {
+unsigned postgres_prepared_find(struct prepared *prepared, const struct statement_key *key) {
   struct prepared_statement *statement;
   HASH_FIND(hh, prepared->statements, key, sizeof(*key), statement);
   if (statement == NULL) {
@@ -30,7 +30,7 @@ unsigned prepared_find(struct prepared *prepared, const struct statement_key *ke
   return statement->number;
 }
 
-unsigned prepared_add(struct prepared *prepared, const struct statement_key *key) {
+unsigned postgres_prepared_add(struct prepared *prepared, const struct statement_key *key) {
   struct prepared_statement *statement = calloc(1, sizeof(*statement));
   if (statement == NULL) {
     return 0;
@@ -47,7 +47,7 @@ unsigned prepared_add(struct prepared *prepared, const struct statement_key *key
   return statement->number;
 }
 
-unsigned prepared_evict(struct prepared *prepared) {
+unsigned postgres_prepared_evict(struct prepared *prepared) {
   struct prepared_statement *oldest = prepared->statements;
   if (oldest == NULL || prepared->count <= PREPARED_MAX) {
     return 0;
@@ -63,7 +63,7 @@ unsigned prepared_evict(struct prepared *prepared) {
   return number;
 }
 
-void prepared_remove(struct prepared *prepared, unsigned number) {
+void postgres_prepared_remove(struct prepared *prepared, unsigned number) {
   struct prepared_statement *statement;
   struct prepared_statement *next;
   HASH_ITER (hh, prepared->statements, statement, next) {
@@ -74,11 +74,11 @@ void prepared_remove(struct prepared *prepared, unsigned number) {
   }
 }
 
-void prepared_name(unsigned number, char name[PREPARED_NAME_SIZE]) {
+void postgres_prepared_name(unsigned number, char name[PREPARED_NAME_SIZE]) {
   snprintf(name, PREPARED_NAME_SIZE, "evdurable_%u", number);
 }
 
-void prepared_clear(struct prepared *prepared) {
+void postgres_prepared_clear(struct prepared *prepared) {
   struct prepared_statement *statement = prepared->statements;
   HASH_CLEAR(hh, prepared->statements);
   prepared->count = 0;

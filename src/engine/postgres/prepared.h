@@ -27,22 +27,22 @@ struct prepared {
 };
 
 /* The number of the statement with this key, which is now the latest used; 0 when there is none. */
-unsigned prepared_find(struct prepared *prepared, const struct statement_key *key);
+unsigned postgres_prepared_find(struct prepared *prepared, const struct statement_key *key);
 
 /* A new statement; 0 when memory is out. Another may be beyond the bound now: see
- * prepared_evict(). */
-unsigned prepared_add(struct prepared *prepared, const struct statement_key *key);
+ * postgres_prepared_evict(). */
+unsigned postgres_prepared_add(struct prepared *prepared, const struct statement_key *key);
 
 /* Forgets one that is beyond the bound, for it to be deallocated; 0 when there is none. */
-unsigned prepared_evict(struct prepared *prepared);
+unsigned postgres_prepared_evict(struct prepared *prepared);
 
 /* Forgets the statement with this number, which the server does not have. */
-void prepared_remove(struct prepared *prepared, unsigned number);
+void postgres_prepared_remove(struct prepared *prepared, unsigned number);
 
 /* The name of a statement. */
-void prepared_name(unsigned number, char name[PREPARED_NAME_SIZE]);
+void postgres_prepared_name(unsigned number, char name[PREPARED_NAME_SIZE]);
 
 /* Forgets all. */
-void prepared_clear(struct prepared *prepared);
+void postgres_prepared_clear(struct prepared *prepared);
 
 #endif

@@ -43,17 +43,17 @@ static void note_failure(struct connection *connection, const PGresult *result, 
     fail_flight(flight, &error);
     return;
   }
-  enum failure_remedy remedy = failure_read(result, key, &error);
+  enum failure_remedy remedy = postgres_failure_read(result, key, &error);
   bool is_write = !operation_is_read(flight->batch->operation);
   if (error.code == EVD_EINVAL && !is_write) {
     cannot_be_read(flight->batch, &error);
   }
-  if (is_write && flight->synced && failure_is_unclear(result, at_commit)) {
+  if (is_write && flight->synced && postgres_failure_is_unclear(result, at_commit)) {
     error.outcome = EVD_OUTCOME_UNKNOWN;
   }
   fail_flight(flight, &error);
   if (remedy == FAILURE_PREPARE_ANEW) {
-    prepared_clear(&connection->prepared);
+    postgres_prepared_clear(&connection->prepared);
   } else if (remedy == FAILURE_RECONNECT && connection->source == &connection->postgres->primary) {
     pool_connection_retire(&connection->pooled);
   }
@@ -77,7 +77,7 @@ static void record_query(const struct source *source, const struct flight *fligh
 static void statement_answered(struct connection *connection, PGresult *result) {
   struct flight *flight = connection->flights;
   const struct step *step = &flight->steps[flight->answered];
-  wire_answered(&connection->wire);
+  postgres_wire_answered(&connection->wire);
   record_query(connection->source, flight, step);
   if (is_success(result)) {
     connection->decoding =
@@ -85,7 +85,7 @@ static void statement_answered(struct connection *connection, PGresult *result) 
     return;
   }
   const struct batch *batch = flight->batch;
-  if (batch->count > 1 || !failure_is_of_foreign_id(result, batch->operation)) {
+  if (batch->count > 1 || !postgres_failure_is_of_foreign_id(result, batch->operation)) {
     note_failure(connection, result, false);
   }
   flight->answered++;
@@ -127,7 +127,7 @@ static void end_flight(struct connection *connection) {
       postgres->shun(connection->source, batch);
     }
   }
-  flight_free(flight);
+  postgres_flight_free(flight);
   pool_batch_done(&connection->pooled);
   batch->done(batch);
 }
@@ -138,24 +138,24 @@ static void sync_answered(struct connection *connection, const PGresult *result)
     note_failure(connection, result, true);
     return;
   }
-  wire_answered(&connection->wire);
+  postgres_wire_answered(&connection->wire);
   end_flight(connection);
 }
 
 static void prepare_answered(struct connection *connection, unsigned number,
                              const PGresult *result) {
-  wire_answered(&connection->wire);
+  postgres_wire_answered(&connection->wire);
   if (is_success(result)) {
     return;
   }
-  prepared_remove(&connection->prepared, number);
+  postgres_prepared_remove(&connection->prepared, number);
   note_failure(connection, result, false);
 }
 
 /* A statement that could not be given back is not there, or the transaction was over before. It stays
  * forgotten in either case: its name is not used again. */
 static void deallocate_answered(struct connection *connection, const PGresult *result) {
-  wire_answered(&connection->wire);
+  postgres_wire_answered(&connection->wire);
   if (!is_success(result)) {
     note_failure(connection, result, false);
   }
@@ -180,12 +180,12 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
       kind == EXPECT_LACKS_SYNC || kind == EXPECT_CREATION_SYNC || kind == EXPECT_COLUMNS_SYNC;
   bool failed = PQresultStatus(result) == PGRES_FATAL_ERROR;
   if (failed && error->code == EVD_OK) {
-    failure_read(result, NULL, error);
+    postgres_failure_read(result, NULL, error);
   }
   if (is_sync && failed) {
     return; /* the sync is yet to come */
   }
-  wire_answered(&connection->wire);
+  postgres_wire_answered(&connection->wire);
   if (kind == EXPECT_LACKS && is_success(result)) {
     postgres_schema_note_lacks(connection, result);
   }
@@ -208,13 +208,13 @@ static void schema_answered(struct connection *connection, enum expected_kind ki
 
 /* Takes the result over. */
 static void answered(struct connection *connection, PGresult *result) {
-  const struct expected *expected = wire_expected(&connection->wire);
+  const struct expected *expected = postgres_wire_expected(&connection->wire);
   enum expected_kind kind = expected->kind;
   switch (kind) {
   case EXPECT_STATEMENT: statement_answered(connection, result); return;
   case EXPECT_PREPARE: prepare_answered(connection, expected->number, result); break;
   case EXPECT_DEALLOCATE: deallocate_answered(connection, result); break;
-  case EXPECT_ROLLBACK: wire_answered(&connection->wire); break;
+  case EXPECT_ROLLBACK: postgres_wire_answered(&connection->wire); break;
   case EXPECT_SYNC: sync_answered(connection, result); break;
   case EXPECT_LACKS:
   case EXPECT_LACKS_SYNC:
@@ -232,7 +232,7 @@ static bool receive_one(struct connection *connection) {
     decode_some(connection);
     return true;
   }
-  PGresult *result = wire_result(&connection->wire);
+  PGresult *result = postgres_wire_result(&connection->wire);
   if (result != NULL) {
     answered(connection, result);
   }
@@ -243,7 +243,7 @@ static bool receive_one(struct connection *connection) {
  * next result apart in one go. */
 static void read_unless_decoding(struct connection *connection) {
   bool decodes = connection->decoding.result != NULL;
-  wire_pause(&connection->wire, decodes);
+  postgres_wire_pause(&connection->wire, decodes);
   if (decodes) {
     connection->progress_at = clock_seconds();
   }
@@ -260,10 +260,10 @@ void postgres_receive_more(struct connection *connection) {
   }
   read_unless_decoding(connection);
   if (more) {
-    wire_go_on(&connection->wire);
+    postgres_wire_go_on(&connection->wire);
   } else if (connection->wire.broken) {
     evd_error error;
-    failure_of_connection(connection->wire.pg, connection->where, &error);
+    postgres_failure_of_connection(connection->wire.pg, connection->where, &error);
     postgres_link_lose(connection, &error);
   }
 }

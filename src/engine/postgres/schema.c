@@ -40,7 +40,7 @@ static bool field_bool(const PGresult *result, int row, int field) {
 }
 
 static void send_sync(struct connection *connection, enum expected_kind kind) {
-  wire_sync(&connection->wire, &(struct expected){.kind = kind});
+  postgres_wire_sync(&connection->wire, &(struct expected){.kind = kind});
 }
 
 /* Gives what follows in its transaction the time that it should have, where that of an operation is
@@ -53,16 +53,18 @@ static void send_patience(struct connection *connection) {
   if (url->prepare && url->statement_timeout_ms < 0 && timeout_ms > 0 &&
       timeout_ms < SCHEMA_TIME_MS) {
     (void)snprintf(text, sizeof(text), "%d", SCHEMA_TIME_MS);
-    wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql, text);
+    postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql,
+                             text);
   }
 }
 
 /* Sends a statement of the table's making; without memory for its text, gives the connection up. */
 static void send_made(struct connection *connection, const struct buffer *sql) {
   if (sql->failed) {
-    wire_break(&connection->wire);
+    postgres_wire_break(&connection->wire);
   } else {
-    wire_query(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql->text, NULL);
+    postgres_wire_query(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql->text,
+                        NULL);
   }
 }
 
@@ -79,10 +81,11 @@ static void send_look(struct connection *connection, const char *table) {
   }
   buffer_printf(&sql, ")) < %zu", count);
   if (sql.failed) {
-    wire_break(&connection->wire);
+    postgres_wire_break(&connection->wire);
   } else {
     send_patience(connection);
-    wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_LACKS}, sql.text, table);
+    postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_LACKS}, sql.text,
+                             table);
     send_sync(connection, EXPECT_LACKS_SYNC);
   }
   buffer_free(&sql);
@@ -98,7 +101,8 @@ static void send_creation(struct connection *connection, const char *table) {
   struct buffer sql = {0};
   schema_create_table(&sql, &dialect_postgres, name, false);
   send_patience(connection);
-  wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, lock_sql, table);
+  postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, lock_sql,
+                           table);
   send_made(connection, &sql);
   for (size_t i = 0; i < count; i++) {
     buffer_reset(&sql);
@@ -111,8 +115,8 @@ static void send_creation(struct connection *connection, const char *table) {
 
 static void send_columns(struct connection *connection, const char *table) {
   send_patience(connection);
-  wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS}, columns_sql,
-                  table);
+  postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS},
+                           columns_sql, table);
   send_sync(connection, EXPECT_COLUMNS_SYNC);
 }
 
@@ -122,7 +126,7 @@ static void send_about_table(struct connection *connection,
   struct buffer table = {0};
   sql_table(&table, &dialect_postgres, &connection->source->table.name);
   if (table.failed) {
-    wire_break(&connection->wire);
+    postgres_wire_break(&connection->wire);
   } else {
     send(connection, table.text);
   }
@@ -132,7 +136,7 @@ static void send_about_table(struct connection *connection,
 void postgres_schema_send(struct connection *connection) {
   bool creates = connection->postgres->schema_mode == EVD_SCHEMA_CREATE;
   send_about_table(connection, creates ? send_look : send_columns);
-  wire_flush(&connection->wire);
+  postgres_wire_flush(&connection->wire);
 }
 
 void postgres_schema_looked(struct connection *connection) {
@@ -140,7 +144,7 @@ void postgres_schema_looked(struct connection *connection) {
     send_about_table(connection, send_creation);
   }
   send_about_table(connection, send_columns);
-  wire_flush(&connection->wire);
+  postgres_wire_flush(&connection->wire);
 }
 
 void postgres_schema_note_lacks(struct connection *connection, const PGresult *result) {

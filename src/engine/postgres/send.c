@@ -25,22 +25,22 @@ static const char *statement_text(const struct source *source, const struct stat
 static void deallocate(struct wire *wire, unsigned number) {
   char name[PREPARED_NAME_SIZE];
   char sql[PREPARED_NAME_SIZE + 16];
-  prepared_name(number, name);
+  postgres_prepared_name(number, name);
   snprintf(sql, sizeof(sql), "deallocate %s", name);
-  wire_query(wire, &(struct expected){EXPECT_DEALLOCATE, number}, sql, NULL);
+  postgres_wire_query(wire, &(struct expected){EXPECT_DEALLOCATE, number}, sql, NULL);
 }
 
 /* Prepares a statement ahead of its first use; its number, or 0 when memory is out. */
 static unsigned prepare(struct connection *connection, const struct statement_key *key) {
   const char *sql = statement_text(connection->source, key);
-  unsigned number = sql != NULL ? prepared_add(&connection->prepared, key) : 0;
+  unsigned number = sql != NULL ? postgres_prepared_add(&connection->prepared, key) : 0;
   if (number == 0) {
     return 0;
   }
   char name[PREPARED_NAME_SIZE];
-  prepared_name(number, name);
-  wire_prepare(&connection->wire, &(struct expected){EXPECT_PREPARE, number}, name, sql);
-  unsigned evicted = prepared_evict(&connection->prepared);
+  postgres_prepared_name(number, name);
+  postgres_wire_prepare(&connection->wire, &(struct expected){EXPECT_PREPARE, number}, name, sql);
+  unsigned evicted = postgres_prepared_evict(&connection->prepared);
   if (evicted != 0) {
     deallocate(&connection->wire, evicted);
   }
@@ -51,10 +51,10 @@ static unsigned prepare(struct connection *connection, const struct statement_ke
  * out. */
 static unsigned find_prepared(struct connection *connection, const struct statement_key *key) {
   if (connection->table_version != connection->source->table_version) {
-    prepared_clear(&connection->prepared);
+    postgres_prepared_clear(&connection->prepared);
     connection->table_version = connection->source->table_version;
   }
-  unsigned number = prepared_find(&connection->prepared, key);
+  unsigned number = postgres_prepared_find(&connection->prepared, key);
   return number != 0 ? number : prepare(connection, key);
 }
 
@@ -66,26 +66,27 @@ static void send_encoded(struct connection *connection, const struct step *step)
   if (connection->source->url.prepare) {
     unsigned number = find_prepared(connection, &step->key);
     char name[PREPARED_NAME_SIZE];
-    prepared_name(number, name);
+    postgres_prepared_name(number, name);
     if (number != 0) {
-      wire_execute(wire, &answer, name, encoder);
+      postgres_wire_execute(wire, &answer, name, encoder);
       return;
     }
   } else {
     const char *sql = statement_text(connection->source, &step->key);
     if (sql != NULL) {
-      wire_query(wire, &answer, sql, encoder);
+      postgres_wire_query(wire, &answer, sql, encoder);
       return;
     }
   }
-  wire_break(wire); /* memory is out */
+  postgres_wire_break(wire); /* memory is out */
 }
 
 /* Gives a flight up that cannot be sent whole. What was sent is rolled back by a statement that fails;
  * no other flight is hurt. */
 static void give_up(struct connection *connection, struct flight *flight) {
-  flight_give_up(flight);
-  wire_query(&connection->wire, &(struct expected){.kind = EXPECT_ROLLBACK}, "select 1/0", NULL);
+  postgres_flight_give_up(flight);
+  postgres_wire_query(&connection->wire, &(struct expected){.kind = EXPECT_ROLLBACK}, "select 1/0",
+                      NULL);
 }
 
 static void send_step(struct connection *connection, struct flight *flight,
@@ -110,17 +111,17 @@ static void send_step(struct connection *connection, struct flight *flight,
 
 /* Sends the next thing of a flight: a statement, or after the last, the sync. */
 static void send_next(struct connection *connection, struct flight *flight) {
-  if (!flight_has_step(flight)) {
+  if (!postgres_flight_has_step(flight)) {
     flight->synced = true;
     connection->sending = flight->next;
-    wire_sync(&connection->wire, &(struct expected){.kind = EXPECT_SYNC});
+    postgres_wire_sync(&connection->wire, &(struct expected){.kind = EXPECT_SYNC});
     return;
   }
-  const struct step *step = flight_next_step(flight);
+  const struct step *step = postgres_flight_next_step(flight);
   if (step != NULL) {
     send_step(connection, flight, step);
   } else {
-    wire_break(&connection->wire); /* memory is out */
+    postgres_wire_break(&connection->wire); /* memory is out */
   }
 }
 
@@ -128,15 +129,15 @@ void postgres_send_more(struct connection *connection) {
   struct wire *wire = &connection->wire;
   double end = connection->sending != NULL ? clock_seconds() + CONNECTION_TURN : 0;
   /* Where the socket takes no more, on_writable goes on. */
-  while (connection->sending != NULL && !wire->broken && !wire_is_full(wire)) {
+  while (connection->sending != NULL && !wire->broken && !postgres_wire_is_full(wire)) {
     struct flight *flight = connection->sending;
-    bool is_last = !flight_has_step(flight);
+    bool is_last = !postgres_flight_has_step(flight);
     send_next(connection, flight);
-    if (is_last || flight_has_step(flight)) {
-      wire_flush(wire);
+    if (is_last || postgres_flight_has_step(flight)) {
+      postgres_wire_flush(wire);
     }
     if (connection->sending != NULL && clock_seconds() > end) {
-      wire_go_on(wire);
+      postgres_wire_go_on(wire);
       return;
     }
   }
@@ -144,10 +145,10 @@ void postgres_send_more(struct connection *connection) {
 
 void postgres_connection_send(struct pool_connection *pooled, struct batch *batch) {
   struct connection *connection = (struct connection *)pooled;
-  struct flight *flight = flight_new(batch);
+  struct flight *flight = postgres_flight_new(batch);
   if (flight == NULL) {
     LL_APPEND(connection->refused, batch);
-    wire_go_on(&connection->wire);
+    postgres_wire_go_on(&connection->wire);
     return;
   }
   if (connection->flights == NULL) {

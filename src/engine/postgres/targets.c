@@ -48,8 +48,8 @@ static char *list_element(const char *list, size_t index) {
   return list != NULL ? strndup(list, strcspn(list, ",")) : strdup("");
 }
 
-bool targets_init(struct targets *targets, const char *hosts, const char *addresses,
-                  const char *ports) {
+bool postgres_targets_init(struct targets *targets, const char *hosts, const char *addresses,
+                           const char *ports) {
   *targets = (struct targets){0};
   size_t host_count = list_length(hosts);
   size_t address_count = list_length(addresses);
@@ -80,13 +80,13 @@ static bool is_address(const char *host) {
   return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
-bool targets_is_name(const struct targets *targets, size_t i) {
+bool postgres_targets_is_name(const struct targets *targets, size_t i) {
   const struct target *target = &targets->list[i];
   return target->host != NULL && target->address == NULL && target->host[0] != '/' &&
          target->host[0] != '@' && strchr(target->host, ',') == NULL && !is_address(target->host);
 }
 
-bool targets_take(struct targets *targets, size_t i, struct targets *taken) {
+bool postgres_targets_take(struct targets *targets, size_t i, struct targets *taken) {
   struct target *list = malloc(sizeof(*list));
   if (list == NULL) {
     return false;
@@ -99,7 +99,7 @@ bool targets_take(struct targets *targets, size_t i, struct targets *taken) {
   return true;
 }
 
-bool targets_insert(struct targets *targets, size_t i, struct targets *list) {
+bool postgres_targets_insert(struct targets *targets, size_t i, struct targets *list) {
   size_t count = targets->count + list->count;
   struct target *all = realloc(targets->list, (count > 0 ? count : 1) * sizeof(*all));
   if (all == NULL) {
@@ -138,21 +138,21 @@ static bool add_addresses(struct targets *targets, const struct target *name,
   return ok;
 }
 
-bool targets_resolve(struct targets *targets, struct buffer *complaints) {
+bool postgres_targets_resolve(struct targets *targets, struct buffer *complaints) {
   struct targets resolved = {0};
   bool ok = true;
   for (size_t i = 0; i < targets->count && ok; i++) {
     const struct target *target = &targets->list[i];
-    ok = targets_is_name(targets, i)
+    ok = postgres_targets_is_name(targets, i)
              ? add_addresses(&resolved, target, complaints)
              : add_target(&resolved, target->host, target->address, target->port);
   }
-  targets_free(targets);
+  postgres_targets_free(targets);
   *targets = resolved;
   return ok;
 }
 
-void targets_shuffle(struct targets *targets, unsigned short random[3]) {
+void postgres_targets_shuffle(struct targets *targets, unsigned short random[3]) {
   for (size_t i = targets->count; i > 1; i--) {
     size_t j = (size_t)(erand48(random) * (double)i);
     struct target other = targets->list[j];
@@ -161,7 +161,7 @@ void targets_shuffle(struct targets *targets, unsigned short random[3]) {
   }
 }
 
-void targets_free(struct targets *targets) {
+void postgres_targets_free(struct targets *targets) {
   for (size_t i = 0; i < targets->count; i++) {
     free(targets->list[i].host);
     free(targets->list[i].address);

@@ -10,7 +10,7 @@
 /* A message larger than this leaves libpq's buffer at once, as far as the socket takes it. */
 enum { SENT_AT_ONCE = 8192 };
 
-void wire_init(struct wire *wire, struct ev_loop *loop, const struct wire_events *events) {
+void postgres_wire_init(struct wire *wire, struct ev_loop *loop, const struct wire_events *events) {
   wire->loop = loop;
   ev_init(&wire->readable, events->on_readable);
   ev_init(&wire->writable, events->on_writable);
@@ -23,15 +23,15 @@ static void stop_io(struct wire *wire) {
   quiet_io_stop(wire->loop, &wire->writable);
 }
 
-void wire_go_on(struct wire *wire) {
+void postgres_wire_go_on(struct wire *wire) {
   quiet_timer_start(wire->loop, &wire->more, 0);
 }
 
-void wire_break(struct wire *wire) {
+void postgres_wire_break(struct wire *wire) {
   if (!wire->broken) {
     wire->broken = true;
     stop_io(wire);
-    wire_go_on(wire);
+    postgres_wire_go_on(wire);
   }
 }
 
@@ -39,35 +39,35 @@ void wire_break(struct wire *wire) {
  * closed is no longer ours to watch. */
 static void settle(struct wire *wire, bool succeeded) {
   if (!succeeded || PQsocket(wire->pg) != wire->readable.fd) {
-    wire_break(wire);
+    postgres_wire_break(wire);
   }
 }
 
-void wire_open(struct wire *wire, PGconn *pg) {
+void postgres_wire_open(struct wire *wire, PGconn *pg) {
   wire->pg = pg;
   ev_io_set(&wire->readable, PQsocket(pg), EV_READ);
   ev_io_set(&wire->writable, PQsocket(pg), EV_WRITE);
   settle(wire, PQsetnonblocking(pg, 1) == 0 && PQenterPipelineMode(pg) == 1 && PQsocket(pg) >= 0);
-  wire_pause(wire, false);
+  postgres_wire_pause(wire, false);
 }
 
-void wire_stop(struct wire *wire) {
+void postgres_wire_stop(struct wire *wire) {
   wire->broken = true;
   stop_io(wire);
   quiet_timer_stop(wire->loop, &wire->more);
 }
 
-void wire_free(struct wire *wire) {
+void postgres_wire_free(struct wire *wire) {
   free(wire->expected);
   wire->expected = NULL;
 }
 
-bool wire_is_full(const struct wire *wire) {
+bool postgres_wire_is_full(const struct wire *wire) {
   return ev_is_active(&wire->writable);
 }
 
-bool wire_is_ready(const struct wire *wire) {
-  short writing = wire_is_full(wire) ? POLLOUT : 0;
+bool postgres_wire_is_ready(const struct wire *wire) {
+  short writing = postgres_wire_is_full(wire) ? POLLOUT : 0;
   struct pollfd socket = {.fd = PQsocket(wire->pg), .events = (short)(POLLIN | writing)};
   return ev_is_active(&wire->more) || poll(&socket, 1, 0) > 0;
 }
@@ -103,7 +103,7 @@ static bool reserve_expected(struct wire *wire) {
 /* Whether something may be sent now, whose answer there is room to note. */
 static bool may_send(struct wire *wire) {
   if (!wire->broken && !reserve_expected(wire)) {
-    wire_break(wire);
+    postgres_wire_break(wire);
   }
   return !wire->broken;
 }
@@ -120,12 +120,12 @@ static void sent(struct wire *wire, const struct expected *expected, int succeed
 /* libpq has written a large message, and may have read meanwhile: as after a flush. */
 static void go_on_after(struct wire *wire, const struct encoder *encoder) {
   if (encoder != NULL && encoder->bytes.length > SENT_AT_ONCE) {
-    wire_go_on(wire);
+    postgres_wire_go_on(wire);
   }
 }
 
-void wire_query(struct wire *wire, const struct expected *expected, const char *sql,
-                const struct encoder *encoder) {
+void postgres_wire_query(struct wire *wire, const struct expected *expected, const char *sql,
+                         const struct encoder *encoder) {
   static const struct encoder none;
   const struct encoder *given = encoder != NULL ? encoder : &none;
   if (may_send(wire)) {
@@ -136,15 +136,15 @@ void wire_query(struct wire *wire, const struct expected *expected, const char *
   }
 }
 
-void wire_query_text(struct wire *wire, const struct expected *expected, const char *sql,
-                     const char *parameter) {
+void postgres_wire_query_text(struct wire *wire, const struct expected *expected, const char *sql,
+                              const char *parameter) {
   if (may_send(wire)) {
     sent(wire, expected, PQsendQueryParams(wire->pg, sql, 1, NULL, &parameter, NULL, NULL, 1));
   }
 }
 
-void wire_execute(struct wire *wire, const struct expected *expected, const char *name,
-                  const struct encoder *encoder) {
+void postgres_wire_execute(struct wire *wire, const struct expected *expected, const char *name,
+                           const struct encoder *encoder) {
   if (may_send(wire)) {
     sent(wire, expected,
          PQsendQueryPrepared(wire->pg, name, encoder->count, encoder->values, encoder->lengths,
@@ -153,20 +153,20 @@ void wire_execute(struct wire *wire, const struct expected *expected, const char
   }
 }
 
-void wire_prepare(struct wire *wire, const struct expected *expected, const char *name,
-                  const char *sql) {
+void postgres_wire_prepare(struct wire *wire, const struct expected *expected, const char *name,
+                           const char *sql) {
   if (may_send(wire)) {
     sent(wire, expected, PQsendPrepare(wire->pg, name, sql, 0, NULL));
   }
 }
 
-void wire_sync(struct wire *wire, const struct expected *expected) {
+void postgres_wire_sync(struct wire *wire, const struct expected *expected) {
   if (may_send(wire)) {
     sent(wire, expected, PQpipelineSync(wire->pg));
   }
 }
 
-void wire_flush(struct wire *wire) {
+void postgres_wire_flush(struct wire *wire) {
   if (wire->broken) {
     return;
   }
@@ -177,7 +177,7 @@ void wire_flush(struct wire *wire) {
     return;
   }
   quiet_io_start(wire->loop, &wire->writable);
-  wire_go_on(wire);
+  postgres_wire_go_on(wire);
 }
 
 /* Receiving. */
@@ -186,7 +186,7 @@ void wire_flush(struct wire *wire) {
  * A record of TLS that is larger than libpq's free room stays in part within the TLS library, where no
  * event tells of it: as long as the socket had something, it is read again in the next iteration.
  */
-void wire_read(struct wire *wire) {
+void postgres_wire_read(struct wire *wire) {
   if (wire->broken) {
     return;
   }
@@ -196,7 +196,7 @@ void wire_read(struct wire *wire) {
   settle(wire, PQconsumeInput(wire->pg) == 1);
 }
 
-void wire_pause(struct wire *wire, bool pause) {
+void postgres_wire_pause(struct wire *wire, bool pause) {
   wire->paused = pause;
   if (wire->broken) {
     return;
@@ -207,11 +207,11 @@ void wire_pause(struct wire *wire, bool pause) {
   }
   quiet_io_start(wire->loop, &wire->readable);
   if (wire->has_unread) {
-    wire_go_on(wire);
+    postgres_wire_go_on(wire);
   }
 }
 
-const struct expected *wire_expected(const struct wire *wire) {
+const struct expected *postgres_wire_expected(const struct wire *wire) {
   return wire->expected_count > 0 ? &wire->expected[wire->expected_first] : NULL;
 }
 
@@ -236,7 +236,7 @@ static PGresult *take_result(struct wire *wire) {
   return NULL;
 }
 
-PGresult *wire_result(struct wire *wire) {
+PGresult *postgres_wire_result(struct wire *wire) {
   if (wire->is_exhausted || wire->expected_count == 0) {
     return NULL;
   }
@@ -250,11 +250,11 @@ PGresult *wire_result(struct wire *wire) {
   return result;
 }
 
-void wire_answered(struct wire *wire) {
+void postgres_wire_answered(struct wire *wire) {
   wire->expected_first = place_of(wire, 1);
   wire->expected_count--;
 }
 
-void wire_forget(struct wire *wire) {
+void postgres_wire_forget(struct wire *wire) {
   wire->expected_count = 0;
 }

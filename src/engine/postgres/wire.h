@@ -7,11 +7,11 @@
  * libpq here ends with a look at the connection. If libpq could not go on, or its socket is another,
  * the wire is broken from then on:
  *
- *   OPEN ──a call fails, the socket is another, wire_break()──> BROKEN ──wire_stop()──> (gone)
+ *   OPEN ──a call fails, the socket is another, postgres_wire_break()──> BROKEN ──postgres_wire_stop()──> (gone)
  *
  * No watcher of a broken wire's socket is active, nothing more is sent or read, and `on_more` runs in
  * the next iteration of the loop: what arrived before the wire broke can still be taken with
- * wire_result().
+ * postgres_wire_result().
  */
 #ifndef POSTGRES_WIRE_H
 #define POSTGRES_WIRE_H
@@ -45,7 +45,7 @@ struct expected {
 /* A part of a connection. The fields are for this file; others ask the functions below. */
 struct wire {
   struct ev_loop *loop;
-  PGconn *pg;        /* from wire_open() on */
+  PGconn *pg;        /* from postgres_wire_open() on */
   ev_io readable;    /* unless it is paused */
   ev_io writable;    /* while libpq holds what the socket does not take */
   ev_timer more;     /* runs the owner's on_more in the next iteration */
@@ -59,7 +59,7 @@ struct wire {
 };
 
 /* What the owner does when the socket can be read, when libpq has more to write, and in the next
- * iteration after wire_go_on(). */
+ * iteration after postgres_wire_go_on(). */
 struct wire_events {
   void (*on_readable)(struct ev_loop *loop, ev_io *io, int events);
   void (*on_writable)(struct ev_loop *loop, ev_io *io, int events);
@@ -68,72 +68,72 @@ struct wire_events {
 };
 
 /* Prepares a zeroed wire for a loop. */
-void wire_init(struct wire *wire, struct ev_loop *loop, const struct wire_events *events);
+void postgres_wire_init(struct wire *wire, struct ev_loop *loop, const struct wire_events *events);
 
 /* Takes a new connection over, in pipeline mode, and begins to read from it. The owner ends it with
- * PQfinish(), after wire_stop(). A wire that cannot be opened is broken. */
-void wire_open(struct wire *wire, PGconn *pg);
+ * PQfinish(), after postgres_wire_stop(). A wire that cannot be opened is broken. */
+void postgres_wire_open(struct wire *wire, PGconn *pg);
 
 /* Stops all watchers, for good. The wire is broken. Allowed at any time, and more than once. */
-void wire_stop(struct wire *wire);
+void postgres_wire_stop(struct wire *wire);
 
 /* Frees what the wire has allocated; not the connection. */
-void wire_free(struct wire *wire);
+void postgres_wire_free(struct wire *wire);
 
 /* Breaks the wire: the connection is of no use any more. on_more follows. */
-void wire_break(struct wire *wire);
+void postgres_wire_break(struct wire *wire);
 
 /* Runs on_more in the next iteration of the loop. */
-void wire_go_on(struct wire *wire);
+void postgres_wire_go_on(struct wire *wire);
 
 /* Whether what was sent waits for the socket to take it. */
-bool wire_is_full(const struct wire *wire);
+bool postgres_wire_is_full(const struct wire *wire);
 
 /* Whether the wire has an event that the loop has not got round to. */
-bool wire_is_ready(const struct wire *wire);
+bool postgres_wire_is_ready(const struct wire *wire);
 
 /* Sending. Each notes what the server will answer, and breaks the wire where it fails. */
 
 /* A statement with its parameters in the encoder; NULL: it has none. */
-void wire_query(struct wire *wire, const struct expected *expected, const char *sql,
-                const struct encoder *encoder);
+void postgres_wire_query(struct wire *wire, const struct expected *expected, const char *sql,
+                         const struct encoder *encoder);
 
 /* A statement with one text parameter. */
-void wire_query_text(struct wire *wire, const struct expected *expected, const char *sql,
-                     const char *parameter);
+void postgres_wire_query_text(struct wire *wire, const struct expected *expected, const char *sql,
+                              const char *parameter);
 
 /* A prepared statement. */
-void wire_execute(struct wire *wire, const struct expected *expected, const char *name,
-                  const struct encoder *encoder);
+void postgres_wire_execute(struct wire *wire, const struct expected *expected, const char *name,
+                           const struct encoder *encoder);
 
-void wire_prepare(struct wire *wire, const struct expected *expected, const char *name,
-                  const char *sql);
+void postgres_wire_prepare(struct wire *wire, const struct expected *expected, const char *name,
+                           const char *sql);
 
 /* The end of a transaction. */
-void wire_sync(struct wire *wire, const struct expected *expected);
+void postgres_wire_sync(struct wire *wire, const struct expected *expected);
 
 /* Writes what libpq still holds, or waits for the socket. Where the socket is full, libpq reads, so
  * that the server can go on, and no event tells of what it has read: on_more follows. */
-void wire_flush(struct wire *wire);
+void postgres_wire_flush(struct wire *wire);
 
 /* Receiving. */
 
 /* Reads what the socket has. */
-void wire_read(struct wire *wire);
+void postgres_wire_read(struct wire *wire);
 
 /* Pauses reading, or goes on with it. */
-void wire_pause(struct wire *wire, bool pause);
+void postgres_wire_pause(struct wire *wire, bool pause);
 
 /* What the next result answers; NULL when the server has nothing to answer. */
-const struct expected *wire_expected(const struct wire *wire);
+const struct expected *postgres_wire_expected(const struct wire *wire);
 
 /* The next result that has arrived, the caller's to clear; NULL when there is none. */
-PGresult *wire_result(struct wire *wire);
+PGresult *postgres_wire_result(struct wire *wire);
 
 /* What the next result answers is answered. */
-void wire_answered(struct wire *wire);
+void postgres_wire_answered(struct wire *wire);
 
 /* Forgets what the server will answer. */
-void wire_forget(struct wire *wire);
+void postgres_wire_forget(struct wire *wire);
 
 #endif

@@ -14,7 +14,7 @@ static evd_code run_requests(struct connection *connection, struct batch *batch,
     if (atomic_load(connection->aborting)) {
       return error_set(error, EVD_ECLOSED, "", "the storage was closed");
     }
-    evd_code code = operation_run(connection, batch->requests[i], error);
+    evd_code code = sqlite_operation_run(connection, batch->requests[i], error);
     if (code != EVD_OK) {
       return code;
     }
@@ -41,10 +41,10 @@ static void record_statements(struct connection *connection, struct batch *batch
 /* Commits, and notes how long that took: it is where the disk works. */
 static evd_code commit(struct connection *connection, struct batch *batch, evd_error *error) {
   if (!connection->timing) {
-    return connection_commit(connection, error);
+    return sqlite_connection_commit(connection, error);
   }
   double start = clock_seconds();
-  evd_code code = connection_commit(connection, error);
+  evd_code code = sqlite_connection_commit(connection, error);
   batch_record_query(batch, "commit", (clock_seconds() - start) * 1e3);
   return code;
 }
@@ -55,9 +55,9 @@ static evd_code run_transaction(struct connection *connection, struct batch *bat
   bool reads = operation_is_read(batch->operation);
   bool alone = reads && batch->count == 1;
 
-  evd_code code = connection_check_file(connection, error);
+  evd_code code = sqlite_connection_check_file(connection, error);
   if (code == EVD_OK && !alone) {
-    code = connection_begin(connection, !reads, error);
+    code = sqlite_connection_begin(connection, !reads, error);
   }
   if (code == EVD_OK) {
     code = run_requests(connection, batch, error);
@@ -69,7 +69,7 @@ static evd_code run_transaction(struct connection *connection, struct batch *bat
     code = commit(connection, batch, error);
   }
   if (code != EVD_OK) {
-    connection_rollback(connection);
+    sqlite_connection_rollback(connection);
   }
   /* An abort ends waits and statements with other errors. */
   if (code != EVD_OK && error->outcome == EVD_OUTCOME_NOT_APPLIED &&
@@ -80,7 +80,7 @@ static evd_code run_transaction(struct connection *connection, struct batch *bat
 }
 
 /* Runs a batch; see batches.h. */
-void batch_run(struct connection *connection, struct batch *batch) {
+void sqlite_batch_run(struct connection *connection, struct batch *batch) {
   batch->error = (evd_error){0};
   left_out_free(&batch->left_out);
   batch_clear_answers(batch);

@@ -7,6 +7,6 @@
 
 /* Runs a batch and fills in its answer. Whatever fails, nothing of it is left in the database, and
  * none of its requests has an answer. */
-void batch_run(struct connection *connection, struct batch *batch);
+void sqlite_batch_run(struct connection *connection, struct batch *batch);
 
 #endif

@@ -52,11 +52,11 @@ static int bind_selection(struct statement *statement, const struct request *req
   int index = 1;
   int result = SQLITE_OK;
   if (request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION) {
-    result = rows_bind_text(statement, index++, request->id);
+    result = sqlite_rows_bind_text(statement, index++, request->id);
   } else if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
-    result = rows_bind_integer(statement, index++, request->before);
+    result = sqlite_rows_bind_integer(statement, index++, request->before);
   }
-  return result == SQLITE_OK ? rows_bind_integer(statement, index, request->limit) : result;
+  return result == SQLITE_OK ? sqlite_rows_bind_integer(statement, index, request->limit) : result;
 }
 
 /* Keeps the present row of a claim. One with a value that cannot be is claimed as well, and left out of
@@ -71,14 +71,15 @@ static evd_code keep_claimed(struct connection *connection, struct statement *st
   selected->rowid = sqlite3_column_int64(statement->handle, 0);
   selected->expires_at = request->started_at;
   evd_error why;
-  const evd_execution *row = rows_add(statement, 1, (size_t)request->limit, &request->rows, &why);
+  const evd_execution *row =
+      sqlite_rows_add(statement, 1, (size_t)request->limit, &request->rows, &why);
   if (row != NULL) {
     selected->expires_at = execution_expires_at(request->started_at, row->timeout_ms);
     return EVD_OK;
   }
   if (why.code == EVD_EDATABASE) {
-    left_out_add(connection->left_out, rows_value_text(statement, 1 + evd_column_execution_id),
-                 &why);
+    left_out_add(connection->left_out,
+                 sqlite_rows_value_text(statement, 1 + evd_column_execution_id), &why);
     return EVD_OK;
   }
   *error = why;
@@ -111,20 +112,20 @@ static evd_code select_rows(struct connection *connection, struct request *reque
                                              struct request *, struct selection *, evd_error *),
                             evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
 
   int result = bind_selection(statement, request);
-  while ((result = step_read(connection, statement, result)) == SQLITE_ROW) {
+  while ((result = sqlite_step_read(connection, statement, result)) == SQLITE_ROW) {
     evd_code code = keep(connection, statement, request, selection, error);
     if (code != EVD_OK) {
       return code;
     }
     result = SQLITE_OK;
   }
-  return step_end(connection, statement, result, error);
+  return sqlite_step_end(connection, statement, result, error);
 }
 
 /*
@@ -134,7 +135,7 @@ static evd_code select_rows(struct connection *connection, struct request *reque
 static evd_code change_rows(struct connection *connection, struct request *request,
                             const struct selection *selection, evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_ROW);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
@@ -142,16 +143,16 @@ static evd_code change_rows(struct connection *connection, struct request *reque
   const struct selected *rows = selection->rows;
   bool expires = request->operation == EVD_OPERATION_CLAIM_BY_START_AT;
   int next;
-  int result = rows_bind_changes(statement, request->changes, &next);
+  int result = sqlite_rows_bind_changes(statement, request->changes, &next);
   for (size_t i = 0; i < selection->count; i++) {
     int index = next;
     if (result == SQLITE_OK && expires) {
-      result = rows_bind_integer(statement, index++, rows[i].expires_at);
+      result = sqlite_rows_bind_integer(statement, index++, rows[i].expires_at);
     }
     if (result == SQLITE_OK) {
-      result = rows_bind_integer(statement, index, rows[i].rowid);
+      result = sqlite_rows_bind_integer(statement, index, rows[i].rowid);
     }
-    evd_code code = step_write(connection, statement, result, NULL, error);
+    evd_code code = sqlite_step_write(connection, statement, result, NULL, error);
     if (code != EVD_OK) {
       return code;
     }
@@ -193,7 +194,8 @@ static evd_code apply_changes(struct request *request, evd_error *error) {
 }
 
 /* Claims; see claims.h. */
-evd_code claim_rows(struct connection *connection, struct request *request, evd_error *error) {
+evd_code sqlite_claim_rows(struct connection *connection, struct request *request,
+                           evd_error *error) {
   struct selection selection = {0};
   evd_code code = select_rows(connection, request, &selection, keep_claimed, error);
   if (code == EVD_OK && selection.count > 0) {
@@ -220,7 +222,7 @@ static int compare_parents(const void *a, const void *b, void *data) {
 static evd_code take_off_parents(struct connection *connection, struct request *request,
                                  struct selection *selection, evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_PARENT);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
@@ -229,7 +231,7 @@ static evd_code take_off_parents(struct connection *connection, struct request *
   struct selected *rows = selection->rows;
   qsort_r(rows, selection->count, sizeof(*rows), compare_parents, parents);
 
-  int result = rows_bind_integer(statement, 2, request->changes->values.updated_at);
+  int result = sqlite_rows_bind_integer(statement, 2, request->changes->values.updated_at);
   for (size_t i = 0, end; i < selection->count && rows[i].parent != NO_PARENT; i = end) {
     for (end = i + 1; end < selection->count && rows[end].parent != NO_PARENT; end++) {
       if (compare_parents(&rows[i], &rows[end], parents) != 0) {
@@ -237,12 +239,12 @@ static evd_code take_off_parents(struct connection *connection, struct request *
       }
     }
     if (result == SQLITE_OK) {
-      result = rows_bind_integer(statement, 1, (int64_t)(end - i));
+      result = sqlite_rows_bind_integer(statement, 1, (int64_t)(end - i));
     }
     if (result == SQLITE_OK) {
-      result = rows_bind_text(statement, 3, parents + rows[i].parent);
+      result = sqlite_rows_bind_text(statement, 3, parents + rows[i].parent);
     }
-    evd_code code = step_write(connection, statement, result, NULL, error);
+    evd_code code = sqlite_step_write(connection, statement, result, NULL, error);
     if (code != EVD_OK) {
       return code;
     }
@@ -251,7 +253,8 @@ static evd_code take_off_parents(struct connection *connection, struct request *
 }
 
 /* Closes finished executions; see claims.h. */
-evd_code claim_and_close(struct connection *connection, struct request *request, evd_error *error) {
+evd_code sqlite_claim_and_close(struct connection *connection, struct request *request,
+                                evd_error *error) {
   struct selection selection = {0};
   evd_code code = select_rows(connection, request, &selection, keep_closed, error);
   if (code == EVD_OK && selection.count > 0) {

@@ -9,9 +9,11 @@
 
 /* Operations 6 to 8 and 12. The transaction holds the write lock, so what was selected is still so
  * when it is changed; rows that another transaction holds there are none. */
-evd_code claim_rows(struct connection *connection, struct request *request, evd_error *error);
+evd_code sqlite_claim_rows(struct connection *connection, struct request *request,
+                           evd_error *error);
 
 /* Operation 15. */
-evd_code claim_and_close(struct connection *connection, struct request *request, evd_error *error);
+evd_code sqlite_claim_and_close(struct connection *connection, struct request *request,
+                                evd_error *error);
 
 #endif

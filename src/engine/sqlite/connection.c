@@ -4,14 +4,15 @@
 #include "model/error.h"
 
 /* Runs a statement; see connection.h. */
-evd_code connection_execute(struct connection *connection, const char *sql, evd_error *error) {
+evd_code sqlite_connection_execute(struct connection *connection, const char *sql,
+                                   evd_error *error) {
   int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
   return result == SQLITE_OK ? EVD_OK : sqlite_error_set(error, connection->db, result, sql);
 }
 
 /* Closes the database. */
-void connection_close(struct connection *connection) {
-  statements_free(&connection->statements);
+void sqlite_connection_close(struct connection *connection) {
+  sqlite_statements_free(&connection->statements);
   sqlite3_finalize(connection->begin_read);
   sqlite3_finalize(connection->begin_write);
   sqlite3_finalize(connection->commit);
@@ -28,7 +29,7 @@ static int run(sqlite3_stmt *statement) {
 }
 
 /* Begins a transaction. */
-evd_code connection_begin(struct connection *connection, bool write, evd_error *error) {
+evd_code sqlite_connection_begin(struct connection *connection, bool write, evd_error *error) {
   int result = run(write ? connection->begin_write : connection->begin_read);
   return result == SQLITE_OK ? EVD_OK : sqlite_error_set(error, connection->db, result, "begin");
 }
@@ -39,27 +40,27 @@ static bool is_in_doubt(int result) {
 }
 
 /* Commits. */
-evd_code connection_commit(struct connection *connection, evd_error *error) {
+evd_code sqlite_connection_commit(struct connection *connection, evd_error *error) {
   int result = run(connection->commit);
   if (result == SQLITE_OK) {
     return EVD_OK;
   }
   evd_code code = sqlite_error_set(error, connection->db, result, "commit");
   error->outcome = is_in_doubt(result) ? EVD_OUTCOME_UNKNOWN : EVD_OUTCOME_NOT_APPLIED;
-  connection_rollback(connection);
+  sqlite_connection_rollback(connection);
   return code;
 }
 
 /* Rolls back. SQLite has done that itself after some errors. */
-void connection_rollback(struct connection *connection) {
-  statements_reset(&connection->statements);
+void sqlite_connection_rollback(struct connection *connection) {
+  sqlite_statements_reset(&connection->statements);
   if (sqlite3_get_autocommit(connection->db) == 0) {
     sqlite3_exec(connection->db, "rollback", NULL, NULL, NULL);
   }
 }
 
 /* Looks whether the file was deleted, moved or replaced. */
-evd_code connection_check_file(struct connection *connection, evd_error *error) {
+evd_code sqlite_connection_check_file(struct connection *connection, evd_error *error) {
   int moved = 0;
   int result = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   if (result != SQLITE_OK || moved == 0) {

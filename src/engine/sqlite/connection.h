@@ -39,23 +39,24 @@ struct connection {
 };
 
 /* Closes it, if it is open. The url is left to the owner. */
-void connection_close(struct connection *connection);
+void sqlite_connection_close(struct connection *connection);
 
 /* Begins a transaction: one that reads, or one that holds the write lock from now on. */
-evd_code connection_begin(struct connection *connection, bool write, evd_error *error);
+evd_code sqlite_connection_begin(struct connection *connection, bool write, evd_error *error);
 
 /* Commits. When that fails, the transaction is rolled back; the error's outcome is unknown if the
  * disk failed while the commit was being made durable. */
-evd_code connection_commit(struct connection *connection, evd_error *error);
+evd_code sqlite_connection_commit(struct connection *connection, evd_error *error);
 
 /* Rolls back, if there is a transaction, and resets all statements. */
-void connection_rollback(struct connection *connection);
+void sqlite_connection_rollback(struct connection *connection);
 
 /* EVD_EDATABASE when the database's file is no longer the one that was opened: what would be written
  * to it would be lost. */
-evd_code connection_check_file(struct connection *connection, evd_error *error);
+evd_code sqlite_connection_check_file(struct connection *connection, evd_error *error);
 
 /* Runs one statement that has no parameters and whose rows do not matter. */
-evd_code connection_execute(struct connection *connection, const char *sql, evd_error *error);
+evd_code sqlite_connection_execute(struct connection *connection, const char *sql,
+                                   evd_error *error);
 
 #endif

@@ -66,7 +66,7 @@ static struct sqlite_engine *from_life(struct job *job) {
 /* Closing. */
 
 static void run_close(struct job *job) {
-  connection_close(&from_life(job)->connection);
+  sqlite_connection_close(&from_life(job)->connection);
 }
 
 static void free_engine(struct sqlite_engine *engine) {
@@ -97,7 +97,7 @@ static void close_if_idle(struct sqlite_engine *engine) {
 
 static void run_open(struct job *job) {
   struct sqlite_engine *engine = from_life(job);
-  connection_open(&engine->connection, &engine->open_error);
+  sqlite_connection_open(&engine->connection, &engine->open_error);
 }
 
 /* Tells how the opening ended. The callback may close the engine, but not under our feet: the
@@ -181,7 +181,7 @@ static struct engine *sqlite_open(const struct engine_config *config, evd_error 
 
 static void run_batch(struct job *job) {
   struct slot *slot = (struct slot *)job;
-  batch_run(&slot->engine->connection, slot->batch);
+  sqlite_batch_run(&slot->engine->connection, slot->batch);
 }
 
 static void batch_done(struct job *job) {

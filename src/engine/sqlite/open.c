@@ -153,7 +153,7 @@ static evd_code check_writable(struct connection *connection, evd_error *error) 
 }
 
 /* Opens the database; see open.h. */
-evd_code connection_open(struct connection *connection, evd_error *error) {
+evd_code sqlite_connection_open(struct connection *connection, evd_error *error) {
   connection->patience_ms = connection->url.busy_timeout_ms;
   evd_code code = open_file(connection, error);
   if (code == EVD_OK) {
@@ -166,14 +166,14 @@ evd_code connection_open(struct connection *connection, evd_error *error) {
     code = configure(connection, error);
   }
   if (code == EVD_OK) {
-    code = table_prepare(connection, error);
+    code = sqlite_table_prepare(connection, error);
   }
   if (code == EVD_OK) {
     code = prepare_transactions(connection, error);
   }
   if (code != EVD_OK) {
     sqlite_file_explain(&connection->url, error);
-    connection_close(connection);
+    sqlite_connection_close(connection);
     return error->code;
   }
   connection->patience_ms = connection->batch_patience_ms;

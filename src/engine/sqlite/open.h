@@ -6,6 +6,6 @@
 
 /* Opens the database and looks at the table (creates it, where the schema mode says so). On failure
  * everything is closed again. */
-evd_code connection_open(struct connection *connection, evd_error *error);
+evd_code sqlite_connection_open(struct connection *connection, evd_error *error);
 
 #endif

@@ -9,13 +9,13 @@
 static evd_code insert(struct connection *connection, const struct request *request,
                        evd_error *error) {
   struct statement_key key = sqlite_insert_key();
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
   for (size_t i = 0; i < request->execution_count; i++) {
-    int result = rows_bind_execution(statement, &request->executions[i]);
-    evd_code code = step_write(connection, statement, result, NULL, error);
+    int result = sqlite_rows_bind_execution(statement, &request->executions[i]);
+    evd_code code = sqlite_step_write(connection, statement, result, NULL, error);
     if (code != EVD_OK) {
       return code;
     }
@@ -27,34 +27,34 @@ static evd_code insert(struct connection *connection, const struct request *requ
 static evd_code get(struct connection *connection, struct request *request, size_t expected,
                     evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
 
-  int result = rows_bind_text(statement, 1, request->id);
-  while ((result = step_read(connection, statement, result)) == SQLITE_ROW) {
-    if (rows_add(statement, 0, expected, &request->rows, error) == NULL) {
+  int result = sqlite_rows_bind_text(statement, 1, request->id);
+  while ((result = sqlite_step_read(connection, statement, result)) == SQLITE_ROW) {
+    if (sqlite_rows_add(statement, 0, expected, &request->rows, error) == NULL) {
       return error->code;
     }
     result = SQLITE_OK;
   }
-  return step_end(connection, statement, result, error);
+  return sqlite_step_end(connection, statement, result, error);
 }
 
 /* Updates one by id. */
 static evd_code update(struct connection *connection, struct request *request, evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
   int next;
-  int result = rows_bind_changes(statement, request->changes, &next);
+  int result = sqlite_rows_bind_changes(statement, request->changes, &next);
   if (result == SQLITE_OK) {
-    result = rows_bind_text(statement, next, request->id);
+    result = sqlite_rows_bind_text(statement, next, request->id);
   }
-  return step_write(connection, statement, result, &request->count, error);
+  return sqlite_step_write(connection, statement, result, &request->count, error);
 }
 
 /* Updates one by id and, if it matched, inserts its children. */
@@ -70,19 +70,19 @@ static evd_code update_and_insert_children(struct connection *connection, struct
 /* Updates those that expired before a time. */
 static evd_code expire(struct connection *connection, struct request *request, evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
   int next;
-  int result = rows_bind_changes(statement, request->changes, &next);
+  int result = sqlite_rows_bind_changes(statement, request->changes, &next);
   if (result == SQLITE_OK) {
-    result = rows_bind_integer(statement, next++, request->before);
+    result = sqlite_rows_bind_integer(statement, next++, request->before);
   }
   if (result == SQLITE_OK) {
-    result = rows_bind_integer(statement, next, request->limit);
+    result = sqlite_rows_bind_integer(statement, next, request->limit);
   }
-  return step_write(connection, statement, result, &request->count, error);
+  return sqlite_step_write(connection, statement, result, &request->count, error);
 }
 
 /* Deletes one by id, or all; in test mode only. */
@@ -92,19 +92,20 @@ static evd_code delete_rows(struct connection *connection, struct request *reque
     return EVD_OK;
   }
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
-  struct statement *statement = step_prepare(connection, &key, error);
+  struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
   int result = SQLITE_OK;
   if (request->operation == EVD_OPERATION_DELETE) {
-    result = rows_bind_text(statement, 1, request->id);
+    result = sqlite_rows_bind_text(statement, 1, request->id);
   }
-  return step_write(connection, statement, result, &request->count, error);
+  return sqlite_step_write(connection, statement, result, &request->count, error);
 }
 
 /* Runs a request; see operations.h. */
-evd_code operation_run(struct connection *connection, struct request *request, evd_error *error) {
+evd_code sqlite_operation_run(struct connection *connection, struct request *request,
+                              evd_error *error) {
   switch (request->operation) {
   case EVD_OPERATION_INSERT: return insert(connection, request, error);
   case EVD_OPERATION_GET:
@@ -117,11 +118,11 @@ evd_code operation_run(struct connection *connection, struct request *request, e
   case EVD_OPERATION_CLAIM_BY_START_AT:
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
-  case EVD_OPERATION_CLAIM_BY_CANCELLATION: return claim_rows(connection, request, error);
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION: return sqlite_claim_rows(connection, request, error);
   case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: return expire(connection, request, error);
-  case EVD_OPERATION_CLOSE_FINISHED: return claim_and_close(connection, request, error);
+  case EVD_OPERATION_CLOSE_FINISHED: return sqlite_claim_and_close(connection, request, error);
   case EVD_OPERATION_DELETE:
   case EVD_OPERATION_DELETE_ALL: return delete_rows(connection, request, error);
   case EVD_OPERATION_COUNT: break;

@@ -9,6 +9,7 @@
 
 /* Runs one request within the present transaction and fills in its answer. On failure what it has
  * done so far is still in the transaction, and statements may be under way: roll back. */
-evd_code operation_run(struct connection *connection, struct request *request, evd_error *error);
+evd_code sqlite_operation_run(struct connection *connection, struct request *request,
+                              evd_error *error);
 
 #endif

@@ -20,13 +20,13 @@ static int bind_null(struct statement *statement, int index) {
 }
 
 /* Binds a text that lives long enough. */
-int rows_bind_text(struct statement *statement, int index, const char *text) {
+int sqlite_rows_bind_text(struct statement *statement, int index, const char *text) {
   statement->bound |= UINT64_C(1) << (index - 1);
   return sqlite3_bind_text(statement->handle, index, text, -1, SQLITE_STATIC);
 }
 
 /* Binds an integer. */
-int rows_bind_integer(struct statement *statement, int index, int64_t integer) {
+int sqlite_rows_bind_integer(struct statement *statement, int index, int64_t integer) {
   statement->bound |= UINT64_C(1) << (index - 1);
   return sqlite3_bind_int64(statement->handle, index, integer);
 }
@@ -36,15 +36,15 @@ static int bind_column(struct statement *statement, int index, const evd_executi
                        evd_column column) {
   struct value value = column_get(execution, column);
   switch (value.kind) {
-  case VALUE_TEXT: return rows_bind_text(statement, index, value.text);
-  case VALUE_INTEGER: return rows_bind_integer(statement, index, value.integer);
+  case VALUE_TEXT: return sqlite_rows_bind_text(statement, index, value.text);
+  case VALUE_INTEGER: return sqlite_rows_bind_integer(statement, index, value.integer);
   case VALUE_NULL: break;
   }
   return bind_null(statement, index);
 }
 
 /* Binds all columns, in order. */
-int rows_bind_execution(struct statement *statement, const evd_execution *execution) {
+int sqlite_rows_bind_execution(struct statement *statement, const evd_execution *execution) {
   int result = SQLITE_OK;
   for (int column = 0; column < EVD_COLUMN_COUNT && result == SQLITE_OK; column++) {
     result = bind_column(statement, column + 1, execution, (evd_column)column);
@@ -53,7 +53,7 @@ int rows_bind_execution(struct statement *statement, const evd_execution *execut
 }
 
 /* Binds the columns that the statement sets, in order. */
-int rows_bind_changes(struct statement *statement, const evd_changes *changes, int *next) {
+int sqlite_rows_bind_changes(struct statement *statement, const evd_changes *changes, int *next) {
   int result = SQLITE_OK;
   *next = 1;
   for (uint64_t set = statement->key.set; set != 0 && result == SQLITE_OK; set &= set - 1) {
@@ -98,7 +98,7 @@ static evd_execution *out_of_memory(evd_error *error) {
   return NULL;
 }
 
-const char *rows_value_text(struct statement *statement, int index) {
+const char *sqlite_rows_value_text(struct statement *statement, int index) {
   const char *text = (const char *)sqlite3_column_text(statement->handle, index);
   return text != NULL ? text : "NULL";
 }
@@ -110,13 +110,13 @@ static void set_read_error(struct statement *statement, int first, evd_column co
     out_of_memory(error);
     return;
   }
-  execution_unfit(column, rows_value_text(statement, first + evd_column_execution_id),
-                  rows_value_text(statement, first + (int)column), error);
+  execution_unfit(column, sqlite_rows_value_text(statement, first + evd_column_execution_id),
+                  sqlite_rows_value_text(statement, first + (int)column), error);
 }
 
 /* Adds the present row to the records; see rows.h. */
-evd_execution *rows_add(struct statement *statement, int first, size_t expected,
-                        struct records **records, evd_error *error) {
+evd_execution *sqlite_rows_add(struct statement *statement, int first, size_t expected,
+                               struct records **records, evd_error *error) {
   if (*records == NULL) {
     expected = expected < ROWS_EXPECTED_MAX ? expected : ROWS_EXPECTED_MAX;
     *records = records_new(expected, expected * TEXT_EXPECTED);

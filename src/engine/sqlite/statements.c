@@ -75,9 +75,9 @@ static struct statement *add(struct statements *statements, sqlite3 *db,
 }
 
 /* The statement of a key; see statements.h. */
-struct statement *statements_get(struct statements *statements, sqlite3 *db,
-                                 const struct table_name *table, const struct statement_key *key,
-                                 evd_error *error) {
+struct statement *sqlite_statements_get(struct statements *statements, sqlite3 *db,
+                                        const struct table_name *table,
+                                        const struct statement_key *key, evd_error *error) {
   struct statement *statement = statements->recent;
   if (statement != NULL && memcmp(&statement->key, key, sizeof(*key)) == 0) {
     return statement; /* one batch mostly has one kind of statement */
@@ -93,7 +93,7 @@ struct statement *statements_get(struct statements *statements, sqlite3 *db,
 }
 
 /* Resets all statements. */
-void statements_reset(struct statements *statements) {
+void sqlite_statements_reset(struct statements *statements) {
   struct statement *statement;
   DL_FOREACH (statements->recent, statement) {
     sqlite3_reset(statement->handle);
@@ -101,7 +101,7 @@ void statements_reset(struct statements *statements) {
 }
 
 /* Forgets all statements. */
-void statements_free(struct statements *statements) {
+void sqlite_statements_free(struct statements *statements) {
   HASH_CLEAR(hh, statements->by_key);
   struct statement *statement;
   struct statement *next;

@@ -34,13 +34,13 @@ struct statements {
 
 /* The statement of a key for this table, prepared if need be; NULL with the error. It stays valid
  * until STATEMENTS_MAX others have been asked for. */
-struct statement *statements_get(struct statements *statements, sqlite3 *db,
-                                 const struct table_name *table, const struct statement_key *key,
-                                 evd_error *error);
+struct statement *sqlite_statements_get(struct statements *statements, sqlite3 *db,
+                                        const struct table_name *table,
+                                        const struct statement_key *key, evd_error *error);
 
 /* Resets all statements: after a failure, whatever was under way. */
-void statements_reset(struct statements *statements);
+void sqlite_statements_reset(struct statements *statements);
 
-void statements_free(struct statements *statements);
+void sqlite_statements_free(struct statements *statements);
 
 #endif

@@ -4,9 +4,10 @@
 #include "engine/sqlite/errors.h"
 
 /* The statement of a key. */
-struct statement *step_prepare(struct connection *connection, const struct statement_key *key,
-                               evd_error *error) {
-  return statements_get(&connection->statements, connection->db, &connection->table, key, error);
+struct statement *sqlite_step_prepare(struct connection *connection,
+                                      const struct statement_key *key, evd_error *error) {
+  return sqlite_statements_get(&connection->statements, connection->db, &connection->table, key,
+                               error);
 }
 
 /* Steps, and adds the time it took to the statement's where times are taken. */
@@ -21,13 +22,13 @@ static int step(struct connection *connection, struct statement *statement) {
 }
 
 /* Steps a reading statement. */
-int step_read(struct connection *connection, struct statement *statement, int result) {
+int sqlite_step_read(struct connection *connection, struct statement *statement, int result) {
   return result == SQLITE_OK ? step(connection, statement) : result;
 }
 
 /* Resets the statement and tells what `result` means. */
-evd_code step_end(struct connection *connection, struct statement *statement, int result,
-                  evd_error *error) {
+evd_code sqlite_step_end(struct connection *connection, struct statement *statement, int result,
+                         evd_error *error) {
   evd_code code = EVD_OK;
   if (result != SQLITE_OK && result != SQLITE_DONE) {
     code = sqlite_error_set(error, connection->db, result,
@@ -38,11 +39,11 @@ evd_code step_end(struct connection *connection, struct statement *statement, in
 }
 
 /* Runs a writing statement. */
-evd_code step_write(struct connection *connection, struct statement *statement, int result,
-                    int64_t *count, evd_error *error) {
-  result = step_read(connection, statement, result);
+evd_code sqlite_step_write(struct connection *connection, struct statement *statement, int result,
+                           int64_t *count, evd_error *error) {
+  result = sqlite_step_read(connection, statement, result);
   if (result == SQLITE_DONE && count != NULL) {
     *count = sqlite3_changes64(connection->db);
   }
-  return step_end(connection, statement, result, error);
+  return sqlite_step_end(connection, statement, result, error);
 }

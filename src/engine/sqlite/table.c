@@ -222,21 +222,21 @@ static evd_code create_missing(struct connection *connection, evd_error *error) 
 
 /* Creates what is missing, in one transaction: whoever opens at the same time waits. */
 static evd_code create(struct connection *connection, evd_error *error) {
-  evd_code code = connection_execute(connection, "begin immediate", error);
+  evd_code code = sqlite_connection_execute(connection, "begin immediate", error);
   if (code == EVD_OK) {
     code = create_missing(connection, error);
   }
   if (code == EVD_OK) {
-    code = connection_execute(connection, "commit", error);
+    code = sqlite_connection_execute(connection, "commit", error);
   }
   if (code != EVD_OK) {
-    connection_rollback(connection);
+    sqlite_connection_rollback(connection);
   }
   return code;
 }
 
 /* Creates or checks the table; see table.h. */
-evd_code table_prepare(struct connection *connection, evd_error *error) {
+evd_code sqlite_table_prepare(struct connection *connection, evd_error *error) {
   evd_code code = EVD_OK;
   if (connection->schema == EVD_SCHEMA_CREATE) {
     code = create(connection, error);

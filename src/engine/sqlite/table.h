@@ -5,6 +5,6 @@
 #include "engine/sqlite/connection.h"
 
 /* Does what the connection's schema mode says. EVD_ESCHEMA names what is missing. */
-evd_code table_prepare(struct connection *connection, evd_error *error);
+evd_code sqlite_table_prepare(struct connection *connection, evd_error *error);
 
 #endif
