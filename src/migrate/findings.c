@@ -31,8 +31,8 @@ void findings_add(struct findings *findings, enum severity severity, const char 
     findings->failed = true;
     return;
   }
-  *finding =
-      (struct finding){.severity = severity, .object = object_copy, .problem = problem, .fix = fix_copy};
+  *finding = (struct finding){
+      .severity = severity, .object = object_copy, .problem = problem, .fix = fix_copy};
   if (findings->last != NULL) {
     findings->last->next = finding;
   } else {

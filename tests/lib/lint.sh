@@ -51,7 +51,7 @@ lint_wire() {
 lint_rooms() {
   local objects
   mapfile -t objects < <(find "$BUILDDIR/src" -name '*.o' ! -path '*/cli/*')
-  tests/lib/rooms.sh includes && tests/lib/rooms.sh circles "${objects[@]}"
+  bash tests/lib/rooms.sh includes && bash tests/lib/rooms.sh circles "${objects[@]}"
 }
 
 failed=0
