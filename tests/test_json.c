@@ -65,7 +65,7 @@ static const struct {
     {TEXT("\"\\\\u0000\""), JSON_STRING},
     {TEXT("\"\\u0000\""), JSON_STRING},
     {TEXT("{\"\\u0000\":[\"x\\u0000\"]}"), JSON_OBJECT},
-    {TEXT("\"\\ud800\""), JSON_STRING}, /* half a surrogate pair */
+    {TEXT("\"\\ud800\""), JSON_STRING}, /* an unpaired surrogate */
     {TEXT("\"\\udc00\\ud800\""), JSON_STRING},
     {TEXT("{\"\\ud800\":\"\\ud800\\n\"}"), JSON_OBJECT},
     {TEXT("\"\x7f\""), JSON_STRING},
@@ -257,13 +257,13 @@ static void jsonb_refuses_what_it_cannot_hold(void **state) {
       {"\"\\\\u0000\\\\ud800\"", NULL}, /* backslashes that are escaped */
       {"\"\\u0000\"", "\\u0000"},
       {"{\"a\\u0000\":1}", "\\u0000"},
-      {"\"\\ud800\"", "half of a surrogate pair"},
-      {"\"\\uDC00\"", "half of a surrogate pair"},
-      {"\"\\udc00\\ud800\"", "half of a surrogate pair"},
-      {"\"\\ud800x\\udc00\"", "half of a surrogate pair"},
-      {"\"\\ud800\\ud800\\udc00\"", "half of a surrogate pair"},
-      {"\"\\ud800\\u0041\"", "half of a surrogate pair"},
-      {"{\"\\ud800\\n\":1}", "half of a surrogate pair"},
+      {"\"\\ud800\"", "an unpaired surrogate"},
+      {"\"\\uDC00\"", "an unpaired surrogate"},
+      {"\"\\udc00\\ud800\"", "an unpaired surrogate"},
+      {"\"\\ud800x\\udc00\"", "an unpaired surrogate"},
+      {"\"\\ud800\\ud800\\udc00\"", "an unpaired surrogate"},
+      {"\"\\ud800\\u0041\"", "an unpaired surrogate"},
+      {"{\"\\ud800\\n\":1}", "an unpaired surrogate"},
       {"[1e308,5e-324,\"1e999\"]", NULL},
       {"[1e500]", "a number of more than 400 digits"},
       {"[1.5E-500]", "a number of more than 400 digits"},
@@ -279,7 +279,7 @@ static void jsonb_refuses_what_it_cannot_hold(void **state) {
   }
 }
 
-static void a_string_is_text_unless_it_has_zero_or_half_a_pair(void **state) {
+static void a_string_is_text_unless_it_has_zero_or_an_unpaired_surrogate(void **state) {
   (void)state;
   assert_true(json_string_is_text(TEXT("\"\"")));
   assert_true(json_string_is_text(TEXT("\"a\\n\\ud83d\\ude00\"")));
@@ -481,7 +481,7 @@ int main(void) {
       cmocka_unit_test(scan_accepts_what_is_json_and_tells_its_kind),
       cmocka_unit_test(scan_refuses_what_is_not_and_says_where_and_why),
       cmocka_unit_test(jsonb_refuses_what_it_cannot_hold),
-      cmocka_unit_test(a_string_is_text_unless_it_has_zero_or_half_a_pair),
+      cmocka_unit_test(a_string_is_text_unless_it_has_zero_or_an_unpaired_surrogate),
       cmocka_unit_test(scan_needs_nobody_to_ask_for_the_reason),
       cmocka_unit_test(scan_sees_a_bad_byte_wherever_it_is_in_a_long_string),
       cmocka_unit_test(scan_takes_every_plain_byte_in_a_string),

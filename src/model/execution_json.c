@@ -99,7 +99,7 @@ static evd_code read_string(struct reader *reader, evd_column column,
     return wrong(reader, column, "a string");
   }
   if (!json_string_is_text(member->value, member->value_length)) {
-    return wrong(reader, column, "a string without \\u0000 and half surrogate pairs");
+    return wrong(reader, column, "a string without \\u0000 and unpaired surrogates");
   }
   if (!json_unquote(member->value, member->value_length, reader->text)) {
     return error_set_no_memory(reader->error);
@@ -159,7 +159,7 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
     return error_set(reader->error, EVD_EINVAL, "", "a key is longer than any of an execution's");
   }
   if (!json_string_is_text(member->key, member->key_length)) {
-    return error_set(reader->error, EVD_EINVAL, "", "a key has \\u0000 or half a surrogate pair");
+    return error_set(reader->error, EVD_EINVAL, "", "a key has \\u0000 or an unpaired surrogate");
   }
   if (!json_unquote(member->key, member->key_length, key)) {
     return error_set_no_memory(reader->error);

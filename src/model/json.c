@@ -29,7 +29,7 @@ struct scanner {
   size_t digits_max;                           /* of a number that has an exponent, written out */
   size_t growth;                               /* of all such numbers, when they are written out */
   bool has_zero;                               /* a string has \u0000 */
-  bool has_half_pair;                          /* a string has half of a surrogate pair */
+  bool has_unpaired;                           /* a string has an unpaired surrogate */
 };
 
 static bool fail(struct scanner *scanner, const unsigned char *at, const char *reason) {
@@ -190,7 +190,7 @@ static bool scan_unicode_escape(struct scanner *scanner) {
       return true;
     }
   }
-  scanner->has_half_pair = true; /* what follows stands for itself */
+  scanner->has_unpaired = true; /* what follows stands for itself */
   return true;
 }
 
@@ -527,8 +527,8 @@ const char *json_jsonb_refuses(const char *text) {
   if (scanner.has_zero) {
     return "\\u0000, which jsonb cannot hold";
   }
-  if (scanner.has_half_pair) {
-    return "half of a surrogate pair, which jsonb cannot hold";
+  if (scanner.has_unpaired) {
+    return "an unpaired surrogate, which jsonb cannot hold";
   }
   if (scanner.digits_max > DIGITS_MAX) {
     return "a number of more than 400 digits when it is written without an exponent, as jsonb does";
@@ -545,7 +545,7 @@ bool json_string_is_text(const char *string, size_t length) {
   struct scanner scanner = {.at = start, .end = start + length};
 
   return memchr(string, '\\', length) == NULL ||
-         (scan_string(&scanner) && !scanner.has_zero && !scanner.has_half_pair);
+         (scan_string(&scanner) && !scanner.has_zero && !scanner.has_unpaired);
 }
 
 void json_compact(const char *text, char *to) {

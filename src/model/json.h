@@ -35,8 +35,8 @@ enum json_kind json_scan_outer(const char *text, size_t length, const char **rea
  * length: a phrase (static), or NULL. */
 const char *json_jsonb_refuses(const char *text);
 
-/* Whether a valid string, with its quotes, stands for a text in C: one without \u0000 and half surrogate
- * pairs. */
+/* Whether a valid string, with its quotes, stands for a text in C: one without \u0000 and unpaired
+ * surrogates. */
 bool json_string_is_text(const char *string, size_t length);
 
 /* Copies a valid document without the white space outside its strings, ended by zero; `to` has room for

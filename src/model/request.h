@@ -24,13 +24,13 @@ struct request {
   evd_filter filter;
   const evd_changes *changes; /* updated_at is always in `set` */
   const evd_execution *executions;
-  size_t execution_count; /* may be 0 for the children of operation 5 */
+  size_t execution_count; /* may be 0 for children */
   evd_status status;
   evd_ocfp_status ocfp_status;
   evd_close_status close_status;
   bool flag;          /* is_sleeping_task, needs_promise_cancellation or is_finished */
   int64_t before;     /* exclusive upper bound of start_at, expires_at, ... */
-  int64_t started_at; /* operation 6: expires_at = started_at + the row's timeout_ms */
+  int64_t started_at; /* claim_by_start_at: expires_at = started_at + the row's timeout_ms */
   int64_t limit;      /* above 0: the front door answers the rest itself */
   bool ids_only;      /* claims, where engine_ops.claims_ids: the rows are not read, but left out */
 

@@ -24,8 +24,8 @@ static bool has_long_number(const char *text, size_t length) {
   return false;
 }
 
-/* Whether a string has half of a surrogate pair, which cJSON refuses. */
-static bool has_half_pair(const char *text, size_t length) {
+/* Whether a string has an unpaired surrogate, which cJSON refuses. */
+static bool has_unpaired_surrogate(const char *text, size_t length) {
   char *copy = strndup(text, length);
   const char *refusal = copy != NULL ? json_jsonb_refuses(copy) : NULL;
 
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!utf8_is_valid(text, size)) {
     abort();
   }
-  if (has_long_number(text, size) || has_half_pair(text, size)) {
+  if (has_long_number(text, size) || has_unpaired_surrogate(text, size)) {
     return 0;
   }
   item = cJSON_ParseWithLength(text, size);

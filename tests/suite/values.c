@@ -334,7 +334,7 @@ static void zero_escapes_are_kept_where_the_type_can_hold_them(void **state) {
 }
 
 /* JSON.stringify() writes a cut emoji so. */
-static void half_surrogate_pairs_are_kept_where_the_type_can_hold_them(void **state) {
+static void unpaired_surrogates_are_kept_where_the_type_can_hold_them(void **state) {
   (void)state;
   store_or_refuse("te_high", "{\"a\":\"x\\ud83d\"}", has_jsonb());
   store_or_refuse("te_low", "{\"\\ude00y\":1}", has_jsonb());
@@ -400,7 +400,7 @@ int values_tests(void) {
       suite_test(any_json_value_can_be_input_and_output),
       suite_test(json_is_stored_as_it_is_or_refused_with_its_column),
       suite_test(zero_escapes_are_kept_where_the_type_can_hold_them),
-      suite_test(half_surrogate_pairs_are_kept_where_the_type_can_hold_them),
+      suite_test(unpaired_surrogates_are_kept_where_the_type_can_hold_them),
       suite_test(numbers_that_jsonb_would_swell_are_refused_there),
       suite_test(many_numbers_that_jsonb_would_swell_are_refused_there),
       suite_test(what_the_frameworks_storage_takes_is_taken),
