@@ -37,7 +37,7 @@ static struct limits limits_of(const evd_options *options) {
       .pending_requests = size_or(options->pending_max_requests, PENDING_MAX_REQUESTS),
       .pending_bytes = size_or(options->pending_max_bytes, PENDING_MAX_BYTES),
       .timeout_ms = timeout == 0 ? OPERATION_TIMEOUT_MS : timeout,
-      .attempts = attempts_of(options->retry_max_attempts),
+      .attempts = attempts_of(options->conflict_retries_max),
   };
 }
 
@@ -49,9 +49,9 @@ static evd_code check_options(const evd_options *options, evd_error *error) {
     return error_set(error, EVD_EINVAL, "operation_timeout_ms",
                      "operation_timeout_ms is negative; -1 is no time-out");
   }
-  if (options->retry_max_attempts < -1) {
-    return error_set(error, EVD_EINVAL, "retry_max_attempts",
-                     "retry_max_attempts is negative; -1 is no retry");
+  if (options->conflict_retries_max < -1) {
+    return error_set(error, EVD_EINVAL, "conflict_retries_max",
+                     "conflict_retries_max is negative; -1 is no retry");
   }
   if (options->log_level < 0 || options->log_level > EVD_LOG_QUERY) {
     return error_set(error, EVD_EINVAL, "log_level", "log_level is not an evd_log_level");

@@ -49,7 +49,7 @@ static void open_nodes(int count) {
     evd_options options = {.schema = EVD_SCHEMA_CREATE,
                            .test_mode = true,
                            .operation_timeout_ms = 20000,
-                           .retry_max_attempts = 100};
+                           .conflict_retries_max = 100};
     nodes[i] = await_storage(evd_storage_open(loop, galera.urls[i], &options));
   }
 }

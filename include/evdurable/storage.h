@@ -90,7 +90,7 @@ typedef struct evd_options {
   size_t pending_max_requests;  /**< Beyond it, EVD_EBUSY; 0 is 100,000. */
   size_t pending_max_bytes;     /**< Beyond it, EVD_EBUSY; 0 is 256 MiB. */
   int64_t operation_timeout_ms; /**< From submission to result; 0 is 30,000; -1 is none. */
-  int retry_max_attempts;       /**< Internal retries after a conflict; 0 is 10; -1 is none. */
+  int conflict_retries_max;     /**< Internal retries after a conflict; 0 is 10; -1 is none. */
   evd_log_callback log;         /**< NULL: no log. */
   void *log_data;
   evd_log_level log_level; /**< The least severe level that is logged; 0 is EVD_LOG_WARNING. */

@@ -65,9 +65,8 @@ struct batch {
   struct batch *next; /* for whoever holds it: one list at a time */
   evd_operation operation;
   size_t count;
-  struct request *
-      *requests;       /* in the order of submission; ids of operations 4 and 5 are distinct */
-  bool record_queries; /* the loader wants query_records */
+  struct request **requests; /* in the order of submission; ids of updates by id are distinct */
+  bool record_queries;       /* the loader wants query_records */
 
   /* Called by the engine when the batch is answered, which belongs to the loader again. The loop's thread. */
   void (*done)(struct batch *batch);

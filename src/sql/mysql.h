@@ -42,13 +42,13 @@ struct mydb_table {
 void mydb_sql_insert(struct mydb_writer *writer, const struct mydb_table *table);
 void mydb_sql_insert_row(struct mydb_writer *writer, const evd_execution *execution, bool first);
 
-/* Gets: all columns of the rows of these ids (operations 2 and 3), or of these parents (13, in the
+/* Gets: all columns of the rows of these ids (get, get by unique id), or of these parents (get by parent, in the
  * order of its result). Filters are left to the reader. */
 void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
                   struct request *const *requests, size_t count);
 
 /*
- * Updates by id (4, 5) of several requests, in a transaction: one statement locks the rows of all,
+ * Updates by id (with or without children) of several requests, in a transaction: one statement locks the rows of all,
  * in the order of the index, and shows what filters ask for; then one statement for each group of
  * requests with the same columns and the same filter updates those rows.
  */
@@ -60,7 +60,7 @@ void mydb_sql_update(struct mydb_writer *writer, const struct mydb_table *table,
                      struct request *const *requests, size_t count);
 
 /*
- * Operations 6 to 12 and 15: one statement locks the rows, and shows all their columns (claims) or
+ * Claims, expiries and close_finished: one statement locks the rows, and shows all their columns (claims) or
  * execution_id and parent_execution_id, in this order; another updates those of them that are
  * given by id, guarded by the same condition.
  */
@@ -71,7 +71,7 @@ void mydb_sql_select(struct mydb_writer *writer, const struct mydb_table *table,
 void mydb_sql_update_selected(struct mydb_writer *writer, const struct mydb_table *table,
                               const struct request *request, const char *const *ids, size_t count);
 
-/* Operation 15: takes from each parent's counter, and sets updated_at. */
+/* close_finished: takes from each parent's counter, and sets updated_at. */
 struct mydb_decrement {
   const char *parent_id;
   int64_t by;
@@ -79,7 +79,7 @@ struct mydb_decrement {
 void mydb_sql_decrement(struct mydb_writer *writer, const struct mydb_table *table,
                         const struct mydb_decrement *decrements, size_t count, int64_t updated_at);
 
-/* Operations 14, 16 and 17: one request each. */
+/* update_by_parent, delete and delete_all: one request each. */
 void mydb_sql_update_by_parent(struct mydb_writer *writer, const struct mydb_table *table,
                                const struct request *request);
 void mydb_sql_delete(struct mydb_writer *writer, const struct mydb_table *table,

@@ -80,10 +80,10 @@ struct statement_key {
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows);
 
 /*
- * The condition by which operations 6 to 12, 14 and 15 select, without "where", its parameters
- * written by `parameter` in this order: id (12, 14), then before (6, 9, 10, 11). E.g.
- * "status = 'ready' and start_at < ?". And the column by which it is ordered (EVD_COLUMN_COUNT
- * where there is no order: 14).
+ * The condition by which claims, expiries, update_by_parent and close_finished select, without "where". Its
+ * parameters are written by `parameter`: the id (claim_by_cancellation, update_by_parent) or the time
+ * (claim_by_start_at, expiries). E.g. "status = 'ready' and start_at < ?". And the column by which it is
+ * ordered (EVD_COLUMN_COUNT where there is no order: update_by_parent).
  */
 void sql_selection(struct buffer *buffer, const struct dialect *dialect,
                    const struct statement_key *key,

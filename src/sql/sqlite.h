@@ -38,7 +38,7 @@ enum sqlite_part {
 /* The key of a request's statement: as statement_key(), less what its text does not depend on. */
 struct statement_key sqlite_statement_key(const struct request *request, enum sqlite_part part);
 
-/* The key of the statement that inserts one execution, for the children of operation 5, too. */
+/* The key of the statement that inserts one execution, for the children of update_and_insert_children, too. */
 struct statement_key sqlite_insert_key(void);
 
 /* Appends the statement of a key. */

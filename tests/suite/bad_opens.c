@@ -83,7 +83,7 @@ static void options_out_of_range_are_refused(void **state) {
       {"schema", {.schema = (evd_schema_mode)99}},
       {"log_level", {.log_level = (evd_log_level)5}},
       {"operation_timeout_ms", {.operation_timeout_ms = -2}},
-      {"retry_max_attempts", {.retry_max_attempts = -2}},
+      {"conflict_retries_max", {.conflict_retries_max = -2}},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     evd_error error = open_fails(suite.url, &wrong[i].options, EVD_EINVAL);

@@ -103,7 +103,7 @@ enum { MANY = 20000 };
 /* So many updates that wait for a row which another session holds; and who watches how they end. */
 static void submit_many(struct turns *turns, evd_options options) {
   suite_needs_shared();
-  options.retry_max_attempts = 1000;
+  options.conflict_retries_max = 1000;
   suite_reopen(options);
   evd_execution row = sample_execution("te_1");
   suite_insert(&row);

@@ -12,7 +12,7 @@ static void set_up_locked(evd_execution *row) {
   suite_needs_shared();
   *row = sample_execution("te_1");
   suite_insert(row);
-  suite_reopen((evd_options){.operation_timeout_ms = TIMEOUT_MS, .retry_max_attempts = 1000});
+  suite_reopen((evd_options){.operation_timeout_ms = TIMEOUT_MS, .conflict_retries_max = 1000});
 }
 
 /* The operation fails when its time is over; or a little before, where the database says that the lock
@@ -121,7 +121,7 @@ static void what_times_out_is_applied_whole_or_not_at_all(void **state) {
 
 static void without_a_time_out_operations_wait(void **state) {
   suite_needs_shared();
-  suite_reopen((evd_options){.operation_timeout_ms = -1, .retry_max_attempts = 1000});
+  suite_reopen((evd_options){.operation_timeout_ms = -1, .conflict_retries_max = 1000});
   evd_execution row = sample_execution("te_1");
   suite_insert(&row);
   suite_lock("true");
@@ -147,7 +147,7 @@ static void the_most_retries_are_not_none(void **state) {
   bool is_sqlite = strcmp(suite.engine, "sqlite") == 0;
   evd_storage *storage = await_storage(
       evd_storage_open(suite.loop, is_sqlite ? url_with("busy_timeout=5") : suite.url,
-                       &(evd_options){.table = suite.table, .retry_max_attempts = INT_MAX}));
+                       &(evd_options){.table = suite.table, .conflict_retries_max = INT_MAX}));
   suite_lock("true");
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   evd_future *future = keep_future(evd_update(storage, "te_1", NULL, &changes));

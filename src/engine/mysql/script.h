@@ -62,10 +62,10 @@ void mydb_script_free(struct script *script);
 
 /* Between the files of the script. */
 
-/* In writes.c: the statements of the next packet of operations 1, 4, 5, 14, 16 and 17. */
+/* In writes.c: the statements of the next packet of inserts, updates and deletions. */
 void mydb_script_next_of_writes(struct script *script);
 
-/* In selection.c, for operations 6 to 12 and 15: the statements of the next packet, a row of the
+/* In selection.c, for claims, expiries and close_finished: the statements of the next packet, a row of the
  * select, and at the end the requests' answers. */
 void mydb_script_next_of_selection(struct script *script);
 evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
@@ -73,7 +73,7 @@ evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsi
 void mydb_script_selection_done(struct script *script);
 void mydb_script_selection_free(struct script *script);
 
-/* In lookup.c, for operations 2 to 5 and 13: sorts the requests (false when memory is out), gives a
+/* In lookup.c, for gets and updates by id: sorts the requests (false when memory is out), gives a
  * row of a get to those it is for, and notes whether their filters admit a row that was locked. */
 bool mydb_script_sort_requests(struct script *script);
 evd_code mydb_script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,

@@ -7,12 +7,12 @@
 #include "engine/sqlite/connection.h"
 #include "model/request.h"
 
-/* Operations 6 to 8 and 12. The transaction holds the write lock, so what was selected is still so
+/* Claims. The transaction holds the write lock, so what was selected is still so
  * when it is changed; rows that another transaction holds there are none. */
 evd_code sqlite_claim_rows(struct connection *connection, struct request *request,
                            evd_error *error);
 
-/* Operation 15. */
+/* close_finished. */
 evd_code sqlite_claim_and_close(struct connection *connection, struct request *request,
                                 evd_error *error);
 
