@@ -101,7 +101,7 @@ static bool get_nothing(evd_storage *storage, evd_future **futures, size_t in_fl
   char id[32];
   bool ok = true;
   for (size_t i = 0; i < in_flight; i++) {
-    (void)snprintf(id, sizeof id, "nobody %zu", i); /* equal reads would be one */
+    snprintf(id, sizeof id, "nobody %zu", i); /* equal reads would be one */
     futures[i] = evd_get_by_sleeping_task_unique_id(storage, id);
   }
   for (size_t i = 0; i < in_flight; i++) {

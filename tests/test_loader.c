@@ -175,13 +175,13 @@ static evd_future *submit_get(struct fixture *fixture, const char *id) {
 
 static evd_future *submit_get_of(struct fixture *fixture, int number) {
   char id[16];
-  (void)snprintf(id, sizeof id, "%d", number);
+  snprintf(id, sizeof id, "%d", number);
   return submit_get(fixture, id);
 }
 
 static evd_future *submit_update_of(struct fixture *fixture, int number) {
   char id[16];
-  (void)snprintf(id, sizeof id, "%d", number);
+  snprintf(id, sizeof id, "%d", number);
   return submit_update(fixture, id, number);
 }
 

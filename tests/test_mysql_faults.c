@@ -679,7 +679,7 @@ static void chain_on(struct chain *chain) {
     work->fates[chain->row] = (struct fate){'n', 'n', 'n'};
   }
   char id[32];
-  (void)snprintf(id, sizeof id, "te_%06d", chain->row);
+  snprintf(id, sizeof id, "te_%06d", chain->row);
   if (chain->step == INSERTING) {
     evd_execution row = sample_execution(id);
     future = evd_insert(work->storage, &row, 1);
@@ -801,7 +801,7 @@ static void nothing_is_lost_or_done_twice_when_connections_are_cut(void **state)
       text("%s", mysql_url_with(mysql_url_at(server.tls_user, proxy_port(proxy)), "ssl=on"))};
   char plain[2][256];
   for (int i = 0; i < 2; i++) {
-    (void)snprintf(plain[i], sizeof plain[i], "%s", urls[i]);
+    snprintf(plain[i], sizeof plain[i], "%s", urls[i]);
   }
   for (int tls = 0; tls < 2; tls++) {
     proxy_cut_within(proxy, 0);

@@ -127,7 +127,7 @@ static void columns_may_be_of_kindred_types(void **state) {
 /* What was logged last as an error. */
 static void keep_error(const evd_log_event *event, void *data) {
   if (event->level == EVD_LOG_ERROR) {
-    (void)snprintf(data, sizeof((evd_error *)0)->message, "%s", event->message);
+    snprintf(data, sizeof((evd_error *)0)->message, "%s", event->message);
   }
 }
 

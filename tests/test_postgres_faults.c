@@ -69,7 +69,7 @@ static void check_error(struct load *load, const evd_error *error) {
 }
 
 static const char *row_id(const struct load_row *row, const char *kind, char id[32]) {
-  (void)snprintf(id, 32, "te_%s_%06d", kind, (int)(row - row->load->rows));
+  snprintf(id, 32, "te_%s_%06d", kind, (int)(row - row->load->rows));
   return id;
 }
 
@@ -203,7 +203,7 @@ static void check_load(const struct load *load, const char *url) {
 
 static int role(int count, char **arguments) {
   (void)count;
-  (void)snprintf(server.dir, sizeof server.dir, "%s", arguments[2]);
+  snprintf(server.dir, sizeof server.dir, "%s", arguments[2]);
   postgres_server_kill(&server);
   postgres_server_restart(&server);
   release_kept();

@@ -88,7 +88,7 @@ static void a_table_name_that_is_no_identifier_is_refused(void **state) {
       /* 49 bytes */ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
       /* a schema of 64 bytes */
       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.t"};
-  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     struct table_name name;
     evd_error error = {0};
     expect(table_name_parse(bad[i], &name, &error) == EVD_EINVAL, "\"%s\" is taken", bad[i]);
@@ -209,7 +209,7 @@ static void every_selection_reads_as_the_contract_says(void **state) {
        "is_finished = true and close_status = 'idle'",
        evd_column_updated_at},
   };
-  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     assert_string_equal(selection(&dialect_postgres, &cases[i].request), cases[i].sql);
     assert_int_equal(sql_selection_order(cases[i].request.operation), cases[i].order);
   }
@@ -225,7 +225,7 @@ static void every_selection_reads_as_the_contract_says(void **state) {
 static bool same_key(const struct request *a, const struct request *b) {
   struct statement_key left = statement_key(a, 0, 0);
   struct statement_key right = statement_key(b, 0, 0);
-  return memcmp(&left, &right, sizeof(left)) == 0;
+  return memcmp(&left, &right, sizeof left) == 0;
 }
 
 static void a_key_depends_on_masks_and_filters_but_not_on_values(void **state) {

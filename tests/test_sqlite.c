@@ -199,7 +199,7 @@ static void a_value_that_no_execution_can_have_is_named(void **state) {
   struct driver driver;
   driver_open_new(&driver, url);
   struct native *native = native_open(url);
-  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     evd_execution execution = sample_execution(text("te_%zu", i));
     driver_insert(&driver, &execution, 1);
     native_run(native, text("update task_executions set %s where execution_id = '%s';",
@@ -243,7 +243,7 @@ static void a_claim_leaves_out_what_no_execution_can_have(void **state) {
   } timeouts[] = {{"9223372036854775807", SAMPLE_TIME},
                   {"'abc'", SAMPLE_TIME},
                   {"-9223372036854775807", SAMPLE_TIME}};
-  enum { COUNT = sizeof(timeouts) / sizeof(timeouts[0]) };
+  enum { COUNT = sizeof timeouts / sizeof timeouts[0] };
   const char *url = lax_url();
   struct driver driver;
   driver_open_new(&driver, url);

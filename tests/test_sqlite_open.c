@@ -27,10 +27,10 @@ static void urls_are_known_by_their_scheme(void **state) {
   static const char *const ours[] = {"sqlite:x", "sqlite::memory:", "SQLite:x",
                                      "sqlite:",  "file:x",          "file:///tmp/x?mode=ro"};
   static const char *const others[] = {"", "sqlite", "x.db", "/tmp/x.db", "postgres://x", "FILE:x"};
-  for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
     expect(sqlite_url_accepts(ours[i]), "%s is not SQLite's", ours[i]);
   }
-  for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
     expect(!sqlite_url_accepts(others[i]), "%s is SQLite's", others[i]);
   }
 }
@@ -62,7 +62,7 @@ static void a_url_is_taken_apart(void **state) {
       {"file:x?mode=memory&journal_mode=MEMORY", "file:x?mode=memory", true, true, true, "full",
        "memory", 5000},
   };
-  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct sqlite_url url;
     evd_error error = {0};
     expect(sqlite_url_parse(cases[i].url, &url, &error) == EVD_OK, "%s: %s", cases[i].url,
@@ -101,7 +101,7 @@ static void a_bad_url_is_refused_and_what_is_bad_is_named(void **state) {
       {"file:x?busy_timeout=", "\"busy_timeout=\""},
       {"file:x?synchronous=ful", "\"synchronous=ful\""},
   };
-  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     evd_error error = driver_open_fails(cases[i].url, NULL, EVD_SCHEMA_CREATE);
     expect(error.code == EVD_EINVAL, "%s: %s", cases[i].url, error.message);
     assert_string_equal(error.field, "url");
@@ -249,7 +249,7 @@ static void migrations_say_what_the_engine_says(void **state) {
       {text("file:%s?vfs=nope", file), false, EVD_EINVAL, "nope"},
       {"file://host/x.db", false, EVD_EINVAL, "host"},
   };
-  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     evd_error error = both_say(cases[i].url, cases[i].create);
     expect(error.code == cases[i].code, "%s: %s", cases[i].url, error.message);
     assert_string_equal(error.field, "url");
@@ -424,7 +424,7 @@ static void a_file_that_may_not_be_written_is_refused_unless_it_shall_only_be_re
   assert_int_equal(chmod(path, 0444), 0);
   const char *refused[] = {text("sqlite:%s", path), text("file:%s", path),
                            text("file:%s?mode=rw", path), text("file:%s?immutable=0", path)};
-  for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
     shed_root();
     driver_open(&driver, refused[i], NULL, EVD_SCHEMA_CHECK);
     regain_root();
@@ -434,7 +434,7 @@ static void a_file_that_may_not_be_written_is_refused_unless_it_shall_only_be_re
     assert_non_null(strstr(driver.open_error.message, "may not be written"));
   }
   const char *read_only[] = {text("file:%s?mode=ro", path), text("file:%s?immutable=1", path)};
-  for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++) {
+  for (size_t i = 0; i < sizeof read_only / sizeof read_only[0]; i++) {
     shed_root();
     driver_open(&driver, read_only[i], NULL, EVD_SCHEMA_CHECK);
     regain_root();
@@ -505,10 +505,10 @@ static void a_unique_id_that_the_database_does_not_keep_unique_is_refused(void *
   for (int framework = 0; framework < 2; framework++) {
     const char *sql = text("%s drop index %stask_executions_sleeping_task_unique_id;",
                            schema_but(framework, "", ""), framework ? "ix_" : "");
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
       check_round_trip(made_by(text("%s%s;", sql, good[i])), NULL, EVD_SCHEMA_CHECK);
     }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
       const char *url = made_by(text("%s%s;", sql, bad[i]));
       evd_error error = driver_open_fails(url, NULL, EVD_SCHEMA_CHECK);
       assert_int_equal(error.code, EVD_ESCHEMA);

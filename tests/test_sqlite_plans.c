@@ -103,7 +103,7 @@ static const struct plan plans[] = {
      "ix_t_execution_id (execution_id=?)"},
 };
 
-enum { PLAN_COUNT = sizeof(plans) / sizeof(plans[0]) };
+enum { PLAN_COUNT = sizeof plans / sizeof plans[0] };
 
 static void run(sqlite3 *db, const char *sql) {
   char *message = NULL;
@@ -263,13 +263,13 @@ static void statements_of_one_text_share_a_key(void **state) {
   b.changes = &other;
   struct statement_key left = sqlite_statement_key(&a, SQLITE_PART_MAIN);
   struct statement_key right = sqlite_statement_key(&b, SQLITE_PART_MAIN);
-  assert_memory_equal(&left, &right, sizeof(left));
+  assert_memory_equal(&left, &right, sizeof left);
 
   b = a;
   b.close_status = EVD_CLOSE_CLOSING;
   left = sqlite_statement_key(&a, SQLITE_PART_ROW);
   right = sqlite_statement_key(&b, SQLITE_PART_ROW);
-  assert_memory_equal(&left, &right, sizeof(left));
+  assert_memory_equal(&left, &right, sizeof left);
 }
 
 static int teardown(void **state) {

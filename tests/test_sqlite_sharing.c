@@ -294,7 +294,7 @@ static void several_processes_claim_each_row_once(void **state) {
     FILE *output = fdopen(dup(processes[i].output), "r");
     assert_non_null(output);
     char line[64];
-    while (fgets(line, sizeof(line), output) != NULL) {
+    while (fgets(line, sizeof line, output) != NULL) {
       char *dash;
       long process = strtol(line + strlen("executor"), &dash, 10);
       long row = strtol(dash + 1, NULL, 10);

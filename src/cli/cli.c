@@ -64,8 +64,8 @@ int cli_fail_text(const char *format, ...) {
 
 int cli_fail(const evd_error *error) {
   bool has_native = error->native[0] != '\0';
-  char message[sizeof(error->message) + 4];
-  text_printable(error->message, sizeof(message), message, sizeof(message));
+  char message[sizeof error->message + 4];
+  text_printable(error->message, sizeof message, message, sizeof message);
   cli_fail_text("%s%s%s%s", message, has_native ? " [" : "", error->native, has_native ? "]" : "");
   return error->code == EVD_EINVAL && strcmp(error->field, "url") == 0 ? CLI_USAGE : CLI_FAILED;
 }

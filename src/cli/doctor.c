@@ -75,7 +75,7 @@ static evd_code examine(struct examination *examination, const struct setting *s
   }
   if (value != NULL) {
     char object[96];
-    (void)snprintf(object, sizeof(object), "setting %s", setting->name);
+    snprintf(object, sizeof object, "setting %s", setting->name);
     add_value(examination, setting->name, value);
     bool is_good = (setting->good == NULL || is_one_of(value, setting->good)) &&
                    (setting->least == 0 || strtoll(value, NULL, 10) >= setting->least);
@@ -101,7 +101,7 @@ static evd_code measure_round_trip(struct examination *examination, evd_error *e
     shortest = fmin(shortest, clock_seconds() - begin);
   }
   char text[32];
-  (void)snprintf(text, sizeof(text), "%.3f ms", shortest * 1e3);
+  snprintf(text, sizeof text, "%.3f ms", shortest * 1e3);
   add_value(examination, "round trip", text);
   return EVD_OK;
 }
@@ -110,7 +110,7 @@ static evd_code measure_round_trip(struct examination *examination, evd_error *e
 static evd_code compare_clocks(struct examination *examination, evd_error *error) {
   char sql[160];
   int64_t theirs;
-  (void)snprintf(sql, sizeof(sql), "select %s", sql_client_dialect(examination->client)->now);
+  snprintf(sql, sizeof sql, "select %s", sql_client_dialect(examination->client)->now);
   int64_t before = evd_now();
   evd_code code = sql_client_integer(examination->client, sql, NULL, before, &theirs, error);
   if (code != EVD_OK) {
@@ -119,7 +119,7 @@ static evd_code compare_clocks(struct examination *examination, evd_error *error
   int64_t after = evd_now();
   int64_t skew = theirs < before ? theirs - before : theirs > after ? theirs - after : 0;
   char text[32];
-  (void)snprintf(text, sizeof(text), "%" PRId64 " ms", skew);
+  snprintf(text, sizeof text, "%" PRId64 " ms", skew);
   add_value(examination, "clock skew", text);
   if (llabs(skew) > SKEW_MS) {
     findings_add(&examination->findings, SEVERITY_WARNING, "clock", "",

@@ -98,7 +98,7 @@ static int insert(struct cli *cli, const evd_execution *execution) {
     status = cli_print_json(json);
   } else {
     char id[EVD_ID_MAX * 4 + 4];
-    text_printable(execution->execution_id, EVD_ID_MAX, id, sizeof(id));
+    text_printable(execution->execution_id, EVD_ID_MAX, id, sizeof id);
     puts(id);
   }
   evd_future_release(inserted);
@@ -128,8 +128,8 @@ static int enqueue(struct cli *cli, const struct order *order) {
     input = read;
   }
   if (run_options.retry_options == NULL) {
-    (void)snprintf(retry_options, sizeof(retry_options), "{\"maxAttempts\":%" PRId64 "}",
-                   order->max_attempts);
+    snprintf(retry_options, sizeof retry_options, "{\"maxAttempts\":%" PRId64 "}",
+             order->max_attempts);
     run_options.retry_options = retry_options;
   }
   evd_id_generate(id);

@@ -230,7 +230,7 @@ static void begin(struct line *line) {
 
 /* A new line, the last under way. NULL when memory is out, which has been said. */
 static struct line *add_line(struct import *import, size_t bytes) {
-  struct line *line = calloc(1, sizeof(*line));
+  struct line *line = calloc(1, sizeof *line);
   if (line == NULL) {
     cli_fail_text("out of memory");
     import->stopping = true;

@@ -35,9 +35,9 @@ static void add_execution(struct listing *listing, const evd_execution *executio
   char start[32];
   char attempts[16];
   text_duration(listing->now > execution->created_at ? listing->now - execution->created_at : 0,
-                age, sizeof(age));
-  text_time(execution->start_at, start, sizeof(start));
-  (void)snprintf(attempts, sizeof(attempts), "%" PRId32, execution->retry_attempts);
+                age, sizeof age);
+  text_time(execution->start_at, start, sizeof start);
+  snprintf(attempts, sizeof attempts, "%" PRId32, execution->retry_attempts);
   table_add(&listing->table,
             (const char *const[]){execution->execution_id, execution->task_id,
                                   evd_status_name(execution->status),

@@ -12,7 +12,7 @@ static const struct cli_command *const commands[] = {
     &cli_enqueue, &cli_import, &cli_export, &cli_prune, &cli_doctor,
 };
 
-enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]), OPTION_VERSION = 1 };
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0], OPTION_VERSION = 1 };
 
 static void print_help(void) {
   puts("Usage: evdurable COMMAND [OPTION...]\n"
@@ -66,7 +66,7 @@ static int read_options(struct cli *cli, int argc, char **argv) {
 
 static int run_command(struct cli *cli, const struct cli_command *command, int argc, char **argv) {
   char name[64];
-  (void)snprintf(name, sizeof(name), "evdurable %s", command->name);
+  snprintf(name, sizeof name, "evdurable %s", command->name);
   argv[0] = name; /* for getopt_long()'s complaints */
   optind = 0;     /* begin anew */
   int status = command->run(cli, argc, argv);

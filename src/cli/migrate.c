@@ -160,10 +160,10 @@ static int print_status(const struct situation *situation) {
     const struct migrate_state *state = &situation->states[i];
     char number[16];
     char time[32];
-    (void)snprintf(number, sizeof(number), "%d", state->number);
-    (void)snprintf(time, sizeof(time), "%s", state->unread ? "permission denied" : "not yet");
+    snprintf(number, sizeof number, "%d", state->number);
+    snprintf(time, sizeof time, "%s", state->unread ? "permission denied" : "not yet");
     if (state->applied) {
-      text_time(state->applied_at, time, sizeof(time));
+      text_time(state->applied_at, time, sizeof time);
     }
     table_add(&table, (const char *const[]){number, state->name, time, state->version}, 64);
   }
@@ -213,8 +213,8 @@ static const struct dialect *find_dialect(const struct cli *cli,
 static int write_file(const char *directory, int number, const char *sql) {
   char path[4096];
   int length =
-      snprintf(path, sizeof(path), "%s/%04d_%s.sql", directory, number, migrate_name(number));
-  FILE *file = length < (int)sizeof(path) ? fopen(path, "wx") : NULL;
+      snprintf(path, sizeof path, "%s/%04d_%s.sql", directory, number, migrate_name(number));
+  FILE *file = length < (int)sizeof path ? fopen(path, "wx") : NULL;
   if (file == NULL) {
     return cli_fail_text("%s: %s", path, strerror(errno));
   }

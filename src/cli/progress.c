@@ -16,7 +16,7 @@ void progress_begin(struct progress *progress, const char *verb) {
 
 void progress_show(struct progress *progress, int64_t rows, double share) {
   static const char full[] = "##############################";
-  enum { WIDTH = sizeof(full) - 1 };
+  enum { WIDTH = sizeof full - 1 };
   double now = clock_seconds();
   if (!progress->shown || now - progress->last < pause_seconds) {
     return;

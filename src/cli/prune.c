@@ -109,7 +109,7 @@ static evd_code find_batch(struct prune *prune, const char *table, int64_t befor
 /* Deletes the batch. What it looked at may have changed since: so it looks again. */
 static evd_code delete_batch(struct prune *prune, const char *table, evd_error *error) {
   struct buffer sql = {0};
-  const char **parameters = calloc(prune->count, sizeof(*parameters));
+  const char **parameters = calloc(prune->count, sizeof *parameters);
   buffer_printf(&sql, "delete from %s where is_finished and close_status = 'closed'", table);
   for (size_t i = 0; parameters != NULL && i < prune->count; i++) {
     buffer_append(&sql, i == 0 ? " and execution_id in (?" : ", ?");
@@ -194,7 +194,7 @@ static int run_prune(struct prune *prune) {
   struct buffer table = {0};
   evd_error error;
   sql_table(&table, sql_client_dialect(prune->client), &prune->cli->table);
-  prune->ids = calloc((size_t)prune->batch, sizeof(*prune->ids));
+  prune->ids = calloc((size_t)prune->batch, sizeof *prune->ids);
   if (prune->ids == NULL || table.failed) {
     status = cli_fail_text("out of memory");
   } else {

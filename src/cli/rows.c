@@ -33,7 +33,7 @@ static int read_statuses(struct row_filter *filter, const char *value) {
   while (*value != '\0') {
     char name[32];
     size_t length = strcspn(value, ",");
-    (void)snprintf(name, sizeof(name), "%.*s", (int)length, value);
+    snprintf(name, sizeof name, "%.*s", (int)length, value);
     evd_status status = evd_status_from_name(name);
     if (status != 0) {
       filter->statuses |= UINT32_C(1) << status;
@@ -151,7 +151,7 @@ static evd_code read_one(struct sql_client *client, const char *sql, const char 
   }
   char shown[EVD_ID_MAX * 4 + 4];
   evd_error why;
-  text_printable(id, EVD_ID_MAX, shown, sizeof(shown));
+  text_printable(id, EVD_ID_MAX, shown, sizeof shown);
   error_set(&why, EVD_EDATABASE, "", "execution %s cannot be read: %s", shown, error->message);
   reading->reader->unreadable(id, &why, reading->reader->data);
   return EVD_OK;
@@ -212,8 +212,8 @@ static bool read_integer(const char *text, int64_t *integer) {
 evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_error *error) {
   char shown_id[EVD_ID_MAX * 4 + 4];
   char shown_value[EVD_ID_MAX * 4 + 4];
-  text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, shown_id, sizeof(shown_id));
-  text_printable(value != NULL ? value : "NULL", EVD_ID_MAX, shown_value, sizeof(shown_value));
+  text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, shown_id, sizeof shown_id);
+  text_printable(value != NULL ? value : "NULL", EVD_ID_MAX, shown_value, sizeof shown_value);
   return execution_unfit(column, shown_id, shown_value, error);
 }
 

@@ -40,12 +40,12 @@ static void print_columns(const evd_execution *execution) {
     }
     printf("%-43s ", columns[column].name);
     if (value.kind == VALUE_TEXT) {
-      text_printable(value.text, VALUE_COLUMNS, text, sizeof(text));
+      text_printable(value.text, VALUE_COLUMNS, text, sizeof text);
       puts(text);
     } else if (columns[column].type == COLUMN_BOOL) {
       puts(value.integer != 0 ? "yes" : "no");
     } else if (columns[column].type == COLUMN_TIME) {
-      text_time(value.integer, time, sizeof(time));
+      text_time(value.integer, time, sizeof time);
       printf("%" PRId64 "  %s\n", value.integer, time);
     } else {
       printf("%" PRId64 "\n", value.integer);
@@ -66,7 +66,7 @@ static evd_future *get_children(struct tree *tree, const char *id, const evd_exe
 /* A foreign table may have NULL where an execution has an id. */
 static void print_id(const char *id) {
   char text[EVD_ID_MAX * 4 + 4];
-  text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, text, sizeof(text));
+  text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, text, sizeof text);
   fputs(text, stdout);
 }
 
@@ -95,7 +95,7 @@ static void print_children(struct tree *tree, const char *id, const char *indent
       break;
     }
     print_node(tree, &rows[i], indent, last ? "└─ " : "├─ ");
-    (void)snprintf(deeper, sizeof(deeper), "%s%s", indent, last ? "   " : "│  ");
+    snprintf(deeper, sizeof deeper, "%s%s", indent, last ? "   " : "│  ");
     print_children(tree, rows[i].execution_id, deeper, depth + 1);
   }
   evd_future_release(children);

@@ -136,7 +136,7 @@ static int print_json(const struct figures *figures) {
 
 static void add_line(struct table *table, const char *name, int64_t count, const char *remark) {
   char number[24];
-  (void)snprintf(number, sizeof(number), "%" PRId64, count);
+  snprintf(number, sizeof number, "%" PRId64, count);
   table_add(table, (const char *const[]){name, number, remark}, 100);
 }
 
@@ -145,9 +145,9 @@ static void add_aged_line(struct table *table, const struct figures *figures, co
                           enum figure count, enum figure oldest, const char *format) {
   char age[32];
   char remark[80] = "";
-  text_duration(since(figures, oldest), age, sizeof(age));
+  text_duration(since(figures, oldest), age, sizeof age);
   if (figures->figures[count] > 0) {
-    (void)snprintf(remark, sizeof(remark), "%s %s", format, age);
+    snprintf(remark, sizeof remark, "%s %s", format, age);
   }
   add_line(table, name, figures->figures[count], remark);
 }

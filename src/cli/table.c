@@ -14,7 +14,7 @@ struct table_row {
 };
 
 static void add_row(struct table *table, const char *const *cells, size_t columns) {
-  struct table_row *row = calloc(1, sizeof(*row) + table->columns * TABLE_CELL_SIZE);
+  struct table_row *row = calloc(1, sizeof *row + table->columns * TABLE_CELL_SIZE);
   if (row == NULL) {
     table->failed = true;
     return;

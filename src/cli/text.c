@@ -17,7 +17,7 @@ static const struct unit {
 } units[] = {{"w", 604800000}, {"d", 86400000}, {"h", 3600000},
              {"m", 60000},     {"s", 1000},     {"ms", 1}};
 
-enum { UNIT_COUNT = sizeof(units) / sizeof(units[0]) };
+enum { UNIT_COUNT = sizeof units / sizeof units[0] };
 
 /* The unit whose name these letters are; NULL when there is none. */
 static const struct unit *find_unit(const char *name, size_t length) {
@@ -63,18 +63,17 @@ bool text_read_number(const char *text, int64_t min, int64_t *number) {
 
 void text_duration(int64_t milliseconds, char *text, size_t size) {
   if (milliseconds < 1000) {
-    (void)snprintf(text, size, "%" PRId64 "ms", milliseconds);
+    snprintf(text, size, "%" PRId64 "ms", milliseconds);
   } else if (milliseconds < 60000) {
-    (void)snprintf(text, size, "%.1fs", (double)milliseconds / 1000);
+    snprintf(text, size, "%.1fs", (double)milliseconds / 1000);
   } else {
     size_t first = 1; /* weeks are not how one reads */
     while (units[first].milliseconds > milliseconds) {
       first++;
     }
     int64_t rest = milliseconds % units[first].milliseconds / units[first + 1].milliseconds;
-    (void)snprintf(text, size, "%" PRId64 "%s %" PRId64 "%s",
-                   milliseconds / units[first].milliseconds, units[first].name, rest,
-                   units[first + 1].name);
+    snprintf(text, size, "%" PRId64 "%s %" PRId64 "%s", milliseconds / units[first].milliseconds,
+             units[first].name, rest, units[first + 1].name);
   }
 }
 
@@ -142,5 +141,5 @@ void text_printable(const char *from, size_t columns, char *text, size_t size) {
     from += character_size(from);
     kept -= width;
   }
-  (void)snprintf(text + length, size - length, "%s", *from != '\0' && columns > 3 ? "..." : "");
+  snprintf(text + length, size - length, "%s", *from != '\0' && columns > 3 ? "..." : "");
 }

@@ -333,7 +333,7 @@ static void attend(struct ev_loop *loop, ev_timer *timer, int events) {
 }
 
 struct pool *pool_new(const struct pool_config *config, const struct pool_callbacks *callbacks) {
-  struct pool *pool = calloc(1, sizeof(*pool));
+  struct pool *pool = calloc(1, sizeof *pool);
   if (pool == NULL) {
     return NULL;
   }
@@ -344,7 +344,7 @@ struct pool *pool_new(const struct pool_config *config, const struct pool_callba
 
   double now = clock_seconds();
   uint64_t seed = (uint64_t)(now * 1e9) ^ (uint64_t)(uintptr_t)pool;
-  memcpy(pool->random, &seed, sizeof(pool->random));
+  memcpy(pool->random, &seed, sizeof pool->random);
   return pool;
 }
 

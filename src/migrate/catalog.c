@@ -47,14 +47,14 @@ static bool add_column(const char *const *values, void *data) {
     struct catalog_column *found = &catalog->columns[column];
     found->present = true;
     found->not_null = is_true(values[2]);
-    (void)snprintf(found->type, sizeof(found->type), "%s", values[1] != NULL ? values[1] : "");
+    snprintf(found->type, sizeof found->type, "%s", values[1] != NULL ? values[1] : "");
     for (char *c = found->type; *c != '\0'; c++) {
       *c = (char)tolower((unsigned char)*c);
     }
   } else if (strcmp(values[0], "id") == 0) {
     catalog->framework_shape = true;
   } else if (is_true(values[2]) && !is_true(values[3])) {
-    (void)snprintf(catalog->foreign, sizeof(catalog->foreign), "%s", values[0]);
+    snprintf(catalog->foreign, sizeof catalog->foreign, "%s", values[0]);
   }
   return true;
 }
@@ -64,7 +64,7 @@ static void read_index_columns(struct catalog_index *index, const char *names) {
   while (names != NULL && *names != '\0' && index->column_count < CATALOG_INDEX_COLUMNS) {
     char name[CATALOG_NAME_SIZE];
     size_t length = strcspn(names, ",");
-    (void)snprintf(name, sizeof(name), "%.*s", (int)length, names);
+    snprintf(name, sizeof name, "%.*s", (int)length, names);
     index->columns[index->column_count++] = column_from_name(name);
     names += length + (names[length] == ',');
   }
@@ -72,12 +72,12 @@ static void read_index_columns(struct catalog_index *index, const char *names) {
 
 static bool add_index(const char *const *values, void *data) {
   struct catalog *catalog = data;
-  struct catalog_index *index = calloc(1, sizeof(*index));
+  struct catalog_index *index = calloc(1, sizeof *index);
   if (index == NULL) {
     catalog->failed = true;
     return false;
   }
-  (void)snprintf(index->name, sizeof(index->name), "%s", values[0]);
+  snprintf(index->name, sizeof index->name, "%s", values[0]);
   index->unique = is_true(values[1]);
   index->valid = is_true(values[2]);
   index->partial = values[3] != NULL;
@@ -192,7 +192,7 @@ bool catalog_index_matches(const struct catalog *catalog, const struct catalog_i
   return index->valid && (index->unique || !definition->unique) &&
          index->partial == (has_terms && catalog->dialect->has_partial_indexes) &&
          index->column_count == count &&
-         memcmp(index->columns, wanted, count * sizeof(wanted[0])) == 0;
+         memcmp(index->columns, wanted, count * sizeof wanted[0]) == 0;
 }
 
 /* Whether one index does the work of a definition; see catalog_is_served(). */

@@ -53,8 +53,8 @@ static evd_code dial(struct mydb_client *client, const struct mydb_url *url, evd
     error_set_native(error, cause.native);
     return error->code;
   }
-  (void)snprintf(client->client.place, sizeof(client->client.place), "mysql://%s@%s/%s", url->user,
-                 url->where, url->database);
+  snprintf(client->client.place, sizeof client->client.place, "mysql://%s@%s/%s", url->user,
+           url->where, url->database);
   return execute(&client->client,
                  "set names utf8mb4 collate utf8mb4_bin;"
                  "set session transaction isolation level read committed;"
@@ -69,7 +69,7 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
   if (parsed == NULL) {
     return NULL;
   }
-  struct mydb_client *client = calloc(1, sizeof(*client));
+  struct mydb_client *client = calloc(1, sizeof *client);
   if (client == NULL) {
     error_set_no_memory(error);
   } else {

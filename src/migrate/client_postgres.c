@@ -87,8 +87,8 @@ static evd_code dial(struct postgres_client *client, const struct postgres_url *
   evd_code code = dial_on(loop, url, &client->pg, error);
   ev_loop_destroy(loop);
   if (code == EVD_OK) {
-    (void)snprintf(client->client.place, sizeof(client->client.place), "postgresql://%s@%s:%s/%s",
-                   PQuser(client->pg), PQhost(client->pg), PQport(client->pg), PQdb(client->pg));
+    snprintf(client->client.place, sizeof client->client.place, "postgresql://%s@%s:%s/%s",
+             PQuser(client->pg), PQhost(client->pg), PQport(client->pg), PQdb(client->pg));
   }
   return code;
 }
@@ -99,7 +99,7 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
   if (postgres_url_parse(url, &parsed, error) != EVD_OK) {
     return NULL;
   }
-  struct postgres_client *client = calloc(1, sizeof(*client));
+  struct postgres_client *client = calloc(1, sizeof *client);
   if (client == NULL) {
     error_set_no_memory(error);
   } else {

@@ -44,12 +44,12 @@ static struct sql_client *open_client(const char *url, bool create, evd_error *e
   if (sqlite_url_parse(url, &parsed, error) != EVD_OK) {
     return NULL;
   }
-  struct sqlite_client *client = calloc(1, sizeof(*client));
+  struct sqlite_client *client = calloc(1, sizeof *client);
   if (client == NULL) {
     error_set_no_memory(error);
   } else {
     client->client.ops = &sql_client_sqlite;
-    (void)snprintf(client->client.place, sizeof(client->client.place), "sqlite:%s", parsed.name);
+    snprintf(client->client.place, sizeof client->client.place, "sqlite:%s", parsed.name);
     if (open_file(client, &parsed, create, error) != EVD_OK) {
       close_client(&client->client);
       client = NULL;

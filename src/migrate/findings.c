@@ -20,7 +20,7 @@ void findings_add(struct findings *findings, enum severity severity, const char 
   va_start(arguments, format);
   int length = vasprintf(&problem, format, arguments);
   va_end(arguments);
-  struct finding *finding = calloc(1, sizeof(*finding));
+  struct finding *finding = calloc(1, sizeof *finding);
   char *object_copy = strdup(object);
   char *fix_copy = strdup(fix);
   if (length < 0 || finding == NULL || object_copy == NULL || fix_copy == NULL) {
@@ -119,7 +119,7 @@ static void add_column_finding(struct findings *findings, const struct catalog *
                                const char *problem) {
   char object[96];
   struct buffer fix = {0};
-  (void)snprintf(object, sizeof(object), "column %s", columns[column].name);
+  snprintf(object, sizeof object, "column %s", columns[column].name);
   append_fix(&fix, catalog, table, column, problem != NULL);
   findings->failed = findings->failed || fix.failed;
   const char *fix_text = fix.failed ? "" : fix.text;
@@ -151,7 +151,7 @@ static void find_in_columns(struct findings *findings, const struct catalog *cat
   }
   if (catalog->foreign[0] != '\0') {
     char object[96];
-    (void)snprintf(object, sizeof(object), "column %.64s", catalog->foreign);
+    snprintf(object, sizeof object, "column %.64s", catalog->foreign);
     findings_add(
         findings, SEVERITY_ERROR, object, "give it a default, or allow NULL",
         "is unknown to evdurable, not null and without a default, so no row can be inserted");
@@ -170,7 +170,7 @@ static void find_in_indexes(struct findings *findings, const struct catalog *cat
     const struct catalog_index *index = name.failed ? NULL : catalog_find_index(catalog, name.text);
     if (index != NULL && index->valid && !catalog_index_matches(catalog, index, &indexes[i]) &&
         !catalog_is_served(catalog, &indexes[i])) {
-      (void)snprintf(object, sizeof(object), "index %.120s", name.text);
+      snprintf(object, sizeof object, "index %.120s", name.text);
       findings_add(findings, SEVERITY_WARNING, object, "drop the index, then evdurable migrate up",
                    "is on the wrong columns");
     }
@@ -209,7 +209,7 @@ void findings_of_table(struct findings *findings, const struct catalog *catalog,
   }
   if (!catalog->exists) {
     char object[96];
-    (void)snprintf(object, sizeof(object), "table %.64s", table->name);
+    snprintf(object, sizeof object, "table %.64s", table->name);
     findings_add(findings, SEVERITY_ERROR, object, migrate_up, "does not exist");
     return;
   }

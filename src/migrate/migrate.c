@@ -51,8 +51,8 @@ static void explain_failed_step(const struct migrate_result *result, const char 
                                 evd_error *error) {
   char stays[96] = "nothing was changed";
   if (!result->is_transaction && result->steps > 0) {
-    (void)snprintf(stays, sizeof(stays), "the steps done before it stay (%zu); it can be run again",
-                   result->steps);
+    snprintf(stays, sizeof stays, "the steps done before it stay (%zu); it can be run again",
+             result->steps);
   }
   explain_failure(what, stays, error);
 }
@@ -151,7 +151,7 @@ static const struct migration migrations[] = {
     {"table_and_indexes", script_append, base_apply, base_look, true},
 };
 
-enum { MIGRATION_COUNT = sizeof(migrations) / sizeof(migrations[0]) };
+enum { MIGRATION_COUNT = sizeof migrations / sizeof migrations[0] };
 
 int migrate_count(void) {
   return MIGRATION_COUNT;
@@ -165,7 +165,7 @@ const char *migrate_name(int number) {
 
 static struct table_name record_name(const struct table_name *table) {
   struct table_name name = *table;
-  (void)snprintf(name.name, sizeof(name.name), "%.48s_migrations", table->name);
+  snprintf(name.name, sizeof name.name, "%.48s_migrations", table->name);
   return name;
 }
 
@@ -227,7 +227,7 @@ static struct migrate_state *state_of(struct reading *reading, int number, const
   }
   struct migrate_state *state = &reading->states[reading->count++];
   *state = (struct migrate_state){.number = number};
-  (void)snprintf(state->name, sizeof(state->name), "%s", name);
+  snprintf(state->name, sizeof state->name, "%s", name);
   return state;
 }
 
@@ -249,7 +249,7 @@ static bool read_record(const char *const *values, void *data) {
   }
   state->applied = true;
   state->applied_at = applied_at;
-  (void)snprintf(state->version, sizeof(state->version), "%s", version);
+  snprintf(state->version, sizeof state->version, "%s", version);
   return true;
 }
 
@@ -316,7 +316,7 @@ evd_code migrate_read(struct sql_client *client, const struct table_name *table,
   for (int number = 1; number <= MIGRATION_COUNT; number++) {
     struct migrate_state *state = &states[reading.count++];
     *state = (struct migrate_state){.number = number, .known = true};
-    (void)snprintf(state->name, sizeof(state->name), "%s", migrate_name(number));
+    snprintf(state->name, sizeof state->name, "%s", migrate_name(number));
   }
   struct table_name record = record_name(table);
   enum catalog_kind kind;
@@ -351,7 +351,7 @@ static evd_code record(struct migrator *migrator, int number, evd_error *error) 
   struct buffer sql = {0};
   char what[64];
   append_record(&sql, number, sql_client_dialect(migrator->client), migrator->table);
-  (void)snprintf(what, sizeof(what), "record migration %d", number);
+  snprintf(what, sizeof what, "record migration %d", number);
   evd_code code =
       sql.failed ? error_set_no_memory(error) : run_step(migrator, what, sql.text, error);
   buffer_free(&sql);

@@ -70,7 +70,7 @@ static void finish_job(struct job *job) {
 evd_code migrate_open_start(struct ev_loop *loop, const char *url, const char *table,
                             void (*done)(const struct migrated *migrated, void *data), void *data,
                             evd_error *error) {
-  struct opening *opening = calloc(1, sizeof(*opening));
+  struct opening *opening = calloc(1, sizeof *opening);
   if (opening == NULL) {
     return error_set_no_memory(error);
   }

@@ -22,7 +22,7 @@ struct planner {
 
 /* Adds a step; takes both texts over. */
 static void add_step(struct planner *planner, struct buffer *what, struct buffer *sql) {
-  struct step *step = calloc(1, sizeof(*step));
+  struct step *step = calloc(1, sizeof *step);
   char *what_text = buffer_take(what);
   char *sql_text = buffer_take(sql);
   if (step == NULL || what_text == NULL || sql_text == NULL) {

@@ -67,7 +67,7 @@ static evd_code read_user(struct privilege_search *search, evd_error *error) {
 evd_code privileges_find_mysql(struct privilege_search *search, evd_error *error) {
   static const char *const privileges[] = {"select", "insert", "update", "delete"};
   evd_code code = read_user(search, error);
-  for (size_t i = 0; code == EVD_OK && i < sizeof(privileges) / sizeof(privileges[0]); i++) {
+  for (size_t i = 0; code == EVD_OK && i < sizeof privileges / sizeof privileges[0]; i++) {
     struct buffer sql = {0};
     bool denied;
     append_explained(&sql, search, privileges[i]);

@@ -14,7 +14,7 @@ static const struct {
                 {"ascii_", MYDB_CHARSET_ASCII}};
 
 enum mydb_charset mydb_charset_of(const char *collation) {
-  for (size_t i = 0; collation != NULL && i < sizeof(charsets) / sizeof(charsets[0]); i++) {
+  for (size_t i = 0; collation != NULL && i < sizeof charsets / sizeof charsets[0]; i++) {
     if (strncmp(collation, charsets[i].prefix, strlen(charsets[i].prefix)) == 0) {
       return charsets[i].charset;
     }
@@ -43,7 +43,7 @@ static bool is_latin1(uint32_t character) {
   if (character < 0x80 || (character >= 0xa0 && character <= 0xff)) {
     return true;
   }
-  for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
     if (character == others[i]) {
       return true;
     }

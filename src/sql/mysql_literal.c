@@ -32,7 +32,7 @@ void mydb_literal_integer(struct mydb_writer *writer, int64_t integer) {
     return;
   }
   char digits[24];
-  char *first = digits + sizeof(digits);
+  char *first = digits + sizeof digits;
   uint64_t rest = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
   do {
     *--first = (char)('0' + rest % 10);
@@ -41,7 +41,7 @@ void mydb_literal_integer(struct mydb_writer *writer, int64_t integer) {
   if (integer < 0) {
     *--first = '-';
   }
-  buffer_append_bytes(writer->buffer, first, (size_t)(digits + sizeof(digits) - first));
+  buffer_append_bytes(writer->buffer, first, (size_t)(digits + sizeof digits - first));
 }
 
 void mydb_literal_value(struct mydb_writer *writer, const struct value *value) {

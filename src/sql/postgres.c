@@ -44,7 +44,7 @@ static bool format_fits(evd_column column, const struct postgres_type *type) {
 }
 
 const struct postgres_type *postgres_type_for(evd_column column, uint32_t oid) {
-  for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+  for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
     if (types[i].oid == oid) {
       return format_fits(column, &types[i]) ? &types[i] : NULL;
     }
@@ -75,7 +75,7 @@ void postgres_table_init(struct postgres_table *table, const struct table_name *
 
 struct statement_key postgres_insert_key(uint64_t present) {
   struct statement_key key;
-  memset(&key, 0, sizeof(key));
+  memset(&key, 0, sizeof key);
   key.operation = EVD_OPERATION_INSERT;
   key.set = present;
   return key;

@@ -115,10 +115,10 @@ static const struct index_definition framework_indexes[] = {
 /* The indexes of a shape. */
 const struct index_definition *schema_indexes(bool framework_shape, size_t *count) {
   if (framework_shape) {
-    *count = sizeof(framework_indexes) / sizeof(framework_indexes[0]);
+    *count = sizeof framework_indexes / sizeof framework_indexes[0];
     return framework_indexes;
   }
-  *count = sizeof(own_indexes) / sizeof(own_indexes[0]);
+  *count = sizeof own_indexes / sizeof own_indexes[0];
   return own_indexes;
 }
 
@@ -142,7 +142,7 @@ void schema_index_name(struct buffer *buffer, const struct table_name *table, bo
   }
 
   char hash[16];
-  int hash_length = snprintf(hash, sizeof(hash), "_%08x_", name_hash(buffer->text + start));
+  int hash_length = snprintf(hash, sizeof hash, "_%08x_", name_hash(buffer->text + start));
   size_t fixed = strlen(prefix) + (size_t)hash_length + strlen(suffix);
   int kept = (int)(INDEX_NAME_MAX - fixed);
   buffer->length = start;

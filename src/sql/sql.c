@@ -83,10 +83,10 @@ struct quoted_table sql_quote_table(const struct dialect *dialect, const struct 
   struct quoted_table quoted = {.schema = ""};
   char quote = dialect->quote; /* which no part of a table's name has in it */
   if (name->schema[0] != '\0') {
-    (void)snprintf(quoted.schema, sizeof(quoted.schema), "%c%s%c.", quote, name->schema, quote);
+    snprintf(quoted.schema, sizeof quoted.schema, "%c%s%c.", quote, name->schema, quote);
   }
-  (void)snprintf(quoted.bare, sizeof(quoted.bare), "%c%s%c", quote, name->name, quote);
-  (void)snprintf(quoted.whole, sizeof(quoted.whole), "%s%s", quoted.schema, quoted.bare);
+  snprintf(quoted.bare, sizeof quoted.bare, "%c%s%c", quote, name->name, quote);
+  snprintf(quoted.whole, sizeof quoted.whole, "%s%s", quoted.schema, quoted.bare);
   return quoted;
 }
 
@@ -128,7 +128,7 @@ void sql_columns(struct buffer *buffer, const char *prefix) {
 /* Makes the key; only what the operation's statements depend on is taken from the request. */
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows) {
   struct statement_key key;
-  memset(&key, 0, sizeof(key));
+  memset(&key, 0, sizeof key);
   key.operation = (uint8_t)request->operation;
   key.part = part;
   key.rows = rows;

@@ -35,7 +35,7 @@ struct statement_key sqlite_statement_key(const struct request *request, enum sq
 /* The key of the insertion. */
 struct statement_key sqlite_insert_key(void) {
   struct statement_key key;
-  memset(&key, 0, sizeof(key));
+  memset(&key, 0, sizeof key);
   key.operation = EVD_OPERATION_INSERT;
   return key;
 }

@@ -82,7 +82,7 @@ static int times_logged;
 
 static void note_event(const evd_log_event *event, void *data) {
   (void)data;
-  (void)snprintf(logged, sizeof logged, "%d %s", (int)event->level, event->message);
+  snprintf(logged, sizeof logged, "%d %s", (int)event->level, event->message);
   times_logged++;
 }
 

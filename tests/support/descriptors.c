@@ -133,7 +133,7 @@ static void forget(const struct ev_loop *loop) {
  * ThreadSanitizer takes a descriptor's reuse for a race unless it sees each close(). */
 static void *find_real(const char *name) {
   char sanitizers[64];
-  (void)snprintf(sanitizers, sizeof sanitizers, "__interceptor_%s", name);
+  snprintf(sanitizers, sizeof sanitizers, "__interceptor_%s", name);
   void *found = dlsym(RTLD_DEFAULT, sanitizers);
   return found ? found : dlsym(RTLD_NEXT, name);
 }

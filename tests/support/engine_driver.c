@@ -27,7 +27,7 @@ static void on_capacity_grew(void *owner) {
 static void on_log(void *owner, evd_log_level level, const char *message) {
   (void)level;
   struct driver *driver = owner;
-  (void)snprintf(driver->log, sizeof(driver->log), "%s", message);
+  snprintf(driver->log, sizeof driver->log, "%s", message);
 }
 
 static void on_closed(void *owner) {
@@ -131,7 +131,7 @@ const evd_execution *driver_get(struct driver *driver, const char *id) {
   }
   const evd_execution *row = records_rows(request.rows);
   char *room = keep_memory(execution_text_size(row));
-  evd_execution *copy = keep_memory(sizeof(*copy));
+  evd_execution *copy = keep_memory(sizeof *copy);
   execution_copy_into(copy, row, &room);
   records_release(request.rows);
   return copy;

@@ -44,7 +44,7 @@ static int set_up(void **state) {
   const struct pairing *pairing = *state;
   const char *variable = engines[pairing->engine].variable;
   watchdog(600);
-  (void)snprintf(table, sizeof table, "evd_%d_%u", (int)getpid(), ++number);
+  snprintf(table, sizeof table, "evd_%d_%u", (int)getpid(), ++number);
   engine_case = (struct engine_case){
       .engine = engines[pairing->engine].engine,
       .url = variable ? getenv(variable) : text("sqlite:%s", scratch_new()),
@@ -150,7 +150,7 @@ int run_on_engines(const struct engine_test *tests, size_t count) {
       }
       struct pairing *pairing = &pairings[total];
       *pairing = (struct pairing){.engine = i, .test = &tests[j]};
-      (void)snprintf(pairing->name, NAME_SIZE, "%s: %s", engines[i].engine, tests[j].name);
+      snprintf(pairing->name, NAME_SIZE, "%s: %s", engines[i].engine, tests[j].name);
       all[total] = (struct CMUnitTest){.name = pairing->name,
                                        .test_func = run_pairing,
                                        .setup_func = set_up,

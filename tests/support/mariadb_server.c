@@ -46,7 +46,7 @@ const char *mysql_database(void) {
     give_up("one more database");
   }
   char *name = databases.names[databases.count++];
-  (void)snprintf(name, sizeof databases.names[0], "evd_test_%d_%d", (int)getpid(), databases.count);
+  snprintf(name, sizeof databases.names[0], "evd_test_%d_%d", (int)getpid(), databases.count);
   native_run_once(shared_url(), text("create database %s character set utf8mb4", name));
   return with_database(shared_url(), name);
 }
@@ -94,12 +94,11 @@ void mariadb_server_start(struct mariadb_server *server, const char *settings) {
     give_up("starting a server");
   }
   server->port = read_port(text("%s/server", server->dir));
-  (void)snprintf(server->url, sizeof server->url, "mysql://evd:evd@127.0.0.1:%u/evd", server->port);
-  (void)snprintf(server->root, sizeof server->root, "mysql://root:evd@127.0.0.1:%u/evd",
-                 server->port);
-  (void)snprintf(server->tls_user, sizeof server->tls_user, "mysql://evd_tls:evd@127.0.0.1:%u/evd",
-                 server->port);
-  (void)snprintf(server->ca, sizeof server->ca, "%s/server/ca.pem", server->dir);
+  snprintf(server->url, sizeof server->url, "mysql://evd:evd@127.0.0.1:%u/evd", server->port);
+  snprintf(server->root, sizeof server->root, "mysql://root:evd@127.0.0.1:%u/evd", server->port);
+  snprintf(server->tls_user, sizeof server->tls_user, "mysql://evd_tls:evd@127.0.0.1:%u/evd",
+           server->port);
+  snprintf(server->ca, sizeof server->ca, "%s/server/ca.pem", server->dir);
 }
 
 void mariadb_server_kill(const struct mariadb_server *server) {
@@ -150,9 +149,8 @@ const char *galera_start(struct galera *galera) {
     give_up("starting a Galera cluster");
   }
   for (int node = 0; node < 3; node++) {
-    (void)snprintf(galera->urls[node], sizeof galera->urls[node],
-                   "mysql://evd:evd@127.0.0.1:%u/evd",
-                   read_port(text("%s/galera/%d", galera->dir, node + 1)));
+    snprintf(galera->urls[node], sizeof galera->urls[node], "mysql://evd:evd@127.0.0.1:%u/evd",
+             read_port(text("%s/galera/%d", galera->dir, node + 1)));
   }
   return NULL;
 }

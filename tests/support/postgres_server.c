@@ -41,7 +41,7 @@ const char *postgres_database(void) {
     give_up("one more database");
   }
   char *name = databases.names[databases.count++];
-  (void)snprintf(name, sizeof databases.names[0], "evd_test_%d_%d", (int)getpid(), databases.count);
+  snprintf(name, sizeof databases.names[0], "evd_test_%d_%d", (int)getpid(), databases.count);
   native_run_once(shared_url(), text("create database %s", name));
   return with_database(shared_url(), name);
 }
@@ -76,9 +76,8 @@ static void make_dir(struct postgres_server *server) {
 
 static void note_address(struct postgres_server *server) {
   server->port = read_number(server, "port");
-  (void)snprintf(server->host_port, sizeof server->host_port, "127.0.0.1:%d", server->port);
-  (void)snprintf(server->url, sizeof server->url, "postgresql://postgres:evd@%s/evd",
-                 server->host_port);
+  snprintf(server->host_port, sizeof server->host_port, "127.0.0.1:%d", server->port);
+  snprintf(server->url, sizeof server->url, "postgresql://postgres:evd@%s/evd", server->host_port);
 }
 
 void postgres_server_start(struct postgres_server *server, bool tls, const char *settings) {

@@ -27,8 +27,7 @@ static void remove_directory(void) {
 const char *scratch_path(const char *name) {
   if (directory[0] == '\0') {
     const char *base = getenv("TMPDIR");
-    (void)snprintf(directory, sizeof(directory), "%.40s/evdurable.XXXXXX",
-                   base != NULL ? base : "/tmp");
+    snprintf(directory, sizeof directory, "%.40s/evdurable.XXXXXX", base != NULL ? base : "/tmp");
     if (mkdtemp(directory) == NULL) {
       perror(directory);
       exit(99);

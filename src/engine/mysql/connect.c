@@ -101,7 +101,7 @@ static evd_code failed(MYSQL *mysql, const struct mydb_url *url, evd_error *erro
   char native[16];
   unsigned number = mysql_errno(mysql);
   error_set(error, EVD_EUNAVAILABLE, "", "%s: %s", url->where, mysql_error(mysql));
-  snprintf(native, sizeof(native), "%u", number);
+  snprintf(native, sizeof native, "%u", number);
   error_set_native(error, native);
   return error->code;
 }
@@ -114,7 +114,7 @@ enum greeting { GREETING_PART, GREETING_FINE, GREETING_WITHOUT_TLS };
 static enum greeting peek_greeting(int socket) {
   enum { HEADER = 4, FIXED = 13, CAPABILITIES = 2, SERVER_ERROR = 0xff };
   unsigned char bytes[512];
-  ssize_t length = recv(socket, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+  ssize_t length = recv(socket, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
   if (length < 0 && (errno == EAGAIN || errno == EINTR)) {
     return GREETING_PART;
   }
@@ -125,7 +125,7 @@ static enum greeting peek_greeting(int socket) {
   const unsigned char *zero =
       length > HEADER + 1 ? memchr(bytes + HEADER + 1, 0, (size_t)length - HEADER - 1) : NULL;
   if (zero == NULL || end - zero <= FIXED + CAPABILITIES) {
-    return length == sizeof(bytes) ? GREETING_WITHOUT_TLS : GREETING_PART;
+    return length == sizeof bytes ? GREETING_WITHOUT_TLS : GREETING_PART;
   }
   unsigned capabilities = zero[1 + FIXED] | (unsigned)zero[2 + FIXED] << 8;
   return (capabilities & CLIENT_SSL) != 0 ? GREETING_FINE : GREETING_WITHOUT_TLS;
@@ -157,7 +157,7 @@ static enum greeting await_greeting(int socket, double deadline) {
 
 static bool is_connected(int socket) {
   struct sockaddr_storage peer;
-  socklen_t size = sizeof(peer);
+  socklen_t size = sizeof peer;
   return getpeername(socket, (struct sockaddr *)&peer, &size) == 0;
 }
 
@@ -245,7 +245,7 @@ static evd_code set_session(MYSQL *mysql, const struct mydb_connect_config *conf
                             evd_error *error) {
   const struct mydb_url *url = config->url;
   char sql[200];
-  snprintf(sql, sizeof(sql),
+  snprintf(sql, sizeof sql,
            "set session autocommit = 1, completion_type = 0, innodb_lock_wait_timeout = %u,"
            " sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
            url->lock_wait_timeout);
@@ -268,10 +268,10 @@ static evd_code set_statement_timeout(MYSQL *mysql, const struct mydb_connect_co
     return EVD_OK;
   }
   if (mariadb) {
-    snprintf(sql, sizeof(sql), "set session max_statement_time = %.3f",
+    snprintf(sql, sizeof sql, "set session max_statement_time = %.3f",
              (double)config->timeout_ms / 1000);
   } else {
-    snprintf(sql, sizeof(sql), "set session max_execution_time = %lld",
+    snprintf(sql, sizeof sql, "set session max_execution_time = %lld",
              (long long)config->timeout_ms);
   }
   return run(mysql, config->url, sql, error);
@@ -286,7 +286,7 @@ static evd_code set_idle_timeout(MYSQL *mysql, const struct mydb_connect_config 
   if (!mariadb || answer == 0 || answer > IDLE_SECONDS_MAX) {
     return EVD_OK;
   }
-  snprintf(sql, sizeof(sql), "set session idle_transaction_timeout = %u", answer + ANSWER_SECONDS);
+  snprintf(sql, sizeof sql, "set session idle_transaction_timeout = %u", answer + ANSWER_SECONDS);
   return run(mysql, config->url, sql, error);
 }
 
@@ -296,18 +296,18 @@ static evd_code check_server(MYSQL *mysql, struct mydb_connect *connect, evd_err
   const struct mydb_url *url = connect->config.url;
   struct mydb_connected *connected = &connect->connected;
   char text[128];
-  evd_code code = ask(mysql, url, "select @@max_allowed_packet", 0, text, sizeof(text), error);
+  evd_code code = ask(mysql, url, "select @@max_allowed_packet", 0, text, sizeof text, error);
   if (code != EVD_OK) {
     return code;
   }
   connected->max_packet = strtoull(text, NULL, 10);
   connected->mariadb = mariadb_connection(mysql) != 0;
-  code = ask(mysql, url, "show variables like 'wsrep_on'", 1, text, sizeof(text), error);
+  code = ask(mysql, url, "show variables like 'wsrep_on'", 1, text, sizeof text, error);
   connected->galera = strcmp(text, "ON") == 0;
   if (code != EVD_OK || !connected->galera) {
     return code;
   }
-  code = ask(mysql, url, "show status like 'wsrep_ready'", 1, text, sizeof(text), error);
+  code = ask(mysql, url, "show status like 'wsrep_ready'", 1, text, sizeof text, error);
   if (code == EVD_OK && strcmp(text, "ON") != 0) {
     code = error_set(error, EVD_EUNAVAILABLE, "", "%s: the Galera node is not ready", url->where);
     error_set_native(error, "1047");
@@ -393,7 +393,7 @@ struct mydb_connect *mydb_connect_begin(struct ev_loop *loop,
                                         void (*done)(const struct mydb_connected *connected,
                                                      void *data),
                                         void *data, evd_error *error) {
-  struct mydb_connect *connect = calloc(1, sizeof(*connect));
+  struct mydb_connect *connect = calloc(1, sizeof *connect);
   if (connect == NULL) {
     error_set_no_memory(error);
     return NULL;

@@ -63,7 +63,7 @@ static void finish_job(struct job *job) {
 static bool begin(struct ev_loop *loop, struct spares *spares, MYSQL *mysql, bool polite,
                   void (*done)(void *data), void *data) {
   evd_error error;
-  struct disconnect *disconnect = calloc(1, sizeof(*disconnect));
+  struct disconnect *disconnect = calloc(1, sizeof *disconnect);
   if (disconnect == NULL) {
     return false;
   }

@@ -125,7 +125,7 @@ static evd_code configure(struct mydb_engine *engine, const struct engine_config
 }
 
 static struct engine *open_engine(const struct engine_config *config, evd_error *error) {
-  struct mydb_engine *engine = calloc(1, sizeof(*engine));
+  struct mydb_engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) {
     error_set_no_memory(error);
     return NULL;

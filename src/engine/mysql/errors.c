@@ -244,6 +244,6 @@ void mydb_errors_fill(unsigned number, const char *message, const struct mydb_ta
   error->retryable = error->retryable || code == EVD_ETIMEDOUT;
 
   char native[16];
-  snprintf(native, sizeof(native), "%u", number);
+  snprintf(native, sizeof native, "%u", number);
   error_set_native(error, native);
 }

@@ -172,7 +172,7 @@ static bool serves(const struct index *index, const struct wish *wish) {
 /* Keeps an index's name; the first one stays. */
 static void keep_name(char *kept, const struct index *index) {
   if (kept[0] == '\0') {
-    memcpy(kept, index->name, sizeof(index->name));
+    memcpy(kept, index->name, sizeof index->name);
   }
 }
 
@@ -192,7 +192,7 @@ static void keep_index(struct mydb_table *table, const struct index *index, uint
   if (alone == evd_column_sleeping_task_unique_id) {
     keep_name(table->unique_id_index, index);
   }
-  for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+  for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
     if (serves(index, &wishes[i])) {
       keep_name(table->selection_index[wishes[i].operation], index);
     }
@@ -236,7 +236,7 @@ static void add_index_column(struct index *index, MYSQL_ROW row) {
 /* Whether the ids that must be unique are. */
 static evd_code check_unique(const struct mydb_table *table, uint64_t unique, evd_error *error) {
   static const evd_column ids[] = {evd_column_execution_id, evd_column_sleeping_task_unique_id};
-  for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+  for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
     const char *name = columns[ids[i]].name;
     if ((unique & COLUMN_BIT(ids[i])) == 0) {
       return error_set(error, EVD_ESCHEMA, name,
@@ -263,7 +263,7 @@ static evd_code read_indexes(MYSQL *mysql, evd_schema_mode mode, struct mydb_tab
       keep_index(table, &index, &unique);
       index = (struct index){.unique = strcmp(row[INDEX_NON_UNIQUE], "0") == 0,
                              .usable = is_usable(result, row)};
-      strncpy(index.name, row[INDEX_NAME], sizeof(index.name) - 1);
+      strncpy(index.name, row[INDEX_NAME], sizeof index.name - 1);
     }
     add_index_column(&index, row);
   }

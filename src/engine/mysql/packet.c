@@ -134,7 +134,7 @@ static bool reserve_statement(struct script *script) {
   }
   size_t size = script->statement_size > 0 ? script->statement_size * 2 : STATEMENTS_FIRST;
   struct script_statement *statements =
-      realloc(script->statements, size * sizeof(*script->statements));
+      realloc(script->statements, size * sizeof *script->statements);
   if (statements == NULL) {
     script->sql.failed = true;
     return false;

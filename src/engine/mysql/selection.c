@@ -75,7 +75,7 @@ static bool list_selected(struct script *script, const char *id) {
   size_t count = (size_t)script->expected;
   if (count == script->selected_size) {
     size_t size = count > 0 ? count * 2 : SIZE_FIRST;
-    const char **ids = realloc(script->selected_ids, size * sizeof(*ids));
+    const char **ids = realloc(script->selected_ids, size * sizeof *ids);
     if (ids == NULL) {
       return false;
     }
@@ -122,7 +122,7 @@ static bool count_parent(struct script *script, const char *id) {
     parent->decrement.by++;
     return true;
   }
-  parent = calloc(1, sizeof(*parent));
+  parent = calloc(1, sizeof *parent);
   if (parent == NULL) {
     return false;
   }
@@ -165,7 +165,7 @@ static bool list_parents(struct script *script) {
   if (count == 0) {
     return true;
   }
-  script->decrements = malloc(count * sizeof(*script->decrements));
+  script->decrements = malloc(count * sizeof *script->decrements);
   if (script->decrements == NULL) {
     return false;
   }
@@ -173,7 +173,7 @@ static bool list_parents(struct script *script) {
        parent = parent->hh.next) {
     script->decrements[script->decrement_count++] = parent->decrement;
   }
-  qsort(script->decrements, count, sizeof(*script->decrements), compare_parents);
+  qsort(script->decrements, count, sizeof *script->decrements, compare_parents);
   return true;
 }
 

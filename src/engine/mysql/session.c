@@ -319,7 +319,7 @@ static int make_call(struct session *session, int occurred, struct outcome *outc
       return mysql_send_query_cont(&outcome->status, mysql, occurred);
     }
     if (session->rolling_back) {
-      return mysql_send_query_start(&outcome->status, mysql, rollback, sizeof(rollback) - 1);
+      return mysql_send_query_start(&outcome->status, mysql, rollback, sizeof rollback - 1);
     }
     return mysql_send_query_start(&outcome->status, mysql, session->script.sql.text,
                                   session->script.sql.length);
@@ -469,7 +469,7 @@ static void on_connected(const struct mydb_connected *connected, void *data) {
 
 struct pool_connection *mydb_session_connect(void *owner, evd_error *error) {
   struct mydb_engine *engine = owner;
-  struct session *session = calloc(1, sizeof(*session));
+  struct session *session = calloc(1, sizeof *session);
   if (session == NULL) {
     error_set_no_memory(error);
     return NULL;

@@ -49,7 +49,7 @@ static const struct option options[] = {
     OPTION(pool_max_age, OPTION_SECONDS, 0),
 };
 
-enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
+enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
 bool mydb_url_accepts(const char *url) {
   return dialect_scheme(&dialect_mysql, url, strncasecmp) != NULL;
@@ -172,7 +172,7 @@ static evd_code read_database(const UriUriA *uri, struct mydb_url *url, evd_erro
 /* Reads "on" or "off" and the like. */
 static bool read_switch(const char *text, bool *value) {
   static const char *const names[] = {"off", "on", "false", "true", "0", "1"};
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (strcasecmp(text, names[i]) == 0) {
       *value = i % 2 == 1;
       return true;
@@ -344,7 +344,7 @@ struct mydb_url *mydb_url_parse(const char *text, evd_error *error) {
     return NULL;
   }
 
-  struct mydb_url *url = calloc(1, sizeof(*url));
+  struct mydb_url *url = calloc(1, sizeof *url);
   if (url == NULL) {
     error_set_no_memory(error);
   } else {

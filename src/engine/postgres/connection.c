@@ -132,7 +132,7 @@ static void init_watchers(struct connection *connection) {
 static void set_where(struct connection *connection) {
   const PGconn *pg = connection->wire.pg;
   const char *host = PQhost(pg);
-  snprintf(connection->where, sizeof(connection->where), "%s:%s", host != NULL ? host : "",
+  snprintf(connection->where, sizeof connection->where, "%s:%s", host != NULL ? host : "",
            PQport(pg));
   connection->pooled.where = connection->where;
 }
@@ -155,7 +155,7 @@ static void dialled(PGconn *pg, const evd_error *error, void *data) {
 }
 
 struct connection *postgres_connection_new(struct source *source) {
-  struct connection *connection = calloc(1, sizeof(*connection));
+  struct connection *connection = calloc(1, sizeof *connection);
   if (connection == NULL) {
     return NULL;
   }

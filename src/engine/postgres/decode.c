@@ -15,13 +15,13 @@ enum { ROWS_AT_A_TIME = 32, BYTES_AT_A_TIME = 128 * 1024 };
 
 static int64_t read_int64(const char *bytes) {
   uint64_t big;
-  memcpy(&big, bytes, sizeof(big));
+  memcpy(&big, bytes, sizeof big);
   return (int64_t)be64toh(big);
 }
 
 static int64_t read_int32(const char *bytes) {
   uint32_t big;
-  memcpy(&big, bytes, sizeof(big));
+  memcpy(&big, bytes, sizeof big);
   return (int32_t)be32toh(big);
 }
 
@@ -88,7 +88,7 @@ static evd_code unfit(const struct postgres_table *table, const PGresult *result
     value = bytes;
   } else if (table->types[column]->format == POSTGRES_INT8 &&
              PQgetlength(result, row, column) == sizeof(int64_t)) {
-    snprintf(number, sizeof(number), "%lld", (long long)read_int64(bytes));
+    snprintf(number, sizeof number, "%lld", (long long)read_int64(bytes));
     value = number;
   }
   return execution_unfit(column, id_of(result, row), value, error);
@@ -260,12 +260,12 @@ static void find_places(const struct request *request, const PGresult *result,
 static evd_code sort_claim(const struct request *request, const PGresult *result,
                            evd_error *error) {
   size_t count = records_count(request->rows);
-  struct place *places = calloc(count, sizeof(*places));
-  size_t *order = calloc(count, sizeof(*order));
+  struct place *places = calloc(count, sizeof *places);
+  size_t *order = calloc(count, sizeof *order);
   bool ok = places != NULL && order != NULL;
   if (ok) {
     find_places(request, result, places);
-    qsort(places, count, sizeof(*places), compare_places);
+    qsort(places, count, sizeof *places, compare_places);
     for (size_t i = 0; i < count; i++) {
       order[i] = places[i].index;
     }

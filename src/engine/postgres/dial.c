@@ -170,7 +170,7 @@ static void resolved(struct job *job);
 
 /* Has the name of the next target resolved. False when there is no memory or thread for it. */
 static bool resolve(struct dial *dial) {
-  struct resolution *resolution = calloc(1, sizeof(*resolution));
+  struct resolution *resolution = calloc(1, sizeof *resolution);
   if (resolution == NULL) {
     return false;
   }
@@ -178,7 +178,7 @@ static bool resolve(struct dial *dial) {
       (struct job){.run = run_resolution, .done = resolved, .abandoned = abandon_resolution};
   resolution->dial = dial;
   resolution->worker = spares_take(dial->spares, dial->loop, NULL);
-  snprintf(dial->name, sizeof(dial->name), "%s", dial->targets.list[dial->target].host);
+  snprintf(dial->name, sizeof dial->name, "%s", dial->targets.list[dial->target].host);
   if (resolution->worker == NULL ||
       !postgres_targets_take(&dial->targets, dial->target, &resolution->targets)) {
     worker_free(resolution->worker);
@@ -259,7 +259,7 @@ static void try_next(struct dial *dial) {
 static void give_up_target(struct dial *dial) {
   const struct target *target = &dial->targets.list[dial->target];
   char message[192];
-  snprintf(message, sizeof(message), "%s%s%s (port %s) does not answer within %g s",
+  snprintf(message, sizeof message, "%s%s%s (port %s) does not answer within %g s",
            target->host != NULL ? target->host : "the server", target->address != NULL ? " " : "",
            target->address != NULL ? target->address : "", PQport(dial->pg), dial->timeout);
   complain(dial, message);
@@ -268,8 +268,8 @@ static void give_up_target(struct dial *dial) {
 
 /* The name's time is over; it is in the list no more. */
 static void give_up_name(struct dial *dial) {
-  char message[sizeof(dial->name) + 64];
-  snprintf(message, sizeof(message), "host name \"%s\": resolving it takes longer than %g s",
+  char message[sizeof dial->name + 64];
+  snprintf(message, sizeof message, "host name \"%s\": resolving it takes longer than %g s",
            dial->name, dial->timeout);
   complain(dial, message);
   drop_resolution(dial);
@@ -387,7 +387,7 @@ static bool read_parameters(struct dial *dial, const struct postgres_url *url) {
 struct dial *postgres_dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
                                  const struct postgres_url *url, const char *session,
                                  dial_callback callback, void *data) {
-  struct dial *dial = calloc(1, sizeof(*dial));
+  struct dial *dial = calloc(1, sizeof *dial);
   if (dial == NULL) {
     return NULL;
   }
@@ -407,7 +407,7 @@ struct dial *postgres_dial_start(struct ev_loop *loop, struct worker *worker, st
     return NULL;
   }
   uint64_t seed = (uint64_t)(clock_seconds() * 1e9) ^ (uint64_t)(uintptr_t)dial;
-  memcpy(dial->random, &seed, sizeof(dial->random));
+  memcpy(dial->random, &seed, sizeof dial->random);
   if (dial->balances) {
     postgres_targets_shuffle(&dial->targets, dial->random);
   }

@@ -24,7 +24,7 @@ static void end_parameter(struct encoder *encoder) {
 
 static void put_int32(struct encoder *encoder, uint32_t value) {
   uint32_t big = htobe32(value);
-  buffer_append_bytes(&encoder->bytes, &big, sizeof(big));
+  buffer_append_bytes(&encoder->bytes, &big, sizeof big);
 }
 
 /* Integers and booleans, with their length before them. */
@@ -82,8 +82,8 @@ static void put_value(struct encoder *encoder, const struct postgres_type *type,
 static void put_array_header(struct encoder *encoder, uint32_t element_oid, size_t count) {
   const uint32_t header[] = {htobe32(1), htobe32(1), htobe32(element_oid), htobe32((uint32_t)count),
                              htobe32(1)};
-  _Static_assert(sizeof(header) == ARRAY_HEADER, "an array's header");
-  buffer_append_bytes(&encoder->bytes, header, sizeof(header));
+  _Static_assert(sizeof header == ARRAY_HEADER, "an array's header");
+  buffer_append_bytes(&encoder->bytes, header, sizeof header);
 }
 
 /* The parameters that statements have. */

@@ -48,8 +48,8 @@ static void source_trouble(void *owner, const evd_error *error) {
     on_opened(postgres, error);
     return;
   }
-  char message[sizeof(error->message) + 32];
-  snprintf(message, sizeof(message), "%s%s", source == &postgres->replica ? "replica: " : "",
+  char message[sizeof error->message + 32];
+  snprintf(message, sizeof message, "%s%s", source == &postgres->replica ? "replica: " : "",
            error->message);
   tell(postgres, EVD_LOG_WARNING, message);
 }
@@ -182,7 +182,7 @@ static evd_code init(struct postgres *postgres, const struct engine_config *conf
 }
 
 static struct engine *open_engine(const struct engine_config *config, evd_error *error) {
-  struct postgres *postgres = calloc(1, sizeof(*postgres));
+  struct postgres *postgres = calloc(1, sizeof *postgres);
   if (postgres == NULL) {
     error_set_no_memory(error);
     return NULL;

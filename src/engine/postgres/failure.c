@@ -91,12 +91,12 @@ static void read_field(const PGresult *result, const struct statement_key *key, 
     column = parameter_column(result, key);
   }
   if (column != NULL) {
-    snprintf(error->field, sizeof(error->field), "%s", column);
+    snprintf(error->field, sizeof error->field, "%s", column);
   } else if (error->code == EVD_EDUPLICATE) {
-    copy_key_column(error->field, sizeof(error->field),
+    copy_key_column(error->field, sizeof error->field,
                     PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
   } else if (error->code == EVD_ECONSTRAINT && constraint != NULL) {
-    snprintf(error->field, sizeof(error->field), "%s", constraint);
+    snprintf(error->field, sizeof error->field, "%s", constraint);
   }
 }
 

@@ -22,7 +22,7 @@ struct entry {
 static int compare_entries(const void *left, const void *right) {
   const struct entry *a = left;
   const struct entry *b = right;
-  int order = memcmp(&a->key, &b->key, sizeof(a->key));
+  int order = memcmp(&a->key, &b->key, sizeof a->key);
   if (order != 0) {
     return order;
   }
@@ -44,13 +44,13 @@ static bool is_set_based(evd_operation operation) {
 }
 
 static struct step *add_step(struct flight *flight) {
-  struct step *steps = realloc(flight->steps, (flight->step_count + 1) * sizeof(*steps));
+  struct step *steps = realloc(flight->steps, (flight->step_count + 1) * sizeof *steps);
   if (steps == NULL) {
     return NULL;
   }
   flight->steps = steps;
   struct step *step = &steps[flight->step_count++];
-  memset(step, 0, sizeof(*step));
+  memset(step, 0, sizeof *step);
   return step;
 }
 
@@ -60,7 +60,7 @@ static bool gather_rows(struct flight *flight) {
   for (size_t i = 0; i < flight->batch->count; i++) {
     count += flight->requests[i]->execution_count;
   }
-  flight->rows = calloc(count > 0 ? count : 1, sizeof(*flight->rows));
+  flight->rows = calloc(count > 0 ? count : 1, sizeof *flight->rows);
   if (flight->rows == NULL) {
     return false;
   }
@@ -143,7 +143,7 @@ static size_t requests_of_step(const struct entry *entries, size_t count) {
   size_t bytes = request_size(entries[0].request);
   size_t taken = 1;
   while (taken < count && taken < STEP_MAX && bytes < STEP_BYTES &&
-         memcmp(&entries[taken].key, &entries[0].key, sizeof(entries[0].key)) == 0) {
+         memcmp(&entries[taken].key, &entries[0].key, sizeof entries[0].key) == 0) {
     bytes += request_size(entries[taken].request);
     taken++;
   }
@@ -178,7 +178,7 @@ static bool plan(struct flight *flight) {
     return plan_insert(flight);
   }
 
-  struct entry *entries = malloc(batch->count * sizeof(*entries));
+  struct entry *entries = malloc(batch->count * sizeof *entries);
   if (entries == NULL) {
     return false;
   }
@@ -186,7 +186,7 @@ static bool plan(struct flight *flight) {
     entries[i] = (struct entry){postgres_statement_key(batch->requests[i]), batch->requests[i]};
   }
   if (is_set_based(batch->operation)) {
-    qsort(entries, batch->count, sizeof(*entries), compare_entries);
+    qsort(entries, batch->count, sizeof *entries, compare_entries);
   }
   for (size_t i = 0; i < batch->count; i++) {
     flight->requests[i] = entries[i].request;
@@ -198,7 +198,7 @@ static bool plan(struct flight *flight) {
 }
 
 struct flight *postgres_flight_new(struct batch *batch) {
-  struct flight *flight = calloc(1, sizeof(*flight));
+  struct flight *flight = calloc(1, sizeof *flight);
   if (flight == NULL) {
     return NULL;
   }

@@ -39,7 +39,7 @@ void postgres_link_discard(struct connection *connection) {
   PGresult *result = connection->decoding.result;
   connection->decoding.result = NULL;
   struct discarded *discarded =
-      PQresultMemorySize(result) > LARGE ? malloc(sizeof(*discarded)) : NULL;
+      PQresultMemorySize(result) > LARGE ? malloc(sizeof *discarded) : NULL;
   if (discarded == NULL) {
     PQclear(result);
     return;

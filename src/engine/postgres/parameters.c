@@ -77,7 +77,7 @@ bool postgres_parameters_init(struct parameters *parameters, const struct postgr
                               const char *session) {
   *parameters = (struct parameters){0};
   bool ok = true;
-  for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++) {
+  for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
     bool is_given = postgres_url_value(url, presets[i].keyword) != NULL;
     ok = ok &&
          (is_given || postgres_parameters_set(parameters, presets[i].keyword, presets[i].value));

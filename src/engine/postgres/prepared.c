@@ -22,7 +22,7 @@ static void forget(struct prepared *prepared, struct prepared_statement *stateme
 
 unsigned postgres_prepared_find(struct prepared *prepared, const struct statement_key *key) {
   struct prepared_statement *statement;
-  HASH_FIND(hh, prepared->statements, key, sizeof(*key), statement);
+  HASH_FIND(hh, prepared->statements, key, sizeof *key, statement);
   if (statement == NULL) {
     return 0;
   }
@@ -31,14 +31,14 @@ unsigned postgres_prepared_find(struct prepared *prepared, const struct statemen
 }
 
 unsigned postgres_prepared_add(struct prepared *prepared, const struct statement_key *key) {
-  struct prepared_statement *statement = calloc(1, sizeof(*statement));
+  struct prepared_statement *statement = calloc(1, sizeof *statement);
   if (statement == NULL) {
     return 0;
   }
   statement->key = *key;
   statement->number = ++prepared->last_number;
   statement->used = ++prepared->uses;
-  HASH_ADD(hh, prepared->statements, key, sizeof(statement->key), statement);
+  HASH_ADD(hh, prepared->statements, key, sizeof statement->key, statement);
   if (statement->hh.tbl == NULL) {
     free(statement);
     return 0;

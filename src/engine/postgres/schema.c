@@ -52,7 +52,7 @@ static void send_patience(struct connection *connection) {
   char text[16];
   if (url->prepare && url->statement_timeout_ms < 0 && timeout_ms > 0 &&
       timeout_ms < SCHEMA_TIME_MS) {
-    (void)snprintf(text, sizeof(text), "%d", SCHEMA_TIME_MS);
+    snprintf(text, sizeof text, "%d", SCHEMA_TIME_MS);
     postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, sql,
                              text);
   }

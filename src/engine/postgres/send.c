@@ -26,7 +26,7 @@ static void deallocate(struct wire *wire, unsigned number) {
   char name[PREPARED_NAME_SIZE];
   char sql[PREPARED_NAME_SIZE + 16];
   postgres_prepared_name(number, name);
-  snprintf(sql, sizeof(sql), "deallocate %s", name);
+  snprintf(sql, sizeof sql, "deallocate %s", name);
   postgres_wire_query(wire, &(struct expected){EXPECT_DEALLOCATE, number}, sql, NULL);
 }
 

@@ -15,7 +15,7 @@ static char *copy_or_null(const char *text) {
 /* Adds a target with copies of these, of which each may be NULL. */
 static bool add_target(struct targets *targets, const char *host, const char *address,
                        const char *port) {
-  struct target *list = realloc(targets->list, (targets->count + 1) * sizeof(*list));
+  struct target *list = realloc(targets->list, (targets->count + 1) * sizeof *list);
   if (list == NULL) {
     return false;
   }
@@ -87,7 +87,7 @@ bool postgres_targets_is_name(const struct targets *targets, size_t i) {
 }
 
 bool postgres_targets_take(struct targets *targets, size_t i, struct targets *taken) {
-  struct target *list = malloc(sizeof(*list));
+  struct target *list = malloc(sizeof *list);
   if (list == NULL) {
     return false;
   }
@@ -95,17 +95,17 @@ bool postgres_targets_take(struct targets *targets, size_t i, struct targets *ta
   taken->list = list;
   taken->count = 1;
   targets->count--;
-  memmove(&targets->list[i], &targets->list[i + 1], (targets->count - i) * sizeof(*list));
+  memmove(&targets->list[i], &targets->list[i + 1], (targets->count - i) * sizeof *list);
   return true;
 }
 
 bool postgres_targets_insert(struct targets *targets, size_t i, struct targets *list) {
   size_t count = targets->count + list->count;
-  struct target *all = realloc(targets->list, (count > 0 ? count : 1) * sizeof(*all));
+  struct target *all = realloc(targets->list, (count > 0 ? count : 1) * sizeof *all);
   if (all == NULL) {
     return false;
   }
-  memmove(&all[i + list->count], &all[i], (targets->count - i) * sizeof(*all));
+  memmove(&all[i + list->count], &all[i], (targets->count - i) * sizeof *all);
   for (size_t j = 0; j < list->count; j++) {
     all[i + j] = list->list[j];
   }
@@ -129,7 +129,7 @@ static bool add_addresses(struct targets *targets, const struct target *name,
   bool ok = true;
   for (const struct addrinfo *info = found; info != NULL && ok; info = info->ai_next) {
     char address[ADDRESS_SIZE];
-    if (getnameinfo(info->ai_addr, info->ai_addrlen, address, sizeof(address), NULL, 0,
+    if (getnameinfo(info->ai_addr, info->ai_addrlen, address, sizeof address, NULL, 0,
                     NI_NUMERICHOST) == 0) {
       ok = add_target(targets, name->host, address, name->port);
     }

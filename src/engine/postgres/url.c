@@ -35,7 +35,7 @@ static const struct own_option {
     {"replica", OPTION_TEXT, offsetof(struct postgres_url, replica), 0, 0, 0},
 };
 
-enum { OWN_OPTION_COUNT = sizeof(own_options) / sizeof(own_options[0]) };
+enum { OWN_OPTION_COUNT = sizeof own_options / sizeof own_options[0] };
 
 /* A text under way, and what is left of it for libpq. */
 struct reader {
@@ -108,7 +108,7 @@ static evd_code set_isolation(char **isolation, const char *value, evd_error *er
   } levels[] = {{"read-committed", "read committed"},
                 {"repeatable-read", "repeatable read"},
                 {"serializable", "serializable"}};
-  for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+  for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
     if (strcmp(value, levels[i].name) == 0) {
       return set_text(isolation, levels[i].level, error);
     }
@@ -309,7 +309,7 @@ static PGconn *refused_connection(const struct postgres_url *url) {
   while (url->options[count].keyword != NULL) {
     count++;
   }
-  const char **keywords = calloc(2 * (count + 1), sizeof(*keywords));
+  const char **keywords = calloc(2 * (count + 1), sizeof *keywords);
   if (keywords == NULL) {
     return NULL;
   }

@@ -86,7 +86,7 @@ static bool reserve_expected(struct wire *wire) {
     return true;
   }
   size_t size = wire->expected_size > 0 ? wire->expected_size * 2 : 16;
-  struct expected *expected = malloc(size * sizeof(*expected));
+  struct expected *expected = malloc(size * sizeof *expected);
   if (expected == NULL) {
     return false;
   }

@@ -32,7 +32,7 @@ struct selection {
 static struct selected *selection_add(struct selection *selection) {
   if (selection->count == selection->size) {
     size_t size = selection->size > 0 ? selection->size * 2 : 64;
-    struct selected *rows = reallocarray(selection->rows, size, sizeof(*rows));
+    struct selected *rows = reallocarray(selection->rows, size, sizeof *rows);
     if (rows == NULL) {
       return NULL;
     }
@@ -229,7 +229,7 @@ static evd_code take_off_parents(struct connection *connection, struct request *
 
   char *parents = selection->parents.text;
   struct selected *rows = selection->rows;
-  qsort_r(rows, selection->count, sizeof(*rows), compare_parents, parents);
+  qsort_r(rows, selection->count, sizeof *rows, compare_parents, parents);
 
   int result = sqlite_rows_bind_integer(statement, 2, request->changes->values.updated_at);
   for (size_t i = 0, end; i < selection->count && rows[i].parent != NO_PARENT; i = end) {

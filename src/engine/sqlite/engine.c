@@ -158,7 +158,7 @@ static evd_code configure(struct sqlite_engine *engine, const struct engine_conf
 }
 
 static struct engine *sqlite_open(const struct engine_config *config, evd_error *error) {
-  struct sqlite_engine *engine = calloc(1, sizeof(*engine));
+  struct sqlite_engine *engine = calloc(1, sizeof *engine);
   if (engine == NULL) {
     error_set_no_memory(error);
     return NULL;

@@ -85,7 +85,7 @@ enum { PRIMARY_BITS = 0xff };
 /* A result code's name; see errors.h. */
 const char *sqlite_error_name(int result) {
   const char *name = "SQLITE_?";
-  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (names[i].result == result) {
       return names[i].name;
     }
@@ -159,7 +159,7 @@ evd_code sqlite_error_set(evd_error *error, sqlite3 *db, int result, const char 
   char reason[128] = "";
   if (is_io && system_errno != 0) {
     char text[96];
-    (void)snprintf(reason, sizeof(reason), " (%s)", strerror_r(system_errno, text, sizeof(text)));
+    snprintf(reason, sizeof reason, " (%s)", strerror_r(system_errno, text, sizeof text));
   }
 
   error_set(error, code, field, "%s: %s%s", doing, message, reason);

@@ -52,7 +52,7 @@ static evd_code set_missing(const struct sqlite_url *url, bool create, sqlite3 *
   }
   char text[96];
   error_set(error, EVD_EDATABASE, "url", "its directory may not be written (%s)",
-            strerror_r(refusal, text, sizeof(text)));
+            strerror_r(refusal, text, sizeof text));
   error_set_native(error, sqlite_error_name(SQLITE_READONLY_DIRECTORY));
   return error->code;
 }

@@ -55,7 +55,7 @@ static int run_pragma(struct connection *connection, const char *sql, char *word
   word[0] = '\0';
   if (sqlite3_step(statement) == SQLITE_ROW) {
     const char *text = (const char *)sqlite3_column_text(statement, 0);
-    (void)snprintf(word, size, "%s", text != NULL ? text : "");
+    snprintf(word, size, "%s", text != NULL ? text : "");
   }
   return sqlite3_finalize(statement);
 }
@@ -66,13 +66,13 @@ static evd_code set_journal_mode(struct connection *connection, evd_error *error
   const char *wanted = connection->url.journal_mode;
   char sql[64];
   char mode[16];
-  (void)snprintf(sql, sizeof(sql), "pragma journal_mode = %s", wanted);
+  snprintf(sql, sizeof sql, "pragma journal_mode = %s", wanted);
 
   int result;
   int attempt = 0;
   sqlite3_busy_handler(connection->db, NULL, NULL);
   do {
-    result = run_pragma(connection, sql, mode, sizeof(mode));
+    result = run_pragma(connection, sql, mode, sizeof mode);
   } while ((result & 0xff) == SQLITE_BUSY && wait_for_lock(connection, attempt++) != 0);
   sqlite3_busy_handler(connection->db, wait_for_lock, connection);
   if (result != SQLITE_OK) {
@@ -80,8 +80,8 @@ static evd_code set_journal_mode(struct connection *connection, evd_error *error
   }
 
   if (strcasecmp(mode, wanted) != 0 && !connection->url.is_private) {
-    (void)snprintf(connection->warning, sizeof(connection->warning),
-                   "SQLite keeps journal_mode %s where %s was asked for", mode, wanted);
+    snprintf(connection->warning, sizeof connection->warning,
+             "SQLite keeps journal_mode %s where %s was asked for", mode, wanted);
   }
   return EVD_OK;
 }
@@ -96,10 +96,10 @@ static evd_code configure(struct connection *connection, evd_error *error) {
     synchronous = "extra";
   }
   char sql[192];
-  (void)snprintf(sql, sizeof(sql),
-                 "pragma synchronous = %s; pragma cache_size = -%d; "
-                 "pragma wal_autocheckpoint = %d; pragma journal_size_limit = %d",
-                 synchronous, CACHE_KIB, CHECKPOINT_PAGES, WAL_LIMIT_BYTES);
+  snprintf(sql, sizeof sql,
+           "pragma synchronous = %s; pragma cache_size = -%d; "
+           "pragma wal_autocheckpoint = %d; pragma journal_size_limit = %d",
+           synchronous, CACHE_KIB, CHECKPOINT_PAGES, WAL_LIMIT_BYTES);
   int result = sqlite3_exec(db, sql, NULL, NULL, NULL);
   if (result != SQLITE_OK) {
     return sqlite_error_set(error, db, result, "settings");
@@ -116,7 +116,7 @@ static evd_code prepare_transactions(struct connection *connection, evd_error *e
              {"begin immediate", &connection->begin_write},
              {"commit", &connection->commit}};
 
-  for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     int result = sqlite3_prepare_v3(connection->db, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
                                     all[i].statement, NULL);
     if (result != SQLITE_OK) {

@@ -56,11 +56,11 @@ static struct statement *add(struct statements *statements, sqlite3 *db,
     drop(statements, statements->recent->prev); /* the list's last */
   }
 
-  struct statement *statement = calloc(1, sizeof(*statement));
+  struct statement *statement = calloc(1, sizeof *statement);
   if (statement != NULL) {
     statement->key = *key;
     statement->handle = handle;
-    HASH_ADD(hh, statements->by_key, key, sizeof(statement->key), statement);
+    HASH_ADD(hh, statements->by_key, key, sizeof statement->key, statement);
   }
   if (statement == NULL || statement->hh.tbl == NULL) {
     sqlite3_finalize(handle);
@@ -79,11 +79,11 @@ struct statement *sqlite_statements_get(struct statements *statements, sqlite3 *
                                         const struct table_name *table,
                                         const struct statement_key *key, evd_error *error) {
   struct statement *statement = statements->recent;
-  if (statement != NULL && memcmp(&statement->key, key, sizeof(*key)) == 0) {
+  if (statement != NULL && memcmp(&statement->key, key, sizeof *key) == 0) {
     return statement; /* one batch mostly has one kind of statement */
   }
 
-  HASH_FIND(hh, statements->by_key, key, sizeof(*key), statement);
+  HASH_FIND(hh, statements->by_key, key, sizeof *key, statement);
   if (statement == NULL) {
     return add(statements, db, table, key, error);
   }

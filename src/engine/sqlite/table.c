@@ -78,7 +78,7 @@ static evd_code read_columns(struct connection *connection, struct shape *shape,
     } else if (name != NULL && strcmp(name, "id") == 0) {
       shape->has_id = true;
     } else if (name != NULL && sqlite3_column_int(statement, 1) != 0) {
-      (void)snprintf(shape->foreign, sizeof(shape->foreign), "%s", name);
+      snprintf(shape->foreign, sizeof shape->foreign, "%s", name);
     }
   }
   return finish(connection, statement, error);
@@ -101,9 +101,9 @@ static bool ends_in(const char *sql, const char *end) {
 /* Whether the SQL of a partial index leaves out only the rows in which the column is NULL. */
 static bool is_where_not_null(const char *sql, const char *column) {
   char end[128];
-  (void)snprintf(end, sizeof(end), "where%sisnotnull", column);
+  snprintf(end, sizeof end, "where%sisnotnull", column);
   bool is = ends_in(sql, end);
-  (void)snprintf(end, sizeof(end), "where%snotnull", column);
+  snprintf(end, sizeof end, "where%snotnull", column);
   return is || ends_in(sql, end);
 }
 
@@ -180,7 +180,7 @@ static evd_code check_shape(struct connection *connection, const struct shape *s
   if (code != EVD_OK) {
     return code;
   }
-  for (size_t i = 0; i < sizeof(unique) / sizeof(unique[0]); i++) {
+  for (size_t i = 0; i < sizeof unique / sizeof unique[0]; i++) {
     const char *column = columns[unique[i]].name;
     if ((shape->unique & COLUMN_BIT(unique[i])) == 0) {
       return error_set(error, EVD_ESCHEMA, column,
