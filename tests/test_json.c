@@ -264,6 +264,7 @@ static void jsonb_refuses_what_it_cannot_hold(void **state) {
       {"\"\\ud800\\ud800\\udc00\"", "an unpaired surrogate"},
       {"\"\\ud800\\u0041\"", "an unpaired surrogate"},
       {"{\"\\ud800\\n\":1}", "an unpaired surrogate"},
+      {"[\"\\u0000\",\"\\ud800\"]", "an unpaired surrogate"},
       {"[1e308,5e-324,\"1e999\"]", NULL},
       {"[1e500]", "a number of more than 400 digits"},
       {"[1.5E-500]", "a number of more than 400 digits"},

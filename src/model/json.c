@@ -524,11 +524,11 @@ const char *json_jsonb_refuses(const char *text) {
     return NULL;
   }
   (void)scan_document(&scanner);
-  if (scanner.has_zero) {
-    return "\\u0000, which jsonb cannot hold";
-  }
   if (scanner.has_unpaired) {
     return "an unpaired surrogate, which jsonb cannot hold";
+  }
+  if (scanner.has_zero) {
+    return "\\u0000, which jsonb cannot hold";
   }
   if (scanner.digits_max > DIGITS_MAX) {
     return "a number of more than 400 digits when it is written without an exponent, as jsonb does";
