@@ -42,6 +42,7 @@ evd_code sql_client_execute(struct sql_client *client, const char *sql, evd_erro
  * number.
  *
  * @param sql        "?" stands for each parameter, in all dialects; in it, "?" is nothing else.
+ *                   (SQL for SQLite alone may number them, as in "?2".)
  * @param parameters as many texts as there are "?"; NULL is NULL. May be NULL when there are none.
  *                   They are for texts: numbers belong in the SQL, for SQLite takes no text for a
  *                   number where the other side of a comparison is not a column.

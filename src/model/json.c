@@ -167,8 +167,8 @@ static int hex4(const unsigned char *at, const unsigned char *end) {
   return value;
 }
 
-/* Past \uXXXX, or two of them that make a pair of surrogates. Half a pair is valid by RFC 8259 (and
- * JavaScript writes it), but no Unicode text. */
+/* Past \uXXXX, or two of them that make a pair of surrogates. An unpaired one is valid by RFC 8259
+ * (and JavaScript writes it), but it is not Unicode text. */
 static bool scan_unicode_escape(struct scanner *scanner) {
   const unsigned char *at = scanner->at;
   int unit = hex4(at + 2, scanner->end);

@@ -64,12 +64,11 @@ struct dialect {
   bool is_server;             /* with users and a clock of its own, not a file */
 
   /* How SQL is spelt. */
-  char quote;              /* around identifiers */
-  const char *booleans[2]; /* false and true */
-  const char *now;         /* the database's time, in milliseconds since the epoch */
-  const char
-      *insert_missing;      /* begins an insert that leaves out duplicates: "insert ignore into" */
-  const char *on_duplicate; /* ends it */
+  char quote;                 /* around identifiers */
+  const char *booleans[2];    /* false and true */
+  const char *now;            /* the database's time, in milliseconds since the epoch */
+  const char *insert_missing; /* begins an insert that skips duplicates */
+  const char *on_duplicate;   /* ends it */
 
   /* Tables. */
   const char *types[COLUMN_TYPE_COUNT];           /* of our own shape's columns */
@@ -92,11 +91,10 @@ struct dialect {
   bool has_any_integers; /* an integer type of any name holds 64 bits, and booleans */
 
   /* Indexes. */
-  bool has_partial_indexes; /* else the columns of the terms come before the index's own */
-  bool
-      has_concurrent_indexes; /* "create index concurrently"; a failed one leaves an invalid index */
-  bool creates_indexes_apart; /* "create index if not exists"; else they are made with the table */
-  bool index_has_schema;      /* the index's name has the schema before it, not the table's */
+  bool has_partial_indexes;    /* else the columns of the terms come before the index's own */
+  bool has_concurrent_indexes; /* "create index concurrently"; a failure leaves an invalid index */
+  bool creates_indexes_apart;  /* "create index if not exists"; else they are made with the table */
+  bool index_has_schema;       /* the index's name has the schema before it, not the table's */
 
   /* The trigger of strict transitions (templates). */
   const char *create_trigger;
