@@ -207,6 +207,37 @@ static void null_stands_for_a_column_left_out_but_is_a_document(void **state) {
   free(execution);
 }
 
+/* As in an export from before the column was there. */
+static void only_columns_with_a_default_and_nullable_ones_may_be_left_out(void **state) {
+  evd_execution sample = sample_execution("e");
+  char *json = evd_execution_to_json(&sample);
+  size_t defaults = 0;
+
+  (void)state;
+  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    cJSON *object = cJSON_Parse(json);
+    evd_error error;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, columns[i].json_key);
+    char *older = cJSON_PrintUnformatted(object);
+    evd_execution *execution = evd_execution_from_json(older, &error);
+    if (columns[i].null == COLUMN_NOT_NULL && columns[i].default_text == NULL) {
+      assert_null(execution);
+      assert_string_equal(error.field, columns[i].name);
+    } else {
+      expect(execution != NULL, "%s", error.message);
+      evd_execution expected = sample; /* which has but one value that is no default */
+      expected.sleep_ms_before_run = i == evd_column_sleep_ms_before_run ? 0 : 5;
+      expect_row(execution, &expected);
+      defaults += columns[i].default_text != NULL;
+    }
+    free(execution);
+    free(older);
+    cJSON_Delete(object);
+  }
+  assert_int_equal(defaults, 7);
+  free(json);
+}
+
 static void escaped_keys_and_texts_are_understood(void **state) {
   evd_execution *execution =
       read_good("{" RECORD ",\"\\u0065xecutorId\":\"\\u00e9\\ud83d\\ude00\\n\"}");
@@ -387,6 +418,7 @@ int main(void) {
       TEST(a_record_with_broken_json_is_not_written),
       TEST(a_small_record_is_read),
       TEST(null_stands_for_a_column_left_out_but_is_a_document),
+      TEST(only_columns_with_a_default_and_nullable_ones_may_be_left_out),
       TEST(escaped_keys_and_texts_are_understood),
       TEST(what_is_not_a_record_is_refused_by_field_and_reason),
       TEST(every_column_refuses_values_of_another_kind),

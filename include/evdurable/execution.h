@@ -266,7 +266,9 @@ EVD_API char *evd_execution_to_json(const evd_execution *execution);
 
 /**
  * Reads a record that evd_execution_to_json() wrote. Unknown keys are errors; numbers must be
- * integers.
+ * integers. Keys of nullable columns may be omitted, and those of columns with a default:
+ * isSleepingTask, areChildrenSequential and needsPromiseCancellation (false), sleepMsBeforeRun,
+ * retryAttempts and activeChildrenCount (0), onChildrenFinishedProcessingStatus ("idle").
  *
  * @param error is filled in on failure; may be NULL.
  * @return one block to be released with free(), or NULL.

@@ -2,12 +2,21 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* A line of the table: the member, its key in JSON, its type, when it is NULL, what updates may do. */
-#define COLUMN(member, key, type, null, update)                                           \
-  [evd_column_##member] = {#member,       key,           offsetof(evd_execution, member), \
-                           COLUMN_##type, COLUMN_##null, update}
+/* A line of the table: the member, its key in JSON, its type, what it holds when no value is given, what
+ * updates may do. A column that another migration than the first adds has a COLUMN_SINCE() with its number. */
+#define COLUMN(...) COLUMN_SINCE(1, __VA_ARGS__)
+#define COLUMN_SINCE(since, member, key, type, ...) \
+  [evd_column_##                                    \
+      member] = {#member, key, offsetof(evd_execution, member), since, COLUMN_##type, __VA_ARGS__}
+
+/* When a column is NULL, and its default. */
+#define NULLABLE COLUMN_NULLABLE, NULL
+#define WITH_PARENT COLUMN_WITH_PARENT, NULL
+#define REQUIRED COLUMN_NOT_NULL, NULL
+#define DEFAULT(text) COLUMN_NOT_NULL, text
 
 /* What an update may do with a column: {settable, unsettable}. */
 #define FIXED false, false
@@ -22,43 +31,43 @@ const struct column columns[EVD_COLUMN_COUNT] = {
     COLUMN(index_in_parent_children, "indexInParentChildren", COUNT32, WITH_PARENT, FIXED),
     COLUMN(is_only_child_of_parent, "isOnlyChildOfParent", BOOL, WITH_PARENT, FIXED),
     COLUMN(is_finalize_of_parent, "isFinalizeOfParent", BOOL, WITH_PARENT, FIXED),
-    COLUMN(task_id, "taskId", ID, NOT_NULL, FIXED),
-    COLUMN(execution_id, "executionId", ID, NOT_NULL, FIXED),
-    COLUMN(is_sleeping_task, "isSleepingTask", BOOL, NOT_NULL, FIXED),
+    COLUMN(task_id, "taskId", ID, REQUIRED, FIXED),
+    COLUMN(execution_id, "executionId", ID, REQUIRED, FIXED),
+    COLUMN(is_sleeping_task, "isSleepingTask", BOOL, DEFAULT("false"), FIXED),
     COLUMN(sleeping_task_unique_id, "sleepingTaskUniqueId", UNIQUE_ID, NULLABLE, FIXED),
-    COLUMN(retry_options, "retryOptions", JSON_OBJECT, NOT_NULL, FIXED),
-    COLUMN(sleep_ms_before_run, "sleepMsBeforeRun", DURATION, NOT_NULL, FIXED),
-    COLUMN(timeout_ms, "timeoutMs", DURATION, NOT_NULL, FIXED),
-    COLUMN(are_children_sequential, "areChildrenSequential", BOOL, NOT_NULL, FIXED),
-    COLUMN(input, "input", JSON, NOT_NULL, FIXED),
+    COLUMN(retry_options, "retryOptions", JSON_OBJECT, REQUIRED, FIXED),
+    COLUMN(sleep_ms_before_run, "sleepMsBeforeRun", DURATION, DEFAULT("0"), FIXED),
+    COLUMN(timeout_ms, "timeoutMs", DURATION, REQUIRED, FIXED),
+    COLUMN(are_children_sequential, "areChildrenSequential", BOOL, DEFAULT("false"), FIXED),
+    COLUMN(input, "input", JSON, REQUIRED, FIXED),
     COLUMN(executor_id, "executorId", ID, NULLABLE, SET_UNSET),
-    COLUMN(status, "status", STATUS, NOT_NULL, SET),
-    COLUMN(is_finished, "isFinished", BOOL, NOT_NULL, SET),
+    COLUMN(status, "status", STATUS, REQUIRED, SET),
+    COLUMN(is_finished, "isFinished", BOOL, REQUIRED, SET),
     COLUMN(run_output, "runOutput", JSON, NULLABLE, SET_UNSET),
     COLUMN(output, "output", JSON, NULLABLE, SET),
     COLUMN(error, "error", JSON_OBJECT, NULLABLE, SET_UNSET),
-    COLUMN(retry_attempts, "retryAttempts", COUNT32, NOT_NULL, SET),
-    COLUMN(start_at, "startAt", TIME, NOT_NULL, SET),
+    COLUMN(retry_attempts, "retryAttempts", COUNT32, DEFAULT("0"), SET),
+    COLUMN(start_at, "startAt", TIME, REQUIRED, SET),
     COLUMN(started_at, "startedAt", TIME, NULLABLE, SET_UNSET),
     COLUMN(expires_at, "expiresAt", TIME, NULLABLE, SET_UNSET),
     COLUMN(waiting_for_children_started_at, "waitingForChildrenStartedAt", TIME, NULLABLE, SET),
     COLUMN(waiting_for_finalize_started_at, "waitingForFinalizeStartedAt", TIME, NULLABLE, SET),
     COLUMN(finished_at, "finishedAt", TIME, NULLABLE, SET),
     COLUMN(children, "children", JSON_ARRAY, NULLABLE, SET),
-    COLUMN(active_children_count, "activeChildrenCount", COUNT32, NOT_NULL, SET),
+    COLUMN(active_children_count, "activeChildrenCount", COUNT32, DEFAULT("0"), SET),
     COLUMN(on_children_finished_processing_status, "onChildrenFinishedProcessingStatus",
-           OCFP_STATUS, NOT_NULL, SET),
+           OCFP_STATUS, DEFAULT("idle"), SET),
     COLUMN(on_children_finished_processing_expires_at, "onChildrenFinishedProcessingExpiresAt",
            TIME, NULLABLE, SET_UNSET),
     COLUMN(on_children_finished_processing_finished_at, "onChildrenFinishedProcessingFinishedAt",
            TIME, NULLABLE, SET),
     COLUMN(finalize, "finalize", JSON_OBJECT, NULLABLE, SET),
-    COLUMN(close_status, "closeStatus", CLOSE_STATUS, NOT_NULL, SET),
+    COLUMN(close_status, "closeStatus", CLOSE_STATUS, REQUIRED, SET),
     COLUMN(close_expires_at, "closeExpiresAt", TIME, NULLABLE, SET_UNSET),
     COLUMN(closed_at, "closedAt", TIME, NULLABLE, SET),
-    COLUMN(needs_promise_cancellation, "needsPromiseCancellation", BOOL, NOT_NULL, SET),
-    COLUMN(created_at, "createdAt", TIME, NOT_NULL, FIXED),
-    COLUMN(updated_at, "updatedAt", TIME, NOT_NULL, SET),
+    COLUMN(needs_promise_cancellation, "needsPromiseCancellation", BOOL, DEFAULT("false"), SET),
+    COLUMN(created_at, "createdAt", TIME, REQUIRED, FIXED),
+    COLUMN(updated_at, "updatedAt", TIME, REQUIRED, SET),
 };
 
 _Static_assert(EVD_COLUMN_COUNT <= 64, "the masks of evd_changes have 64 bits");
@@ -179,6 +188,20 @@ void column_set_null(evd_execution *execution, evd_column column) {
   case COLUMN_OCFP_STATUS: *(evd_ocfp_status *)member = 0; break;
   case COLUMN_CLOSE_STATUS: *(evd_close_status *)member = 0; break;
   }
+}
+
+bool column_set_default(evd_execution *execution, evd_column column) {
+  const char *text = columns[column].default_text;
+
+  if (text == NULL) {
+    return false;
+  }
+  if (column_is_text(column) || column_is_enum(column)) {
+    return column_set_text(execution, column, text);
+  }
+  return column_set_integer(execution, column,
+                            columns[column].type == COLUMN_BOOL ? strcmp(text, "true") == 0
+                                                                : strtoll(text, NULL, 10));
 }
 
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer) {

@@ -3,8 +3,9 @@
  *
  * Binding, decoding, SQL text, DDL, update masks, JSON, checking and the schema check of all engines
  * are driven by it. To add a column: a member of evd_execution and an evd_column
- * (include/evdurable/execution.h), and a line in columns.c; for a time that may be NULL, also one in the
- * empty record (execution.c).
+ * (include/evdurable/execution.h), and a line in columns.c, which names the migration that adds it
+ * (migrate/record.c); for a time that may be NULL, also one in the empty record (execution.c). It must
+ * be nullable or have a default: rows and exports without it are there, and older libraries that insert.
  */
 #ifndef MODEL_COLUMNS_H
 #define MODEL_COLUMNS_H
@@ -44,8 +45,13 @@ struct column {
   const char *name;     /* in SQL */
   const char *json_key; /* in JSON: camelCase */
   uint16_t offset;      /* of the member in evd_execution */
+  uint16_t since;       /* the number of the migration that adds it */
   enum column_type type;
   enum column_null null;
+  /* What it holds where no value is given: in rows from before it was there, in JSON without its key.
+   * As in SQL, without quotes ("0", "false", "idle"); not for documents, whose defaults MySQL spells in
+   * another way. NULL: a value must be given, or NULL is one. */
+  const char *default_text;
   bool settable;   /* by an update */
   bool unsettable; /* to NULL, by an update */
 };
@@ -88,6 +94,9 @@ struct value column_get(const evd_execution *execution, evd_column column);
 bool column_set_text(evd_execution *execution, evd_column column, const char *text);
 bool column_set_integer(evd_execution *execution, evd_column column, int64_t integer);
 void column_set_null(evd_execution *execution, evd_column column);
+
+/* Sets a record's column to its default. Returns false when it has none. */
+bool column_set_default(evd_execution *execution, evd_column column);
 
 /*
  * The same for what a database has, which anybody may have put there. Return false for what no execution

@@ -174,15 +174,17 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
   return read_value(reader, column, member);
 }
 
-/* Whether what must be there is, and what belongs to a parent only beside one. */
-static evd_code check_presence(const struct reader *reader) {
+/* Gives columns that were left out their defaults. Refuses a record without a value that must be given, or
+ * with one that belongs to a parent and no parent. */
+static evd_code complete(struct reader *reader) {
   bool has_parent = reader->execution->parent_execution_id != NULL;
 
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
     const struct column *column = &columns[i];
     bool seen = (reader->seen & COLUMN_BIT(i)) != 0;
     bool with_parent = column->null == COLUMN_WITH_PARENT;
-    if (!seen && (column->null == COLUMN_NOT_NULL || (with_parent && has_parent))) {
+    bool required = column->null == COLUMN_NOT_NULL || (with_parent && has_parent);
+    if (!seen && required && !column_set_default(reader->execution, (evd_column)i)) {
       return error_set(reader->error, EVD_EINVAL, column->name, "%s is missing", column->json_key);
     }
     if (seen && with_parent && !has_parent) {
@@ -202,7 +204,7 @@ static evd_code read_object(struct reader *reader, const char *json) {
     code = read_member(reader, &member);
   }
   if (code == EVD_OK) {
-    code = check_presence(reader);
+    code = complete(reader);
   }
   if (code == EVD_OK) {
     code = evd_execution_check(reader->execution, reader->error);

@@ -376,10 +376,12 @@ static void append_update_by_parent(struct writer *writer) {
   buffer_free(&where);
 }
 
-/* Appends the changes of closing; see append_close_finished(). */
-static void append_closing_changes(struct writer *writer) {
+/* Appends the changes of closing; see append_close_finished(). Returns the number of the parameter of
+ * updated_at. */
+static unsigned append_closing_changes(struct writer *writer) {
   struct statement_key others = *writer->key;
   bool sets_count = (others.set & COLUMN_BIT(evd_column_active_children_count)) != 0;
+  unsigned updated_at = 0;
   const char *comma = "";
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     bool is_count = column == evd_column_active_children_count;
@@ -395,8 +397,10 @@ static void append_closing_changes(struct writer *writer) {
       append(writer, "null");
     }
     append(writer, is_count ? " - touched.n" : "");
+    updated_at = column == evd_column_updated_at ? writer->parameters : updated_at;
     comma = ", ";
   }
+  return updated_at;
 }
 
 /*
@@ -424,21 +428,18 @@ static void append_close_finished(struct writer *writer) {
                  "closed as (update ");
   append_table(writer);
   append(writer, " as t set ");
-  append_closing_changes(writer);
+  unsigned updated_at = append_closing_changes(writer);
   append(writer, " from touched where touched.picked and ");
   append_match(writer, "touched.id");
   append(writer, " returning 1), decremented as (update ");
   append_table(writer);
   append(writer, " as t set active_children_count = t.active_children_count - parents.n, "
                  "updated_at = ");
-  unsigned updated_at = writer->parameters; /* the last column: the last parameter */
   buffer_printf(writer->buffer, "$%u::bigint", updated_at);
   append(writer, " from parents where ");
   append_match(writer, "parents.execution_id");
   append(writer, ") select count(*) from closed");
 }
-
-_Static_assert(evd_column_updated_at == EVD_COLUMN_COUNT - 1, "updated_at is the last parameter");
 
 static void append_delete(struct writer *writer) {
   append(writer, "delete from ");

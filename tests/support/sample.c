@@ -13,56 +13,61 @@
 #define NULLABLE 4U
 #define WITH_PARENT 8U
 
-#define COLUMN(name, kind, flags) [evd_column_##name] = {offsetof(evd_execution, name), kind, flags}
+#define COLUMNS(COLUMN)                                                                  \
+  COLUMN(root_task_id, SAMPLE_TEXT, 0)                                                   \
+  COLUMN(root_execution_id, SAMPLE_TEXT, 0)                                              \
+  COLUMN(parent_task_id, SAMPLE_TEXT, 0)                                                 \
+  COLUMN(parent_execution_id, SAMPLE_TEXT, 0)                                            \
+  COLUMN(index_in_parent_children, SAMPLE_INT32, WITH_PARENT)                            \
+  COLUMN(is_only_child_of_parent, SAMPLE_BOOL, WITH_PARENT)                              \
+  COLUMN(is_finalize_of_parent, SAMPLE_BOOL, WITH_PARENT)                                \
+  COLUMN(task_id, SAMPLE_TEXT, 0)                                                        \
+  COLUMN(execution_id, SAMPLE_TEXT, 0)                                                   \
+  COLUMN(is_sleeping_task, SAMPLE_BOOL, 0)                                               \
+  COLUMN(sleeping_task_unique_id, SAMPLE_TEXT, 0)                                        \
+  COLUMN(retry_options, SAMPLE_JSON, 0)                                                  \
+  COLUMN(sleep_ms_before_run, SAMPLE_INT64, 0)                                           \
+  COLUMN(timeout_ms, SAMPLE_INT64, 0)                                                    \
+  COLUMN(are_children_sequential, SAMPLE_BOOL, 0)                                        \
+  COLUMN(input, SAMPLE_JSON, 0)                                                          \
+  COLUMN(executor_id, SAMPLE_TEXT, SETTABLE | UNSETTABLE | NULLABLE)                     \
+  COLUMN(status, SAMPLE_ENUM, SETTABLE)                                                  \
+  COLUMN(is_finished, SAMPLE_BOOL, SETTABLE)                                             \
+  COLUMN(run_output, SAMPLE_JSON, SETTABLE | UNSETTABLE | NULLABLE)                      \
+  COLUMN(output, SAMPLE_JSON, SETTABLE | NULLABLE)                                       \
+  COLUMN(error, SAMPLE_JSON, SETTABLE | UNSETTABLE | NULLABLE)                           \
+  COLUMN(retry_attempts, SAMPLE_INT32, SETTABLE)                                         \
+  COLUMN(start_at, SAMPLE_INT64, SETTABLE)                                               \
+  COLUMN(started_at, SAMPLE_INT64, SETTABLE | UNSETTABLE | NULLABLE)                     \
+  COLUMN(expires_at, SAMPLE_INT64, SETTABLE | UNSETTABLE | NULLABLE)                     \
+  COLUMN(waiting_for_children_started_at, SAMPLE_INT64, SETTABLE | NULLABLE)             \
+  COLUMN(waiting_for_finalize_started_at, SAMPLE_INT64, SETTABLE | NULLABLE)             \
+  COLUMN(finished_at, SAMPLE_INT64, SETTABLE | NULLABLE)                                 \
+  COLUMN(children, SAMPLE_JSON, SETTABLE | NULLABLE)                                     \
+  COLUMN(active_children_count, SAMPLE_INT32, SETTABLE)                                  \
+  COLUMN(on_children_finished_processing_status, SAMPLE_ENUM, SETTABLE)                  \
+  COLUMN(on_children_finished_processing_expires_at, SAMPLE_INT64,                       \
+         SETTABLE | UNSETTABLE | NULLABLE)                                               \
+  COLUMN(on_children_finished_processing_finished_at, SAMPLE_INT64, SETTABLE | NULLABLE) \
+  COLUMN(finalize, SAMPLE_JSON, SETTABLE | NULLABLE)                                     \
+  COLUMN(close_status, SAMPLE_ENUM, SETTABLE)                                            \
+  COLUMN(close_expires_at, SAMPLE_INT64, SETTABLE | UNSETTABLE | NULLABLE)               \
+  COLUMN(closed_at, SAMPLE_INT64, SETTABLE | NULLABLE)                                   \
+  COLUMN(needs_promise_cancellation, SAMPLE_BOOL, SETTABLE)                              \
+  COLUMN(created_at, SAMPLE_INT64, 0)                                                    \
+  COLUMN(updated_at, SAMPLE_INT64, SETTABLE)
+
+#define LINE(name, kind, flags) [evd_column_##name] = {offsetof(evd_execution, name), kind, flags},
+#define OR_BIT(name, kind, flags) | UINT64_C(1) << evd_column_##name
 
 static const struct {
   size_t offset;
   enum sample_kind kind;
   unsigned flags;
-} model[EVD_COLUMN_COUNT] = {
-    COLUMN(root_task_id, SAMPLE_TEXT, 0),
-    COLUMN(root_execution_id, SAMPLE_TEXT, 0),
-    COLUMN(parent_task_id, SAMPLE_TEXT, 0),
-    COLUMN(parent_execution_id, SAMPLE_TEXT, 0),
-    COLUMN(index_in_parent_children, SAMPLE_INT32, WITH_PARENT),
-    COLUMN(is_only_child_of_parent, SAMPLE_BOOL, WITH_PARENT),
-    COLUMN(is_finalize_of_parent, SAMPLE_BOOL, WITH_PARENT),
-    COLUMN(task_id, SAMPLE_TEXT, 0),
-    COLUMN(execution_id, SAMPLE_TEXT, 0),
-    COLUMN(is_sleeping_task, SAMPLE_BOOL, 0),
-    COLUMN(sleeping_task_unique_id, SAMPLE_TEXT, 0),
-    COLUMN(retry_options, SAMPLE_JSON, 0),
-    COLUMN(sleep_ms_before_run, SAMPLE_INT64, 0),
-    COLUMN(timeout_ms, SAMPLE_INT64, 0),
-    COLUMN(are_children_sequential, SAMPLE_BOOL, 0),
-    COLUMN(input, SAMPLE_JSON, 0),
-    COLUMN(executor_id, SAMPLE_TEXT, SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(status, SAMPLE_ENUM, SETTABLE),
-    COLUMN(is_finished, SAMPLE_BOOL, SETTABLE),
-    COLUMN(run_output, SAMPLE_JSON, SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(output, SAMPLE_JSON, SETTABLE | NULLABLE),
-    COLUMN(error, SAMPLE_JSON, SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(retry_attempts, SAMPLE_INT32, SETTABLE),
-    COLUMN(start_at, SAMPLE_INT64, SETTABLE),
-    COLUMN(started_at, SAMPLE_INT64, SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(expires_at, SAMPLE_INT64, SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(waiting_for_children_started_at, SAMPLE_INT64, SETTABLE | NULLABLE),
-    COLUMN(waiting_for_finalize_started_at, SAMPLE_INT64, SETTABLE | NULLABLE),
-    COLUMN(finished_at, SAMPLE_INT64, SETTABLE | NULLABLE),
-    COLUMN(children, SAMPLE_JSON, SETTABLE | NULLABLE),
-    COLUMN(active_children_count, SAMPLE_INT32, SETTABLE),
-    COLUMN(on_children_finished_processing_status, SAMPLE_ENUM, SETTABLE),
-    COLUMN(on_children_finished_processing_expires_at, SAMPLE_INT64,
-           SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(on_children_finished_processing_finished_at, SAMPLE_INT64, SETTABLE | NULLABLE),
-    COLUMN(finalize, SAMPLE_JSON, SETTABLE | NULLABLE),
-    COLUMN(close_status, SAMPLE_ENUM, SETTABLE),
-    COLUMN(close_expires_at, SAMPLE_INT64, SETTABLE | UNSETTABLE | NULLABLE),
-    COLUMN(closed_at, SAMPLE_INT64, SETTABLE | NULLABLE),
-    COLUMN(needs_promise_cancellation, SAMPLE_BOOL, SETTABLE),
-    COLUMN(created_at, SAMPLE_INT64, 0),
-    COLUMN(updated_at, SAMPLE_INT64, SETTABLE),
-};
+} model[EVD_COLUMN_COUNT] = {COLUMNS(LINE)};
+
+_Static_assert((0 COLUMNS(OR_BIT)) == (UINT64_C(1) << EVD_COLUMN_COUNT) - 1,
+               "each column has a line here and a value in sample_full()");
 
 enum sample_kind sample_kind(evd_column column) {
   return model[column].kind;
