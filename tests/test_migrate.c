@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "model/columns.h"
+#include "model/execution.h"
 #include "suite/framework_table.h"
 #include "suite/suite.h"
 #include "support/engines.h"
@@ -75,14 +77,14 @@ static void expect_table_works(const char *table) {
 static void a_new_database_gets_the_table_its_indexes_and_a_record(void **state) {
   assert_true(up() > 0);
   assert_int_equal(count_own_indexes(engine_case.table), own_index_count());
-  assert_int_equal(count_records(), migrate_count());
+  assert_int_equal(count_records(), SCHEMA_VERSION);
   expect_table_works(engine_case.table);
 }
 
 static void a_second_time_there_is_nothing_to_do(void **state) {
   up();
   assert_int_equal(up(), 0);
-  assert_int_equal(count_records(), migrate_count());
+  assert_int_equal(count_records(), SCHEMA_VERSION);
 }
 
 static void a_table_in_the_frameworks_shape_is_made_on_request(void **state) {
@@ -108,8 +110,8 @@ static void our_own_table_does_not_become_one_of_the_framework(void **state) {
 /* The storage was opened with EVD_SCHEMA_CREATE before anybody migrated. */
 static void a_table_that_a_storage_created_is_only_recorded(void **state) {
   engine_close(engine_open(engine_case.table, EVD_SCHEMA_CREATE));
-  assert_int_equal(up(), migrate_count());
-  assert_int_equal(count_records(), migrate_count());
+  assert_int_equal(up(), SCHEMA_VERSION);
+  assert_int_equal(count_records(), SCHEMA_VERSION);
 }
 
 /* Other processes: this program, in the role of a starter. */
@@ -162,7 +164,7 @@ static void of_five_processes_at_once_one_does_it(void **state) {
     workers += strtol(steps, NULL, 10) > 0;
   }
   assert_int_equal(workers, 1);
-  assert_int_equal(count_records(), migrate_count());
+  assert_int_equal(count_records(), SCHEMA_VERSION);
   assert_int_equal(count_own_indexes(engine_case.table), own_index_count());
 }
 
@@ -175,7 +177,7 @@ static void storages_that_open_at_once_migrate_once(void **state) {
   for (int i = 0; i < STARTERS; i++) {
     engine_close(await_storage(futures[i]));
   }
-  assert_int_equal(count_records(), migrate_count());
+  assert_int_equal(count_records(), SCHEMA_VERSION);
   expect_table_works(engine_case.table);
 }
 
@@ -271,29 +273,99 @@ static void a_table_of_the_framework_is_adopted_and_loses_nothing(void **state) 
   expect_table_works(engine_case.table);
 }
 
-/* So many rows with this id, in a table that lacks a column or its unique index. */
-static void insert_natively(const char *id, int rows, bool with_cancellation) {
-  const char *row = text("('t', '%s', false, '{}', 0, 0, false, 'null', 'ready', false, 0, 0, 0,"
-                         " 'idle', 'idle', 0, 0%s)",
-                         id, with_cancellation ? ", false" : "");
-  native_run_once(engine_case.url,
-                  text("insert into %s (task_id, execution_id, is_sleeping_task, retry_options,"
-                       " sleep_ms_before_run, timeout_ms, are_children_sequential, input, status,"
-                       " is_finished, retry_attempts, start_at, active_children_count,"
-                       " on_children_finished_processing_status, close_status, created_at,"
-                       " updated_at%s) values %s%s%s;",
-                       engine_case.table, with_cancellation ? ", needs_promise_cancellation" : "",
-                       row, rows > 1 ? ", " : "", rows > 1 ? row : ""));
+/* A small row, as SQL. */
+static const struct {
+  evd_column column;
+  const char *value;
+} small_row[] = {
+    {evd_column_task_id, "'t'"},
+    {evd_column_is_sleeping_task, "false"},
+    {evd_column_retry_options, "'{}'"},
+    {evd_column_sleep_ms_before_run, "0"},
+    {evd_column_timeout_ms, "0"},
+    {evd_column_are_children_sequential, "false"},
+    {evd_column_input, "'null'"},
+    {evd_column_status, "'ready'"},
+    {evd_column_is_finished, "false"},
+    {evd_column_retry_attempts, "0"},
+    {evd_column_start_at, "0"},
+    {evd_column_active_children_count, "0"},
+    {evd_column_on_children_finished_processing_status, "'idle'"},
+    {evd_column_close_status, "'idle'"},
+    {evd_column_needs_promise_cancellation, "false"},
+    {evd_column_created_at, "0"},
+    {evd_column_updated_at, "0"},
+};
+
+/* The statement that inserts it, with another value for a column; without the column where that is NULL. */
+static const char *insert_with(const char *id, evd_column column, const char *value) {
+  const char *names = "execution_id";
+  const char *values = text("'%s'", id);
+  for (size_t i = 0; i < sizeof small_row / sizeof small_row[0]; i++) {
+    if (small_row[i].column != column) {
+      names = text("%s, %s", names, evd_column_name(small_row[i].column));
+      values = text("%s, %s", values, small_row[i].value);
+    }
+  }
+  if (value) {
+    names = text("%s, %s", names, evd_column_name(column));
+    values = text("%s, %s", values, value);
+  }
+  return text("insert into %s (%s) values (%s);", engine_case.table, names, values);
 }
 
-static void a_missing_column_is_added_with_a_value_for_the_rows_there_are(void **state) {
-  framework_table_make(engine_case.table, evd_column_needs_promise_cancellation);
-  insert_natively("te_old", 1, false);
+/* Whether two records hold the same in a column. */
+static bool holds_the_same(const evd_execution *a, const evd_execution *b, evd_column column) {
+  struct value left = column_get(a, column);
+  struct value right = column_get(b, column);
+  return left.kind == right.kind && left.integer == right.integer &&
+         (!left.text || strcmp(left.text, right.text) == 0);
+}
+
+/* A column of a later migration in a table with rows, seen from the end: it is missing. */
+static void expect_column_is_added(evd_column column) {
+  evd_execution expected;
+  framework_table_make(engine_case.table, column);
+  native_run_once(engine_case.url, insert_with("te_old", column, NULL));
   engine_up((struct migrate_options){0});
+  execution_clear(&expected);
+  (void)column_set_default(&expected, column);
   evd_storage *storage = engine_open(engine_case.table, EVD_SCHEMA_CHECK);
-  assert_false(await_row(evd_get(storage, "te_old", NULL))->needs_promise_cancellation);
+  const evd_execution *row = await_row(evd_get(storage, "te_old", NULL));
+  expect(holds_the_same(row, &expected, column), "%s", evd_column_name(column));
   engine_close(storage);
+  /* An older library does not know the column. */
+  native_run_once(engine_case.url, insert_with("te_older", column, NULL));
   expect_table_works(engine_case.table);
+  framework_table_drop(engine_case.table);
+  framework_table_drop(text("%s_migrations", engine_case.table));
+}
+
+static void a_missing_column_is_added_with_its_default(void **state) {
+  for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (columns[column].default_text) {
+      expect_column_is_added(column);
+    }
+  }
+  expect_column_is_added(evd_column_error);
+}
+
+static void columns_are_added_with_their_constraints(void **state) {
+  native_run_once(engine_case.url, text("create table %s (execution_id varchar(64) primary key);",
+                                        engine_case.table));
+  up();
+  assert_int_equal(up(), 0);
+  assert_int_equal(count_own_indexes(engine_case.table), own_index_count());
+  expect_table_works(engine_case.table);
+  evd_error error;
+  struct sql_client *client = engine_client();
+  const char *good = insert_with("te_1", evd_column_status, "'running'");
+  const char *bad_status = insert_with("te_2", evd_column_status, "'nonsense'");
+  const char *bad_json = insert_with("te_3", evd_column_error, "'{'");
+  assert_int_equal(sql_client_execute(client, good, &error), EVD_OK);
+  assert_int_equal(sql_client_execute(client, bad_status, &error), EVD_ECONSTRAINT);
+  assert_int_not_equal(sql_client_execute(client, bad_json, &error), EVD_OK);
+  sql_client_close(client);
 }
 
 static void a_missing_column_that_rows_need_is_refused_by_name(void **state) {
@@ -326,7 +398,8 @@ static void a_failure_names_its_step_and_what_stays(void **state) {
                   engine_is("mysql")
                       ? text("drop index ix_%s_e on %s;", engine_case.table, engine_case.table)
                       : text("drop index ix_%s_e;", engine_case.table));
-  insert_natively("same", 2, true);
+  native_run_once(engine_case.url, insert_with("same", evd_column_status, "'ready'"));
+  native_run_once(engine_case.url, insert_with("same", evd_column_status, "'ready'"));
   evd_error error = engine_try_up(engine_case.table, (struct migrate_options){0}, &result);
   assert_int_equal(error.code, EVD_EDUPLICATE);
   assert_non_null(strstr(error.message, "add index"));
@@ -454,9 +527,8 @@ static void a_schema_that_is_none_of_the_file_is_refused(void **state) {
 
     struct table_name table = engine_table(names[i]);
     struct sql_client *client = engine_client();
-    struct migrate_state states[MIGRATE_STATES_MAX];
-    size_t count;
-    assert_int_equal(migrate_read(client, &table, states, &count, &error), EVD_EINVAL);
+    struct record record;
+    assert_int_equal(record_read(client, &table, &record, &error), EVD_EINVAL);
     sql_client_close(client);
 
     evd_options options = {.table = names[i], .schema = EVD_SCHEMA_MIGRATE};
@@ -470,7 +542,7 @@ static void the_sql_for_other_tools_leaves_nothing_to_do(void **state) {
   struct sql_client *client = engine_client();
   evd_schema_options options = {.strict_transitions = true};
   for (int twice = 0; twice < 2; twice++) {
-    for (int number = 1; number <= migrate_count(); number++) {
+    for (int number = 1; number <= SCHEMA_VERSION; number++) {
       struct buffer sql = {0};
       evd_error error;
       migrate_sql(&sql, number, sql_client_dialect(client), &name, &options);
@@ -480,7 +552,7 @@ static void the_sql_for_other_tools_leaves_nothing_to_do(void **state) {
     }
   }
   sql_client_close(client);
-  assert_int_equal(count_records(), migrate_count());
+  assert_int_equal(count_records(), SCHEMA_VERSION);
   assert_int_equal(engine_up((struct migrate_options){.schema = options}), 0);
 }
 
@@ -491,16 +563,16 @@ static void a_record_of_a_newer_library_is_shown_and_left_alone(void **state) {
                        engine_case.table));
   struct table_name name = engine_table(engine_case.table);
   struct sql_client *client = engine_client();
-  struct migrate_state states[MIGRATE_STATES_MAX];
-  size_t count;
+  struct record record;
   evd_error error;
-  assert_int_equal(migrate_read(client, &name, states, &count, &error), EVD_OK);
+  assert_int_equal(record_read(client, &name, &record, &error), EVD_OK);
   sql_client_close(client);
-  assert_int_equal(count, (size_t)migrate_count() + 1);
-  assert_true(states[0].known && states[0].applied);
-  assert_false(states[count - 1].known);
-  assert_int_equal(states[count - 1].number, 7);
-  assert_string_equal(states[count - 1].version, "9.9");
+  assert_int_equal(record.count, (size_t)SCHEMA_VERSION + 1);
+  assert_true(record.migrations[0].known && record.migrations[0].applied);
+  const struct migration *newer = &record.migrations[SCHEMA_VERSION];
+  assert_false(newer->known);
+  assert_int_equal(newer->number, 7);
+  assert_string_equal(newer->version, "9.9");
   assert_int_equal(up(), 0);
 }
 
@@ -555,7 +627,8 @@ int main(int argc, char **argv) {
       engine_test(a_starter_that_dies_half_way_leaves_work_that_can_be_done),
       engine_test(an_adoption_that_dies_half_way_can_be_done_again),
       engine_test(a_table_of_the_framework_is_adopted_and_loses_nothing),
-      engine_test(a_missing_column_is_added_with_a_value_for_the_rows_there_are),
+      engine_test(a_missing_column_is_added_with_its_default),
+      engine_test(columns_are_added_with_their_constraints),
       engine_test(a_missing_column_that_rows_need_is_refused_by_name),
       engine_test(an_index_that_was_dropped_comes_back),
       engine_test(a_failure_names_its_step_and_what_stays),

@@ -13,6 +13,7 @@
 #include "engine/postgres/flight.h"
 #include "sql/postgres.h"
 #include "sql/schema.h"
+#include "sql/script.h"
 #include "support/check.h"
 #include "support/postgres_server.h"
 
@@ -105,13 +106,8 @@ static void make_table(bool framework_shape, int rows) {
   test.rows = rows;
   postgres_table_init(&test.table, &name);
   struct buffer sql = {0};
-  schema_create_table(&sql, &dialect_postgres, &name, framework_shape);
-  size_t count;
-  const struct index_definition *indexes = schema_indexes(framework_shape, &count);
-  for (size_t i = 0; i < count; i++) {
-    buffer_append(&sql, ";");
-    schema_create_index(&sql, &dialect_postgres, &name, framework_shape, &indexes[i], false);
-  }
+  const evd_schema_options options = {.framework_shape = framework_shape};
+  script_create(&sql, &dialect_postgres, &name, &options, SCHEMA_VERSION);
   run("drop table if exists t");
   run(sql.text);
   buffer_free(&sql);

@@ -128,17 +128,16 @@ static void a_table_of_the_framework_takes_no_more(void **state) {
 static void a_record_that_may_not_be_read_says_so(void **state) {
   const char *url = new_user();
   struct table_name name = engine_table(engine_case.table);
-  struct migrate_state states[MIGRATE_STATES_MAX];
-  size_t count;
+  struct record record;
   evd_error error = {0};
   (void)engine_up((struct migrate_options){0});
   give("select, insert, update");
   struct sql_client *client = sql_client_open(url, false, &error);
   expect(client != NULL, "%s", error.message);
-  evd_code code = migrate_read(client, &name, states, &count, &error);
+  evd_code code = record_read(client, &name, &record, &error);
   expect(code == EVD_OK, "%s", error.message);
-  assert_false(states[0].applied);
-  assert_true(states[0].unread);
+  assert_false(record.migrations[0].applied);
+  assert_true(record.migrations[0].unread);
   sql_client_close(client);
   expect_nothing_to_do(url);
   drop_user();

@@ -6,10 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/findings.h"
-#include "migrate/catalog.h"
 #include "migrate/findings.h"
-#include "migrate/migrate.h"
-#include "migrate/plan.h"
 #include "migrate/privileges.h"
 
 static const char help[] =
@@ -22,54 +19,15 @@ static const char help[] =
     "  evdurable check\n"
     "  evdurable check --json | jq -r '.findings[].fix'\n";
 
-/* Migrations that are not recorded, of a table that lacks nothing. */
-static void find_in_record(struct findings *findings, const struct migrate_state *states,
-                           size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (states[i].unread) {
-      findings_add(findings, SEVERITY_NOTE, "migration", "",
-                   "%d (%s): this user may not read the record of migrations", states[i].number,
-                   states[i].name);
-    } else if (!states[i].applied) {
-      findings_add(findings, SEVERITY_WARNING, "migration", "evdurable migrate up",
-                   "%d (%s) is not recorded", states[i].number, states[i].name);
-    } else if (!states[i].known) {
-      findings_add(findings, SEVERITY_NOTE, "migration", "",
-                   "%d (%s) was applied by a newer evdurable: %s", states[i].number, states[i].name,
-                   states[i].version);
-    }
-  }
-}
-
-/* What the catalog, the plan and the record say. */
 static evd_code find_in_table(struct sql_client *client, const struct table_name *table,
                               struct findings *findings, evd_error *error) {
-  struct migrate_state states[MIGRATE_STATES_MAX];
-  size_t count;
-  struct catalog catalog;
-  evd_code code = migrate_read(client, table, states, &count, error);
+  struct situation situation;
+  evd_schema_options schema = {.table = NULL};
+  evd_code code = situation_read(client, table, &schema, false, &situation, error);
   if (code == EVD_OK) {
-    code = catalog_read(client, table, &catalog, error);
+    findings_of_table(findings, &situation, table);
+    situation_free(&situation);
   }
-  if (code != EVD_OK) {
-    return code;
-  }
-  struct plan plan;
-  evd_schema_options options = {.table = NULL};
-  code =
-      plan_make(&catalog, table, &options, !states[0].applied && !states[0].unread, &plan, error);
-  if (code == EVD_ESCHEMA) {
-    findings_add(findings, SEVERITY_ERROR, "migration", "", "%s", error->message);
-    code = EVD_OK;
-  }
-  if (code == EVD_OK) {
-    findings_of_table(findings, &catalog, table, &plan);
-    if (catalog.exists) {
-      find_in_record(findings, states, count);
-    }
-    plan_free(&plan);
-  }
-  catalog_free(&catalog);
   return code;
 }
 

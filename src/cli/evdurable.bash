@@ -34,7 +34,7 @@ _evdurable() {
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return
       ;;
-    --url | --table | --task | --parent | --root | --executor | --older-than | --newer-than | --limit | \
+    --from | --url | --table | --task | --parent | --root | --executor | --older-than | --newer-than | --limit | \
       --batch | --nodes | --input | --id | --delay | --timeout | --max-attempts | --retry-options | \
       --sleeping) return ;;
     *)
@@ -42,7 +42,7 @@ _evdurable() {
         '') words="$commands $common --version" ;;
         help) words=$commands ;;
         migrate)
-          words="up status sql $common --concurrently --strict --no-strict --framework --engine --write"
+          words="up status sql $common --concurrently --strict --no-strict --framework --engine --write --from"
           ;;
         list) words="$common $rows --limit" ;;
         export) words="$common $rows" ;;

@@ -10,9 +10,8 @@
 #include "cli/table.h"
 #include "cli/text.h"
 #include "engine/engine.h"
-#include "migrate/catalog.h"
 #include "migrate/migrate.h"
-#include "migrate/plan.h"
+#include "migrate/situation.h"
 
 static const char help[] =
     "Usage: evdurable migrate up|status|sql [OPTION...]\n"
@@ -28,7 +27,9 @@ static const char help[] =
     "  --no-strict      up: drops that trigger\n"
     "  --framework      up, sql: creates a table as the TypeScript package does\n"
     "  --engine NAME    sql: sqlite, postgres or mysql, instead of a URL\n"
-    "  --write DIR      sql: writes numbered files to DIR (0001_table_and_indexes.sql, ...), and creates it\n"
+    "  --write DIR      sql: writes each migration to a file of its own in DIR, which it creates\n"
+    "                   (0001_table_and_indexes.sql, ...); files that exist are left as they are\n"
+    "  --from NUMBER    sql: only migrations from this number on\n"
     "\n"
     "Examples:\n"
     "  evdurable migrate up --url sqlite:app.db\n"
@@ -40,6 +41,7 @@ struct arguments {
   struct migrate_options options;
   const char *engine;
   const char *directory;
+  int64_t from; /* the first number */
 };
 
 /* up */
@@ -95,54 +97,20 @@ static int run_up(struct cli *cli, struct arguments *arguments) {
 
 /* status */
 
-/* What there is, and what there is to do. */
-struct situation {
-  struct migrate_state states[MIGRATE_STATES_MAX];
-  size_t count;
-  struct plan plan;
-};
-
-static evd_code read_situation(struct sql_client *client, const struct table_name *table,
-                               struct situation *situation, evd_error *error) {
-  struct catalog catalog;
-  *situation = (struct situation){.count = 0};
-  evd_code code = migrate_read(client, table, situation->states, &situation->count, error);
-  if (code == EVD_OK) {
-    code = catalog_read(client, table, &catalog, error);
-  }
-  if (code == EVD_OK) {
-    evd_schema_options options = {.table = NULL};
-    const struct migrate_state *first = &situation->states[0];
-    code = plan_make(&catalog, table, &options, !first->applied && !first->unread, &situation->plan,
-                     error);
-    catalog_free(&catalog);
-  }
-  return code;
-}
-
-static bool is_pending(const struct situation *situation) {
-  bool pending = situation->plan.first != NULL;
-  for (size_t i = 0; i < situation->count; i++) {
-    const struct migrate_state *state = &situation->states[i];
-    pending = pending || (!state->applied && !state->unread);
-  }
-  return pending;
-}
-
 static int print_status_json(const struct situation *situation) {
   cJSON *json = cJSON_CreateObject();
   cJSON *list = cJSON_AddArrayToObject(json, "migrations");
-  for (size_t i = 0; i < situation->count; i++) {
-    const struct migrate_state *state = &situation->states[i];
+  for (size_t i = 0; i < situation->record.count; i++) {
+    const struct migration *migration = &situation->record.migrations[i];
     cJSON *item = cJSON_CreateObject();
-    cli_json_integer(item, "number", state->number);
-    cJSON_AddStringToObject(item, "name", state->name);
-    if (!state->unread) {
-      cJSON_AddBoolToObject(item, "applied", state->applied);
+    cli_json_integer(item, "number", migration->number);
+    cJSON_AddStringToObject(item, "name", migration->name);
+    if (!migration->unread) {
+      cJSON_AddBoolToObject(item, "applied", migration->applied);
     }
-    if (state->applied) {
-      cli_json_integer(item, "appliedAt", state->applied_at);
-      cJSON_AddStringToObject(item, "version", state->version);
+    if (migration->applied) {
+      cli_json_integer(item, "appliedAt", migration->applied_at);
+      cJSON_AddStringToObject(item, "version", migration->version);
     }
     cJSON_AddItemToArray(list, item);
   }
@@ -156,16 +124,16 @@ static int print_status_json(const struct situation *situation) {
 static int print_status(const struct situation *situation) {
   struct table table;
   table_begin(&table, 4, (const char *const[]){">NUMBER", "MIGRATION", "APPLIED", "VERSION"});
-  for (size_t i = 0; i < situation->count; i++) {
-    const struct migrate_state *state = &situation->states[i];
+  for (size_t i = 0; i < situation->record.count; i++) {
+    const struct migration *migration = &situation->record.migrations[i];
     char number[16];
     char time[32];
-    snprintf(number, sizeof number, "%d", state->number);
-    snprintf(time, sizeof time, "%s", state->unread ? "permission denied" : "not yet");
-    if (state->applied) {
-      text_time(state->applied_at, time, sizeof time);
+    snprintf(number, sizeof number, "%d", migration->number);
+    snprintf(time, sizeof time, "%s", migration->unread ? "permission denied" : "not yet");
+    if (migration->applied) {
+      text_time(migration->applied_at, time, sizeof time);
     }
-    table_add(&table, (const char *const[]){number, state->name, time, state->version}, 64);
+    table_add(&table, (const char *const[]){number, migration->name, time, migration->version}, 64);
   }
   table_end(&table);
   if (situation->plan.first != NULL) {
@@ -184,14 +152,20 @@ static int run_status(struct cli *cli) {
     return status;
   }
   struct situation situation;
+  evd_schema_options schema = {.table = NULL};
   evd_error error;
-  if (read_situation(client, &cli->table, &situation, &error) != EVD_OK) {
+  if (situation_read(client, &cli->table, &schema, false, &situation, &error) != EVD_OK) {
     status = cli_fail(&error);
   } else {
-    status = cli->json ? print_status_json(&situation) : print_status(&situation);
-    status = status == CLI_OK && is_pending(&situation) ? CLI_FOUND : status;
+    bool pending = !situation_is_complete(&situation) || !record_is_complete(&situation.record);
+    if (situation.refusal.code != EVD_OK) {
+      status = cli_fail(&situation.refusal);
+    } else {
+      status = cli->json ? print_status_json(&situation) : print_status(&situation);
+      status = status == CLI_OK && pending ? CLI_FOUND : status;
+    }
+    situation_free(&situation);
   }
-  plan_free(&situation.plan);
   sql_client_close(client);
   return status;
 }
@@ -209,12 +183,42 @@ static const struct dialect *find_dialect(const struct cli *cli,
   return ops != NULL ? ops->dialect : NULL;
 }
 
-/* Writes a migration's file; an old one of its name is not touched. */
+/* Whether a file's text is this. */
+static bool file_has(FILE *file, const char *text) {
+  int byte = 0;
+  while (*text != '\0' && (byte = fgetc(file)) == (unsigned char)*text) {
+    text++;
+  }
+  return *text == '\0' && fgetc(file) == EOF;
+}
+
+/* Leaves a file that is there as it is, for the other tool has applied it, and says so if it is not the
+ * migration's. */
+static int keep_file(const char *path, const char *sql) {
+  FILE *file = fopen(path, "r");
+  if (file == NULL) {
+    return cli_fail_text("%s: %s", path, strerror(errno));
+  }
+  if (!file_has(file, sql)) {
+    fprintf(stderr, "evdurable: %s exists and differs from what would be written; not changed\n",
+            path);
+  }
+  fclose(file);
+  return CLI_OK;
+}
+
+/* Writes a migration's file, if it is new. */
 static int write_file(const char *directory, int number, const char *sql) {
   char path[4096];
-  int length =
-      snprintf(path, sizeof path, "%s/%04d_%s.sql", directory, number, migrate_name(number));
-  FILE *file = length < (int)sizeof path ? fopen(path, "wx") : NULL;
+  int length = snprintf(path, sizeof path, "%s/%04d_%s.sql", directory, number,
+                        record_migration_name(number));
+  if (length >= (int)sizeof path) {
+    return cli_fail_text("%s: %s", directory, strerror(ENAMETOOLONG));
+  }
+  FILE *file = fopen(path, "wx");
+  if (file == NULL && errno == EEXIST) {
+    return keep_file(path, sql);
+  }
   if (file == NULL) {
     return cli_fail_text("%s: %s", path, strerror(errno));
   }
@@ -240,13 +244,13 @@ static int run_sql(struct cli *cli, const struct arguments *arguments) {
     return cli_fail_text("%s: %s", arguments->directory, strerror(errno));
   }
   int status = CLI_OK;
-  for (int number = 1; status == CLI_OK && number <= migrate_count(); number++) {
+  for (int64_t number = arguments->from; status == CLI_OK && number <= SCHEMA_VERSION; number++) {
     struct buffer sql = {0};
-    migrate_sql(&sql, number, dialect, &cli->table, &arguments->options.schema);
+    migrate_sql(&sql, (int)number, dialect, &cli->table, &arguments->options.schema);
     if (sql.failed) {
       status = cli_fail_text("out of memory");
     } else if (arguments->directory != NULL) {
-      status = write_file(arguments->directory, number, sql.text);
+      status = write_file(arguments->directory, (int)number, sql.text);
     } else {
       fputs(sql.text, stdout);
     }
@@ -263,7 +267,8 @@ enum {
   OPTION_NO_STRICT,
   OPTION_FRAMEWORK,
   OPTION_ENGINE,
-  OPTION_WRITE
+  OPTION_WRITE,
+  OPTION_FROM
 };
 
 static const struct option options[] = {CLI_COMMON_OPTIONS,
@@ -273,9 +278,11 @@ static const struct option options[] = {CLI_COMMON_OPTIONS,
                                         {"framework", no_argument, NULL, OPTION_FRAMEWORK},
                                         {"engine", required_argument, NULL, OPTION_ENGINE},
                                         {"write", required_argument, NULL, OPTION_WRITE},
+                                        {"from", required_argument, NULL, OPTION_FROM},
                                         {NULL, 0, NULL, 0}};
 
-static void take_option(struct arguments *arguments, int option) {
+/* Takes an option; false for a number that is none. */
+static bool take_option(struct arguments *arguments, int option) {
   evd_schema_options *schema = &arguments->options.schema;
   switch (option) {
   case OPTION_CONCURRENTLY: schema->concurrently = true; break;
@@ -284,18 +291,22 @@ static void take_option(struct arguments *arguments, int option) {
   case OPTION_FRAMEWORK: schema->framework_shape = true; break;
   case OPTION_ENGINE: arguments->engine = optarg; break;
   case OPTION_WRITE: arguments->directory = optarg; break;
+  case OPTION_FROM: return text_read_number(optarg, 1, &arguments->from);
   default: break;
   }
+  return true;
 }
 
 static int run(struct cli *cli, int argc, char **argv) {
-  struct arguments arguments = {.engine = NULL};
+  struct arguments arguments = {.from = 1};
   int option;
   while ((option = cli_next_option(cli, argc, argv, options, help)) != -1) {
     if (option == '?' || option == CLI_OPTION_HELP) {
       return cli_end_of_options(option);
     }
-    take_option(&arguments, option);
+    if (!take_option(&arguments, option)) {
+      return cli_usage("--from must be an integer of at least 1");
+    }
   }
   if (argc - optind != 1) {
     return cli_usage("use migrate up, migrate status or migrate sql");

@@ -202,26 +202,65 @@ static void find_superfluous(struct findings *findings, const struct catalog *ca
   }
 }
 
-void findings_of_table(struct findings *findings, const struct catalog *catalog,
-                       const struct table_name *table, const struct plan *plan) {
-  if (catalog->is_other) {
-    return; /* the plan has failed */
+/* What `evdurable migrate up` would do: what migrations will bring, and what they brought and is gone. */
+static void find_in_plan(struct findings *findings, const struct situation *situation) {
+  const struct step *step;
+  LL_FOREACH (situation->plan.first, step) {
+    const struct migration *migration = &situation->record.migrations[step->number - 1];
+    bool is_column = strncmp(step->what, "add column", strlen("add column")) == 0;
+    findings_add(findings, is_column ? SEVERITY_ERROR : SEVERITY_WARNING, "migration", migrate_up,
+                 migration->applied ? "%d (%s) is recorded, but its work is missing: %s"
+                                    : "%d (%s) is pending: %s",
+                 migration->number, migration->name, step->what);
   }
-  if (!catalog->exists) {
+}
+
+/* Whether the plan has a step of a migration. */
+static bool has_steps(const struct plan *plan, int number) {
+  const struct step *step = plan->first;
+  while (step != NULL && step->number != number) {
+    step = step->next;
+  }
+  return step != NULL;
+}
+
+/* Migrations that are not recorded, or of which this library does not know. */
+static void find_in_record(struct findings *findings, const struct situation *situation) {
+  const struct record *record = &situation->record;
+  for (size_t i = 0; i < record->count; i++) {
+    const struct migration *migration = &record->migrations[i];
+    if (migration->unread) {
+      findings_add(findings, SEVERITY_NOTE, "migration", "",
+                   "%d (%s): this user may not read the record of migrations", migration->number,
+                   migration->name);
+    } else if (!migration->applied && !has_steps(&situation->plan, migration->number)) {
+      findings_add(findings, SEVERITY_WARNING, "migration", migrate_up, "%d (%s) is not recorded",
+                   migration->number, migration->name);
+    } else if (migration->applied && !migration->known) {
+      findings_add(findings, SEVERITY_NOTE, "migration", "",
+                   "%d (%s) was applied by a newer evdurable: %s", migration->number,
+                   migration->name, migration->version);
+    }
+  }
+}
+
+void findings_of_table(struct findings *findings, const struct situation *situation,
+                       const struct table_name *table) {
+  const struct catalog *catalog = &situation->catalog;
+  if (situation->refusal.code != EVD_OK) {
+    findings_add(findings, SEVERITY_ERROR, "migration", "", "%s", situation->refusal.message);
+  }
+  if (catalog->exists) {
+    find_in_columns(findings, catalog, table);
+    find_in_indexes(findings, catalog, table);
+    find_in_plan(findings, situation);
+    find_superfluous(findings, catalog, table);
+    find_in_record(findings, situation);
+  } else if (!catalog->is_other) {
     char object[96];
     snprintf(object, sizeof object, "table %.64s", table->name);
     findings_add(findings, SEVERITY_ERROR, object, migrate_up, "does not exist");
-    return;
   }
-  find_in_columns(findings, catalog, table);
-  find_in_indexes(findings, catalog, table);
-  const struct step *step;
-  LL_FOREACH (plan->first, step) {
-    bool is_column = strncmp(step->what, "add column", strlen("add column")) == 0;
-    findings_add(findings, is_column ? SEVERITY_ERROR : SEVERITY_WARNING, "migration", migrate_up,
-                 "pending: %s", step->what);
-  }
-  find_superfluous(findings, catalog, table);
 }
 
 enum severity findings_worst(const struct findings *findings) {

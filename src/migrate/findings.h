@@ -6,8 +6,7 @@
 
 #include <stdbool.h>
 
-#include "migrate/catalog.h"
-#include "migrate/plan.h"
+#include "migrate/situation.h"
 
 /* Owns its texts. */
 struct finding {
@@ -23,9 +22,9 @@ struct findings {
   bool failed; /* memory was out */
 };
 
-/* Adds what can be seen of a table that is there; `plan` is what `evdurable migrate up` would do. */
-void findings_of_table(struct findings *findings, const struct catalog *catalog,
-                       const struct table_name *table, const struct plan *plan);
+/* Adds what is wrong with the table, compared with what its migrations should have led to. */
+void findings_of_table(struct findings *findings, const struct situation *situation,
+                       const struct table_name *table);
 
 /* Adds one; the texts are copied, the last made as by printf. */
 void findings_add(struct findings *findings, enum severity severity, const char *object,

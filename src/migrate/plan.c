@@ -13,8 +13,9 @@
 struct planner {
   const struct catalog *catalog;
   const struct table_name *table;
-  const evd_schema_options *options;
+  const struct plan_options *options;
   bool framework_shape; /* of the table as it is, or will be */
+  int number;           /* of the migration whose steps are being added */
   struct plan *plan;
   struct step *last; /* NULL: none yet */
   bool failed;       /* memory was out */
@@ -32,7 +33,7 @@ static void add_step(struct planner *planner, struct buffer *what, struct buffer
     planner->failed = true;
     return;
   }
-  *step = (struct step){.what = what_text, .sql = sql_text};
+  *step = (struct step){.number = planner->number, .what = what_text, .sql = sql_text};
   if (planner->last != NULL) {
     planner->last->next = step;
   } else {
@@ -45,51 +46,27 @@ static void plan_table(struct planner *planner) {
   struct buffer what = {0};
   struct buffer sql = {0};
   buffer_printf(&what, "create table %s", planner->table->name);
-  schema_create_table(&sql, planner->catalog->dialect, planner->table, planner->framework_shape);
+  schema_create_table(&sql, planner->catalog->dialect, planner->table, planner->framework_shape,
+                      planner->number);
   buffer_append(&sql, ";\n");
   add_step(planner, &what, &sql);
-}
-
-/* A value for the rows there are; NULL when none can be made up, "" when the column may be NULL. */
-static const char *default_of(evd_column column) {
-  if (columns[column].null != COLUMN_NOT_NULL) {
-    return "";
-  }
-  switch (column) {
-  case evd_column_retry_attempts:
-  case evd_column_sleep_ms_before_run:
-  case evd_column_active_children_count: return "0";
-  case evd_column_is_sleeping_task:
-  case evd_column_are_children_sequential:
-  case evd_column_needs_promise_cancellation: return "false";
-  case evd_column_on_children_finished_processing_status: return "'idle'";
-  default: return NULL;
-  }
 }
 
 /* Adds a column that is missing. */
 static evd_code plan_column(struct planner *planner, evd_column column, evd_error *error) {
   const struct catalog *catalog = planner->catalog;
-  const char *value = default_of(column);
-  if (value == NULL && catalog->has_rows) {
-    return error_set(error, EVD_ESCHEMA, columns[column].name,
-                     "table %s lacks the column %s, and what it would hold in the rows there are, "
-                     "nobody can know; add it yourself",
-                     planner->table->name, columns[column].name);
-  }
-  if (value == NULL) { /* if only for the rows that are not there */
-    value = catalog->dialect->adds_with_default ? "0" : "";
+  bool required = columns[column].null == COLUMN_NOT_NULL && columns[column].default_text == NULL;
+  if (required && catalog->has_rows) {
+    return error_set(
+        error, EVD_ESCHEMA, columns[column].name,
+        "table %s lacks the column %s, and its value in the existing rows is not known; "
+        "add it yourself",
+        planner->table->name, columns[column].name);
   }
   struct buffer what = {0};
   struct buffer sql = {0};
   buffer_printf(&what, "add column %s", columns[column].name);
-  buffer_append(&sql, "alter table ");
-  sql_table(&sql, catalog->dialect, planner->table);
-  buffer_append(&sql, " add column ");
-  schema_column(&sql, catalog->dialect, planner->framework_shape, column);
-  if (value[0] != '\0') {
-    buffer_printf(&sql, " default %s", value);
-  }
+  schema_add_column(&sql, catalog->dialect, planner->table, planner->framework_shape, column);
   buffer_append(&sql, ";\n");
   add_step(planner, &what, &sql);
   return EVD_OK;
@@ -99,7 +76,7 @@ static evd_code plan_column(struct planner *planner, evd_column column, evd_erro
 static void plan_drop_invalid(struct planner *planner, const char *name) {
   struct buffer what = {0};
   struct buffer sql = {0};
-  bool concurrently = planner->options->concurrently;
+  bool concurrently = planner->options->schema.concurrently;
   buffer_printf(&what, "drop invalid index %s", name);
   buffer_append(&sql, concurrently ? "drop index concurrently " : "drop index ");
   struct quoted_table quoted = sql_quote_table(planner->catalog->dialect, planner->table);
@@ -112,8 +89,8 @@ static void plan_drop_invalid(struct planner *planner, const char *name) {
 static void plan_index(struct planner *planner, bool framework_shape,
                        const struct index_definition *definition) {
   const struct dialect *dialect = planner->catalog->dialect;
-  bool concurrently =
-      planner->options->concurrently && planner->catalog->exists && dialect->has_concurrent_indexes;
+  bool concurrently = planner->options->schema.concurrently && planner->catalog->exists &&
+                      dialect->has_concurrent_indexes;
   struct buffer what = {0};
   struct buffer sql = {0};
   buffer_append(&what, "add index ");
@@ -131,8 +108,7 @@ static bool is_nearly_whole(const struct catalog *catalog,
 }
 
 /* Adds one of our indexes, if it is missing. */
-static void plan_own_index(struct planner *planner, const struct index_definition *definition,
-                           bool adopt) {
+static void plan_own_index(struct planner *planner, const struct index_definition *definition) {
   const struct catalog *catalog = planner->catalog;
   struct buffer name = {0};
   schema_index_name(&name, planner->table, false, definition->suffix);
@@ -143,8 +119,8 @@ static void plan_own_index(struct planner *planner, const struct index_definitio
   }
   const struct catalog_index *present = catalog_find_index(catalog, name.text);
   bool invalid = present != NULL && !present->valid && catalog->dialect->has_concurrent_indexes;
-  bool served =
-      catalog_is_served(catalog, definition) && (!adopt || is_nearly_whole(catalog, definition));
+  bool served = catalog_is_served(catalog, definition) &&
+                (!planner->options->adopt || is_nearly_whole(catalog, definition));
   if (invalid) {
     plan_drop_invalid(planner, name.text);
   }
@@ -154,74 +130,97 @@ static void plan_own_index(struct planner *planner, const struct index_definitio
   buffer_free(&name);
 }
 
-/* A new table; where indexes cannot be made apart, they are made with it. */
+/* A new table, as the first migration makes it. */
 static void plan_creation(struct planner *planner) {
   size_t count;
   const struct index_definition *indexes = schema_indexes(planner->framework_shape, &count);
   plan_table(planner);
   for (size_t i = 0; planner->catalog->dialect->creates_indexes_apart && i < count; i++) {
-    plan_index(planner, planner->framework_shape, &indexes[i]);
+    if (indexes[i].since == planner->number) {
+      plan_index(planner, planner->framework_shape, &indexes[i]);
+    }
   }
 }
 
-/* What a table that is there lacks. */
-static evd_code plan_completion(struct planner *planner, bool adopt, evd_error *error) {
+/* What a table lacks of a migration. */
+static evd_code plan_completion(struct planner *planner, evd_error *error) {
   const struct catalog *catalog = planner->catalog;
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (!catalog->columns[column].present &&
+    if (columns[column].since == planner->number && !catalog->columns[column].present &&
         plan_column(planner, (evd_column)column, error) != EVD_OK) {
       return error->code;
     }
   }
   size_t count;
-  if (!catalog_has_unique_id(catalog)) {
+  if (planner->number == 1 && !catalog_has_unique_id(catalog)) {
     plan_index(planner, true, &schema_indexes(true, &count)[0]);
   }
   const struct index_definition *indexes = schema_indexes(false, &count);
   for (size_t i = 0; i < count; i++) {
-    plan_own_index(planner, &indexes[i], adopt);
+    if (indexes[i].since == planner->number) {
+      plan_own_index(planner, &indexes[i]);
+    }
   }
   return EVD_OK;
 }
 
+/* Adds the trigger of strict transitions, or drops it. */
 static void plan_strict(struct planner *planner) {
+  const struct plan_options *options = planner->options;
+  bool present = planner->catalog->strict;
   struct buffer what = {0};
   struct buffer sql = {0};
-  buffer_append(&what, "add trigger ");
+  if (options->drop_strict && present) {
+    buffer_append(&what, "drop trigger ");
+    strict_drop(&sql, planner->catalog->dialect, planner->table);
+  } else if (!options->drop_strict && options->schema.strict_transitions && !present) {
+    buffer_append(&what, "add trigger ");
+    strict_create(&sql, planner->catalog->dialect, planner->table);
+  } else {
+    return;
+  }
   strict_name(&what, planner->table);
-  strict_create(&sql, planner->catalog->dialect, planner->table);
   add_step(planner, &what, &sql);
 }
 
+/* Whether there can be a table as the options want it. */
+static evd_code check_table(const struct planner *planner, evd_error *error) {
+  const struct catalog *catalog = planner->catalog;
+  if (catalog->is_other) {
+    return error_set(error, EVD_ESCHEMA, "table",
+                     "%s is no table, but a view or another thing that keeps a table from having "
+                     "the name",
+                     planner->table->name);
+  }
+  if (catalog->exists && planner->options->schema.framework_shape && !catalog->framework_shape) {
+    return error_set(error, EVD_ESCHEMA, "table",
+                     "table %s is there already, and not in the framework's shape; export it, make "
+                     "another and import",
+                     planner->table->name);
+  }
+  return EVD_OK;
+}
+
 evd_code plan_make(const struct catalog *catalog, const struct table_name *table,
-                   const evd_schema_options *options, bool adopt, struct plan *plan,
-                   evd_error *error) {
+                   const struct plan_options *options, struct plan *plan, evd_error *error) {
   *plan = (struct plan){0};
   struct planner planner = {.catalog = catalog,
                             .table = table,
                             .options = options,
                             .framework_shape = catalog->exists ? catalog->framework_shape
-                                                               : options->framework_shape,
+                                                               : options->schema.framework_shape,
                             .plan = plan};
-  evd_code code = EVD_OK;
-  if (catalog->is_other) {
-    return error_set(error, EVD_ESCHEMA, "table",
-                     "%s is no table, but a view or another thing that keeps a table from having "
-                     "the name",
-                     table->name);
+  evd_code code = check_table(&planner, error);
+  for (int number = 1; code == EVD_OK && number <= SCHEMA_VERSION; number++) {
+    planner.number = number;
+    if (number == 1 && !catalog->exists) {
+      plan_creation(&planner);
+    } else {
+      code = plan_completion(&planner, error);
+    }
   }
-  if (catalog->exists && options->framework_shape && !catalog->framework_shape) {
-    return error_set(error, EVD_ESCHEMA, "table",
-                     "table %s is there already, and not in the framework's shape; export it, make "
-                     "another and import",
-                     table->name);
-  }
-  if (!catalog->exists) {
-    plan_creation(&planner);
-  } else {
-    code = plan_completion(&planner, adopt, error);
-  }
-  if (code == EVD_OK && options->strict_transitions && !catalog->strict) {
+  if (code == EVD_OK) {
+    planner.number = 0;
     plan_strict(&planner);
   }
   if (code == EVD_OK && planner.failed) {

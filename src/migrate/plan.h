@@ -1,6 +1,6 @@
 /*
  * What a table lacks, as the statements that give it that: the difference between the catalog and the
- * schema. Nothing is ever taken away from a table.
+ * schema. Columns and indexes are never dropped.
  */
 #ifndef MIGRATE_PLAN_H
 #define MIGRATE_PLAN_H
@@ -12,6 +12,7 @@
 /* One statement, or several that belong together. Owns its texts. */
 struct step {
   struct step *next;
+  int number; /* the migration that it is of; 0: of none, but of an option */
   char *what; /* for people: "add index task_executions_ready" */
   char *sql;  /* each statement ended by ";\n" */
 };
@@ -20,18 +21,22 @@ struct plan {
   struct step *first;
 };
 
+struct plan_options {
+  evd_schema_options schema; /* its table has no meaning here */
+  bool drop_strict;          /* drops the trigger, instead */
+  /* Also gives a table that another made our own partial indexes beside its whole ones, which do the same
+   * work at a higher price. Otherwise an index is missing only if no other does its work. */
+  bool adopt;
+};
+
 /*
- * Makes the plan.
+ * Makes the plan, whose steps are in the order of the migrations.
  *
- * @param adopt also gives a table that another made our own partial indexes beside its whole ones,
- *              which do the same work at a higher price. Otherwise only work that no index does is
- *              an index missing.
  * @return EVD_ESCHEMA when a column is missing that rows of the table cannot do without, or when the name
  *         is no table's.
  */
 evd_code plan_make(const struct catalog *catalog, const struct table_name *table,
-                   const evd_schema_options *options, bool adopt, struct plan *plan,
-                   evd_error *error);
+                   const struct plan_options *options, struct plan *plan, evd_error *error);
 
 void plan_free(struct plan *plan);
 

@@ -80,6 +80,7 @@ struct dialect {
   bool checks_json;              /* documents are texts, of which a constraint makes JSON */
   bool checks_by_column;  /* of a constraint that is broken only the name is told: the column's */
   bool checks_by_or;      /* "a = 1 or a = 2" is cheaper than "a in (1, 2)" */
+  bool adds_check_inline; /* a constraint of a column that is added stands in its definition */
   bool adds_with_default; /* a column that is added and is not null must have a default */
   bool has_ddl_transactions;
   const char *change_type; /* SQL or a command that gives a column its type (template) */

@@ -46,6 +46,7 @@ const struct dialect dialect_sqlite = {
     .checks_json = true,
     .checks_by_column = true,
     .checks_by_or = true, /* for "in" it would build a table in memory, each time that it looks */
+    .adds_check_inline = true,
     .adds_with_default = true,
     .has_ddl_transactions = true,
     .change_type = new_table,

@@ -22,50 +22,57 @@ enum { INDEX_NAME_MAX = 63 };
  * so that inserting and updating touch few of them. */
 static const struct index_definition own_indexes[] = {
     /* get_by_sleeping_task_unique_id */
-    {"sleeping_task_unique_id",
+    {1,
+     "sleeping_task_unique_id",
      true,
      1,
      {evd_column_sleeping_task_unique_id},
      {TERM_NOT_NULL(sleeping_task_unique_id)}},
     /* claim_by_start_at */
-    {"ready", false, 1, {evd_column_start_at}, {TERM_IS(status, "ready")}},
+    {1, "ready", false, 1, {evd_column_start_at}, {TERM_IS(status, "ready")}},
     /* claim_by_children_finished */
-    {"children_finished",
+    {1,
+     "children_finished",
      false,
      1,
      {evd_column_updated_at},
      {TERM_IS(status, "waiting_for_children"),
       TERM_IS(on_children_finished_processing_status, "idle"), TERM_ZERO(active_children_count)}},
     /* claim_by_close_status */
-    {"close_ready", false, 1, {evd_column_updated_at}, {TERM_IS(close_status, "ready")}},
+    {1, "close_ready", false, 1, {evd_column_updated_at}, {TERM_IS(close_status, "ready")}},
     /* expire_by_expires_at */
-    {"running",
+    {1,
+     "running",
      false,
      2,
      {evd_column_is_sleeping_task, evd_column_expires_at},
      {TERM_IS(status, "running")}},
     /* expire_by_ocfp_expires_at */
-    {"ocfp_expires_at",
+    {1,
+     "ocfp_expires_at",
      false,
      1,
      {evd_column_on_children_finished_processing_expires_at},
      {TERM_NOT_NULL(on_children_finished_processing_expires_at)}},
     /* expire_by_close_expires_at */
-    {"close_expires_at",
+    {1,
+     "close_expires_at",
      false,
      1,
      {evd_column_close_expires_at},
      {TERM_NOT_NULL(close_expires_at)}},
     /* claim_by_cancellation */
-    {"cancellation",
+    {1,
+     "cancellation",
      false,
      2,
      {evd_column_executor_id, evd_column_updated_at},
      {TERM_TRUE(needs_promise_cancellation)}},
     /* get_by_parent, update_by_parent */
-    {"parent", false, 1, {evd_column_parent_execution_id}, {TERM_NOT_NULL(parent_execution_id)}},
+    {1, "parent", false, 1, {evd_column_parent_execution_id}, {TERM_NOT_NULL(parent_execution_id)}},
     /* close_finished */
-    {"finished",
+    {1,
+     "finished",
      false,
      1,
      {evd_column_updated_at},
@@ -74,38 +81,49 @@ static const struct index_definition own_indexes[] = {
 
 /* The framework's indexes, with its names. */
 static const struct index_definition framework_indexes[] = {
-    {"execution_id", true, 1, {evd_column_execution_id}, {{0}}},
-    {"sleeping_task_unique_id", true, 1, {evd_column_sleeping_task_unique_id}, {{0}}},
-    {"status_start_at", false, 2, {evd_column_status, evd_column_start_at}, {{0}}},
-    {"status_ocfp_status_acc_updated_at",
+    {1, "execution_id", true, 1, {evd_column_execution_id}, {{0}}},
+    {1, "sleeping_task_unique_id", true, 1, {evd_column_sleeping_task_unique_id}, {{0}}},
+    {1, "status_start_at", false, 2, {evd_column_status, evd_column_start_at}, {{0}}},
+    {1,
+     "status_ocfp_status_acc_updated_at",
      false,
      4,
      {evd_column_status, evd_column_on_children_finished_processing_status,
       evd_column_active_children_count, evd_column_updated_at},
      {{0}}},
-    {"close_status_updated_at", false, 2, {evd_column_close_status, evd_column_updated_at}, {{0}}},
-    {"status_is_sleeping_task_expires_at",
+    {1,
+     "close_status_updated_at",
+     false,
+     2,
+     {evd_column_close_status, evd_column_updated_at},
+     {{0}}},
+    {1,
+     "status_is_sleeping_task_expires_at",
      false,
      3,
      {evd_column_status, evd_column_is_sleeping_task, evd_column_expires_at},
      {{0}}},
-    {"on_ocfp_expires_at",
+    {1,
+     "on_ocfp_expires_at",
      false,
      1,
      {evd_column_on_children_finished_processing_expires_at},
      {{0}}},
-    {"close_expires_at", false, 1, {evd_column_close_expires_at}, {{0}}},
-    {"executor_id_npc_updated_at",
+    {1, "close_expires_at", false, 1, {evd_column_close_expires_at}, {{0}}},
+    {1,
+     "executor_id_npc_updated_at",
      false,
      3,
      {evd_column_executor_id, evd_column_needs_promise_cancellation, evd_column_updated_at},
      {{0}}},
-    {"parent_execution_id_is_finished",
+    {1,
+     "parent_execution_id_is_finished",
      false,
      2,
      {evd_column_parent_execution_id, evd_column_is_finished},
      {{0}}},
-    {"is_finished_close_status_updated_at",
+    {1,
+     "is_finished_close_status_updated_at",
      false,
      3,
      {evd_column_is_finished, evd_column_close_status, evd_column_updated_at},
@@ -170,9 +188,9 @@ const char *schema_type(const struct dialect *dialect, bool framework_shape,
   return framework_type != NULL ? framework_type : dialect->types[type];
 }
 
-/* One column as "create table" has it; see schema.h. */
-void schema_column(struct buffer *buffer, const struct dialect *dialect, bool framework_shape,
-                   evd_column column) {
+/* Appends a column's definition without its default. */
+static void append_column(struct buffer *buffer, const struct dialect *dialect,
+                          bool framework_shape, evd_column column) {
   buffer_printf(buffer, "%s %s", columns[column].name,
                 schema_type(dialect, framework_shape, columns[column].type));
   if (columns[column].null == COLUMN_NOT_NULL) {
@@ -180,10 +198,31 @@ void schema_column(struct buffer *buffer, const struct dialect *dialect, bool fr
   }
 }
 
-/* Appends the lines of all columns, each after a new line, with commas between them. */
+/* Appends " default ...", if the column has one. */
+static void append_default(struct buffer *buffer, evd_column column) {
+  const char *text = columns[column].default_text;
+  if (text != NULL) {
+    const char *quote = column_is_text(column) || column_is_enum(column) ? "'" : "";
+    buffer_printf(buffer, " default %s%s%s", quote, text, quote);
+  }
+}
+
+/* One column as "create table" has it; see schema.h. */
+void schema_column(struct buffer *buffer, const struct dialect *dialect, bool framework_shape,
+                   evd_column column) {
+  append_column(buffer, dialect, framework_shape, column);
+  if (columns[column].since > 1) {
+    append_default(buffer, column);
+  }
+}
+
+/* Appends the lines of a version's columns, each after a new line, with commas between them. */
 static void append_columns(struct buffer *buffer, const struct dialect *dialect,
-                           bool framework_shape) {
+                           bool framework_shape, int version) {
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
+    if (columns[i].since > version) {
+      continue;
+    }
     buffer_append(buffer, i > 0 ? ",\n  " : "\n  ");
     schema_column(buffer, dialect, framework_shape, (evd_column)i);
     if (i == evd_column_execution_id && !framework_shape) {
@@ -226,33 +265,58 @@ static void append_json_check(struct buffer *buffer, const struct column *column
   buffer_printf(buffer, "json_valid(%s)", column->name);
 }
 
-/* Appends the constraints of our own shape: enumerations, and JSON where the type does not say it. */
-static void append_checks(struct buffer *buffer, const struct dialect *dialect,
-                          const struct table_name *table) {
-  for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
-    const struct column *column = &columns[i];
-    bool json = dialect->checks_json && column_is_json((evd_column)i);
-    if (!json && !column_is_enum((evd_column)i)) {
-      continue;
-    }
+/* Whether our own shape has a constraint on a column: of an enumeration, and JSON where the type does not say
+ * it. */
+static bool has_check(const struct dialect *dialect, evd_column column) {
+  return column_is_enum(column) || (dialect->checks_json && column_is_json(column));
+}
 
-    buffer_append(buffer, ",\n  constraint ");
-    if (dialect->checks_by_column) {
-      sql_identifier(buffer, dialect, column->name);
-    } else {
-      struct buffer suffix = {0};
-      buffer_printf(&suffix, "%s_check", column->name);
-      buffer->failed = buffer->failed || suffix.failed;
-      append_index_name(buffer, dialect, table, false, suffix.failed ? "" : suffix.text);
-      buffer_free(&suffix);
+/* Appends "constraint ... check (...)". */
+static void append_check(struct buffer *buffer, const struct dialect *dialect,
+                         const struct table_name *table, evd_column column) {
+  buffer_append(buffer, "constraint ");
+  if (dialect->checks_by_column) {
+    sql_identifier(buffer, dialect, columns[column].name);
+  } else {
+    struct buffer suffix = {0};
+    buffer_printf(&suffix, "%s_check", columns[column].name);
+    buffer->failed = buffer->failed || suffix.failed;
+    append_index_name(buffer, dialect, table, false, suffix.failed ? "" : suffix.text);
+    buffer_free(&suffix);
+  }
+  buffer_append(buffer, " check (");
+  if (column_is_json(column)) {
+    append_json_check(buffer, &columns[column]);
+  } else {
+    append_enum_check(buffer, dialect, &columns[column]);
+  }
+  buffer_append(buffer, ")");
+}
+
+/* Appends the constraints of a version's columns. */
+static void append_checks(struct buffer *buffer, const struct dialect *dialect,
+                          const struct table_name *table, int version) {
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (columns[column].since <= version && has_check(dialect, (evd_column)column)) {
+      buffer_append(buffer, ",\n  ");
+      append_check(buffer, dialect, table, (evd_column)column);
     }
-    buffer_append(buffer, " check (");
-    if (json) {
-      append_json_check(buffer, column);
-    } else {
-      append_enum_check(buffer, dialect, column);
-    }
-    buffer_append(buffer, ")");
+  }
+}
+
+/* A column that is added; see schema.h. */
+void schema_add_column(struct buffer *buffer, const struct dialect *dialect,
+                       const struct table_name *table, bool framework_shape, evd_column column) {
+  bool required = columns[column].null == COLUMN_NOT_NULL && columns[column].default_text == NULL;
+  buffer_append(buffer, "alter table ");
+  sql_table(buffer, dialect, table);
+  buffer_append(buffer, " add column ");
+  append_column(buffer, dialect, framework_shape, column);
+  append_default(buffer, column);
+  buffer_append(buffer, required && dialect->adds_with_default ? " default 0" : "");
+  if (!framework_shape && has_check(dialect, column)) {
+    buffer_append(buffer, dialect->adds_check_inline ? " " : ", add ");
+    append_check(buffer, dialect, table, column);
   }
 }
 
@@ -301,12 +365,15 @@ static void append_predicate(struct buffer *buffer, const struct dialect *dialec
   }
 }
 
-/* Appends the indexes as lines of "create table". */
+/* Appends a version's indexes as lines of "create table". */
 static void append_keys(struct buffer *buffer, const struct dialect *dialect,
-                        const struct table_name *table, bool framework_shape) {
+                        const struct table_name *table, bool framework_shape, int version) {
   size_t count;
   const struct index_definition *indexes = schema_indexes(framework_shape, &count);
   for (size_t i = 0; i < count; i++) {
+    if (indexes[i].since > version) {
+      continue;
+    }
     buffer_append(buffer, indexes[i].unique ? ",\n  unique key " : ",\n  key ");
     append_index_name(buffer, dialect, table, framework_shape, indexes[i].suffix);
     buffer_append(buffer, " (");
@@ -317,19 +384,19 @@ static void append_keys(struct buffer *buffer, const struct dialect *dialect,
 
 /* The statement that creates the table; see schema.h. */
 void schema_create_table(struct buffer *buffer, const struct dialect *dialect,
-                         const struct table_name *table, bool framework_shape) {
+                         const struct table_name *table, bool framework_shape, int version) {
   buffer_append(buffer, "create table if not exists ");
   sql_table(buffer, dialect, table);
   buffer_append(buffer, " (");
   if (framework_shape) {
     buffer_printf(buffer, "\n  %s,", dialect->framework_key);
   }
-  append_columns(buffer, dialect, framework_shape);
+  append_columns(buffer, dialect, framework_shape, version);
   if (!framework_shape) {
-    append_checks(buffer, dialect, table);
+    append_checks(buffer, dialect, table, version);
   }
   if (!dialect->creates_indexes_apart) {
-    append_keys(buffer, dialect, table, framework_shape);
+    append_keys(buffer, dialect, table, framework_shape, version);
   }
   buffer_append(buffer, "\n)");
   buffer_append(buffer, framework_shape ? dialect->framework_options : dialect->table_options);

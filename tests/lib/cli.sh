@@ -178,7 +178,11 @@ test_migration() {
   check "sql writes numbered files, and makes their directory" \
     prints "$scratch/numbered/0001_table_and_indexes.sql" \
     "$command" migrate sql --write "$scratch/numbered"
-  check "sql writes over no file" says '*exists*' 1 "$command" migrate sql --write "$scratch/numbered"
+  check "sql writes only new files" prints '' "$command" migrate sql --write "$scratch/numbered"
+  check "sql says which file differs, and leaves it" \
+    says '*0001_table_and_indexes.sql exists and differs*' 0 \
+    "$command" migrate sql --write "$scratch/numbered" --strict
+  check "sql begins at a number" prints '' "$command" migrate sql --from 1000
   check "sql needs no database" prints '*create table*' \
     env -u EVDURABLE_URL "$command" migrate sql --engine mysql
 }
@@ -279,6 +283,20 @@ goes_by_way_of() {
     same_executions "$scratch/in.jsonl" "$scratch/back.jsonl"
 }
 
+# An export by a version that had no retryAttempts and no needsPromiseCancellation.
+imports_an_older_export() {
+  local table=${EVDURABLE_TABLE}_older
+  "$command" migrate up --table "$table" >/dev/null
+  "$command" enqueue paint --id te_older --table "$table" >/dev/null &&
+    "$command" export --table "$table" >"$scratch/new.jsonl" &&
+    sed 's/"retryAttempts":0,//; s/"needsPromiseCancellation":false,//' "$scratch/new.jsonl" >"$scratch/old.jsonl" &&
+    ! cmp -s "$scratch/new.jsonl" "$scratch/old.jsonl" &&
+    "$command" migrate up --table "${table}_too" >/dev/null &&
+    "$command" import --table "${table}_too" "$scratch/old.jsonl" &&
+    "$command" export --table "${table}_too" >"$scratch/back.jsonl" &&
+    same_executions "$scratch/new.jsonl" "$scratch/back.jsonl"
+}
+
 test_moving() {
   local a=${EVDURABLE_TABLE}_a
   executions 3000 >"$scratch/in.jsonl"
@@ -293,6 +311,7 @@ test_moving() {
     skips_within_the_file
   check "import --skip-duplicates still reports bad lines, of executions that are there, too" \
     reports_beside_duplicates "$a"
+  check "import gives the columns that an older export lacks their defaults" imports_an_older_export
   check "import --keep-going stores what it can" keeps_going
   check "import reports bad lines in their order" reports_in_order "$a"
   check "import refuses a line with a zero byte" refuses_zero_bytes
@@ -487,7 +506,7 @@ migrates_nothing() {
 # cli_tests OTHER [MORE]: all of them; OTHER is the URL of another engine's database. So many more follow,
 # of one engine only.
 cli_tests() {
-  plan $((65 + ${2-0}))
+  plan $((68 + ${2-0}))
   test_mistakes
   test_migration
   test_executions

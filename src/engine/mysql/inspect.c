@@ -64,7 +64,7 @@ static evd_code run(MYSQL *mysql, const struct buffer *sql, MYSQL_RES **result, 
 static evd_code create(MYSQL *mysql, const struct table_name *name, evd_error *error) {
   struct buffer sql = {0};
   MYSQL_RES *result;
-  schema_create_table(&sql, &dialect_mysql, name, false);
+  schema_create_table(&sql, &dialect_mysql, name, false, SCHEMA_VERSION);
   evd_code code = run(mysql, &sql, &result, error);
   mysql_free_result(result);
   buffer_free(&sql);

@@ -99,7 +99,7 @@ static void send_creation(struct connection *connection, const char *table) {
   size_t count;
   const struct index_definition *indexes = schema_indexes(false, &count);
   struct buffer sql = {0};
-  schema_create_table(&sql, &dialect_postgres, name, false);
+  schema_create_table(&sql, &dialect_postgres, name, false, SCHEMA_VERSION);
   send_patience(connection);
   postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_CREATION}, lock_sql,
                            table);

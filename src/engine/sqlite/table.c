@@ -8,6 +8,7 @@
 #include "model/columns.h"
 #include "model/error.h"
 #include "sql/schema.h"
+#include "sql/script.h"
 
 /* What there is under the table's name. */
 struct shape {
@@ -202,17 +203,9 @@ static evd_code create_missing(struct connection *connection, evd_error *error) 
     return error->code;
   }
 
-  bool framework_shape = shape.has_id;
+  const evd_schema_options options = {.framework_shape = shape.has_id};
   struct buffer sql = {0};
-  schema_create_table(&sql, &dialect_sqlite, &connection->table, framework_shape);
-  size_t count;
-  const struct index_definition *indexes = schema_indexes(framework_shape, &count);
-  for (size_t i = 0; i < count; i++) {
-    buffer_append(&sql, ";\n");
-    schema_create_index(&sql, &dialect_sqlite, &connection->table, framework_shape, &indexes[i],
-                        false);
-  }
-
+  script_create(&sql, &dialect_sqlite, &connection->table, &options, SCHEMA_VERSION);
   int result = sql.failed ? SQLITE_NOMEM : sqlite3_exec(connection->db, sql.text, NULL, NULL, NULL);
   buffer_free(&sql);
   return result == SQLITE_OK

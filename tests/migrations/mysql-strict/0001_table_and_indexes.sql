@@ -1,0 +1,70 @@
+create table if not exists `task_executions` (
+  root_task_id varchar(64),
+  root_execution_id varchar(64),
+  parent_task_id varchar(64),
+  parent_execution_id varchar(64),
+  index_in_parent_children int,
+  is_only_child_of_parent boolean,
+  is_finalize_of_parent boolean,
+  task_id varchar(64) not null,
+  execution_id varchar(64) not null primary key,
+  is_sleeping_task boolean not null,
+  sleeping_task_unique_id varchar(255),
+  retry_options json not null,
+  sleep_ms_before_run bigint not null,
+  timeout_ms bigint not null,
+  are_children_sequential boolean not null,
+  input json not null,
+  executor_id varchar(64),
+  status varchar(64) not null,
+  is_finished boolean not null,
+  run_output json,
+  output json,
+  error json,
+  retry_attempts int not null,
+  start_at bigint not null,
+  started_at bigint,
+  expires_at bigint,
+  waiting_for_children_started_at bigint,
+  waiting_for_finalize_started_at bigint,
+  finished_at bigint,
+  children json,
+  active_children_count int not null,
+  on_children_finished_processing_status varchar(64) not null,
+  on_children_finished_processing_expires_at bigint,
+  on_children_finished_processing_finished_at bigint,
+  finalize json,
+  close_status varchar(64) not null,
+  close_expires_at bigint,
+  closed_at bigint,
+  needs_promise_cancellation boolean not null,
+  created_at bigint not null,
+  updated_at bigint not null,
+  constraint `task_executions_status_check` check (status in ('ready', 'running', 'failed', 'timed_out', 'waiting_for_children', 'waiting_for_finalize', 'finalize_failed', 'completed', 'cancelled')),
+  constraint `task_executions_on_children_finished_processing_status_check` check (on_children_finished_processing_status in ('idle', 'processing', 'processed')),
+  constraint `task_executions_close_status_check` check (close_status in ('idle', 'ready', 'closing', 'closed')),
+  unique key `task_executions_sleeping_task_unique_id` (sleeping_task_unique_id),
+  key `task_executions_ready` (status, start_at),
+  key `task_executions_children_finished` (status, on_children_finished_processing_status, active_children_count, updated_at),
+  key `task_executions_close_ready` (close_status, updated_at),
+  key `task_executions_running` (status, is_sleeping_task, expires_at),
+  key `task_executions_ocfp_expires_at` (on_children_finished_processing_expires_at),
+  key `task_executions_close_expires_at` (close_expires_at),
+  key `task_executions_cancellation` (needs_promise_cancellation, executor_id, updated_at),
+  key `task_executions_parent` (parent_execution_id),
+  key `task_executions_finished` (is_finished, close_status, updated_at)
+) engine = InnoDB default character set utf8mb4 /*M! collate utf8mb4_nopad_bin */ /*!80017 collate utf8mb4_0900_bin */;
+drop trigger if exists `task_executions_strict_transitions`;
+create trigger `task_executions_strict_transitions` before update on `task_executions`
+for each row if old.status in ('failed', 'timed_out', 'finalize_failed', 'completed', 'cancelled') and new.status <> old.status then
+  signal sqlstate '45000' set message_text = 'this execution is finished: nothing may change its status',
+    column_name = 'status';
+end if;
+create table if not exists `task_executions_migrations` (
+  number integer primary key,
+  name varchar(64) not null,
+  applied_at bigint not null,
+  version varchar(64) not null
+) engine = InnoDB;
+insert ignore into `task_executions_migrations` (number, name, applied_at, version)
+  values (1, 'table_and_indexes', cast(unix_timestamp(sysdate(3)) * 1000 as signed), '0.1.0');
