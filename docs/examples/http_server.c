@@ -361,7 +361,10 @@ int main(int argc, char **argv) {
   const char *url = argc > 2 ? argv[2] : "sqlite:http_server.db";
   evd_options options = {.schema = EVD_SCHEMA_CREATE};
   server.port = (uint16_t)(argc > 1 ? strtol(argv[1], NULL, 10) : 8080);
-  evd_future_then(evd_storage_open(server.loop, url, &options), opened, &server);
+  if (evd_future_then(evd_storage_open(server.loop, url, &options), opened, &server) != EVD_OK) {
+    fputs("out of memory\n", stderr);
+    return 1;
+  }
   ev_run(server.loop, 0);
   return server.status;
 }
