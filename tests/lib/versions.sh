@@ -19,7 +19,8 @@ test_on_postgres() {
   export EVD_POSTGRES_BIN
   start_postgres "$scratch/server" 'max_connections = 200' || exit
   EVD_TEST_POSTGRES_URL=$(server_url "$scratch/server")
-  run_tests "$EVD_TEST_POSTGRES_URL" test_postgres test_postgres_plans
+  run_tests "$EVD_TEST_POSTGRES_URL" test_postgres test_postgres_tables \
+    test_postgres_pipelines test_postgres_plans
 }
 
 # test_on_mariadb RELEASE VERSION: on that Debian release's MariaDB.
@@ -30,7 +31,8 @@ test_on_mariadb() {
   export EVD_MARIADB_BASE=$root/usr
   start_mariadb "$scratch/server" || exit
   EVD_TEST_MYSQL_URL=$(server_url "$scratch/server")
-  run_tests "$EVD_TEST_MYSQL_URL" test_mysql test_mysql_faults
+  run_tests "$EVD_TEST_MYSQL_URL" test_mysql test_mysql_sizes test_mysql_tables test_mysql_tls \
+    test_mysql_faults
 }
 
 # test_on_mysql: on a MySQL 9.
@@ -39,7 +41,7 @@ test_on_mysql() {
   unpack "MYSQL" mysql unpack_mysql
   start_mysql "$root" "$scratch/server" || exit
   EVD_TEST_MYSQL_URL=$(server_url "$scratch/server")
-  run_tests "$EVD_TEST_MYSQL_URL" test_mysql
+  run_tests "$EVD_TEST_MYSQL_URL" test_mysql test_mysql_sizes test_mysql_tables
 }
 
 # What is below is for the functions above.
