@@ -1,7 +1,7 @@
 /*
- * The benchmark of making connections over TLS, which costs both sides more than any batch: how long
- * the loop is kept waiting meanwhile. Storages are opened, one after another, each with a pool of several
- * connections.
+ * The benchmark of making connections over TLS, which costs both sides more than any batch: how
+ * long the loop is kept waiting meanwhile. Storages are opened, one after another, each with a pool
+ * of several connections.
  */
 #include <ev.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
  * The floor of MySQL and MariaDB: a packet of statements a batch, on connections that block. A
- * connection carries one batch at a time, so there is a connection, with a thread, for each batch in
- * flight.
+ * connection carries one batch at a time, so there is a connection, with a thread, for each batch
+ * in flight.
  */
 #include <mysql.h>
 #include <pthread.h>

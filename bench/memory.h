@@ -15,12 +15,12 @@
 bool memory_run(evd_storage *storage, size_t operations,
                 struct memory_sample samples[MEMORY_SAMPLES]);
 
-/* Whether the last sample is not above the second by more than what a measurement strays. (The first
- * is taken while caches fill.) */
+/* Whether the last sample is not above the second by more than what a measurement strays. (The
+ * first is taken while caches fill.) */
 bool memory_is_level(const struct memory_sample samples[MEMORY_SAMPLES]);
 
-/* Inserts all rows of `count` in one tick, notes what they hold while they are pending, and waits for
- * them. */
+/* Inserts all rows of `count` in one tick, notes what they hold while they are pending, and waits
+ * for them. */
 bool memory_pending(evd_storage *storage, size_t count, struct memory_result *result);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The benchmark of single operations. Every run has a fresh table, and runs of the engine and of the
- * floor take turns, so that both see the same moods of the machine.
+ * The benchmark of single operations. Every run has a fresh table, and runs of the engine and of
+ * the floor take turns, so that both see the same moods of the machine.
  */
 #include <string.h>
 
@@ -17,8 +17,8 @@ const char *op_name(enum op op) {
   return names[op];
 }
 
-/* Describes the work of an operation. Where rows are got again, nobody waits for them any more: equal
- * reads that wait would be one. */
+/* Describes the work of an operation. Where rows are got again, nobody waits for them any more:
+ * equal reads that wait would be one. */
 static void describe(struct op_work *work, enum op op, const struct target *target,
                      const struct rows *rows, size_t in_flight) {
   int64_t now = evd_now();

@@ -48,9 +48,9 @@ static inline const char *op_id(const struct op_work *work, size_t index) {
   return work->rows->ids[work->rows->random[index % work->rows->count]];
 }
 
-/* Runs an operation through the library, and through the floor with batches of a given size, of which
- * it has as many in flight as make the same number of rows. The rows are there already, save for an
- * insert. False after an error has been printed. */
+/* Runs an operation through the library, and through the floor with batches of a given size, of
+ * which it has as many in flight as make the same number of rows. The rows are there already, save
+ * for an insert. False after an error has been printed. */
 bool op_run_engine(const struct op_work *work, size_t in_flight, struct op_run *run);
 bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, struct op_run *run);
 

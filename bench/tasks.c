@@ -3,10 +3,10 @@
  *
  * Every task goes through these states, in_flight of them between the first and the last:
  *
- *   (started) --insert--> READY --claim--> RUNNING --1 ms--> --update--> COMPLETED --close--> CLOSED
+ *   (started) -insert-> READY -claim-> RUNNING -1 ms-> -update-> COMPLETED -close-> CLOSED
  *
- * Claims and closings take what has gathered, up to LIMIT rows a call. Each task has a parent, whose
- * counter of active children is taken down when the task is closed.
+ * Claims and closings take what has gathered, up to LIMIT rows a call. Each task has a parent,
+ * whose counter of active children is taken down when the task is closed.
  */
 #include <ev.h>
 #include <stdlib.h>

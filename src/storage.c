@@ -103,8 +103,9 @@ static void when_told(void *owner, evd_log_level level, const char *message) {
   log_message(&storage->log, level, "%s", message);
 }
 
-/* The storage goes with the future of its closing: the program may use it until it knows that this one
- * is finished, which it may see in its callback only, behind others that have been queued meanwhile. */
+/* The storage goes with the future of its closing: the program may use it until it knows that this
+ * one is finished, which it may see in its callback only, behind others that have been queued
+ * meanwhile. */
 static void end(struct deferred *ending) {
   evd_storage *storage = (evd_storage *)((char *)ending - offsetof(evd_storage, ending));
   if (storage->closing) {

@@ -2,9 +2,10 @@
  * The front door's own: what storage.c (opening, closing, statistics) and operations.c (the 17
  * operations) share.
  *
- *   OPENING ──engine opened──> OPEN ──evd_storage_close──> DRAINING ──nothing pending, or time is
- *      │                                                      over──> CLOSING ──engine closed──> ENDING
+ *   OPENING ──engine opened──> OPEN ──evd_storage_close──> DRAINING
  *      └──engine failed, or evd_future_cancel──> CLOSING
+ *
+ *   DRAINING ──nothing pending, or time is over──> CLOSING ──engine closed──> ENDING
  *
  *   ENDING ──its turn, behind the callbacks that waited──> CLOSED ──closing future freed──> (freed)
  */

@@ -1,12 +1,12 @@
 /*
- * Three processes work on one table while their server restarts, the network cuts their connections and
- * they are killed themselves. Nothing that was acknowledged is lost, nothing is claimed or finished twice,
- * every operation ends, and nobody ends by himself.
+ * Three processes work on one table while their server restarts, the network cuts their connections
+ * and they are killed themselves. Nothing that was acknowledged is lost, nothing is claimed or
+ * finished twice, every operation ends, and nobody ends by himself.
  *
  *     EVD_TEST_SECONDS=600 tests/test_chaos
  *
- * Each engine has a few rounds, and more until so many seconds are over. EVD_TEST_SEED repeats the lengths
- * at which connections are cut.
+ * Each engine has a few rounds, and more until so many seconds are over. EVD_TEST_SEED repeats the
+ * lengths at which connections are cut.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,7 +130,8 @@ static void end_workers(void) {
   }
 }
 
-/* Lets the workers work, disturbs them again and again, and verifies the table by a URL without trouble. */
+/* Lets the workers work, disturbs them again and again, and verifies the table by a URL without
+ * trouble. */
 static void work_through(const char *url, void (*disturb)(int round)) {
   const char *seconds = getenv("EVD_TEST_SECONDS");
   double end = ev_time() + (seconds != NULL ? strtod(seconds, NULL) : 0);

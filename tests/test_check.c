@@ -13,7 +13,8 @@
 
 #define TIME_MAX ((INT64_C(1) << 53) - 1)
 
-/* Fails the test unless the record is refused for this field, and for this reason in the message. */
+/* Fails the test unless the record is refused for this field, and for this reason in the
+ * message. */
 #define expect_refused(execution, field, reason) \
   expect_refused_at(execution, field, reason, __FILE__, __LINE__)
 

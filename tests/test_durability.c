@@ -61,8 +61,8 @@ static double seconds(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Reads what the writer says for so long, from now or from its first word on, kills it, and reads the
- * rest. */
+/* Reads what the writer says for so long, from now or from its first word on, kills it, and reads
+ * the rest. */
 static void listen_and_kill(struct process *process, double life, bool from_first,
                             struct log *log) {
   struct acknowledged one;
@@ -90,8 +90,8 @@ static void listen_and_kill(struct process *process, double life, bool from_firs
   expect(process_wait(process) == -1, "the writer ended by itself");
 }
 
-/* A writer's life of so long; what it said is remembered. In every other round it is killed at any time,
- * in the others when it has begun to work, however slow the machine is. */
+/* A writer's life of so long; what it said is remembered. In every other round it is killed at any
+ * time, in the others when it has begun to work, however slow the machine is. */
 static void write_for(const char *url, const char *table, int round, double life, struct log *log) {
   const char *const arguments[] = {WRITE_ROLE, url, table, text("%d", round), NULL};
   struct process process = process_start(arguments);

@@ -1,6 +1,7 @@
 /*
- * The loader against an engine that answers as the test tells it: conflicts, lost connections, split
- * batches, cancelled requests. What it does with real engines is in the engine-agnostic suite.
+ * The loader against an engine that answers as the test tells it: conflicts, lost connections,
+ * split batches, cancelled requests. What it does with real engines is in the engine-agnostic
+ * suite.
  */
 #include "support/scripted_engine.h"
 
@@ -103,8 +104,8 @@ static void a_batch_that_there_is_no_memory_to_split_fails_with_its_error(void *
   }
 }
 
-/* Until nothing is pending: answers batches that hold the update numbered 2 with this error, and others
- * well. How many there were. */
+/* Until nothing is pending: answers batches that hold the update numbered 2 with this error, and
+ * others well. How many there were. */
 static int answer_until_one_stands_alone(struct fixture *fixture, evd_code code) {
   int batches = 0;
   while (fixture->loader->pending_requests > 0) {

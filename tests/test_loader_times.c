@@ -1,6 +1,6 @@
 /*
- * The loader's time-outs, and its end, against an engine that answers as the test tells it: with a clock
- * that somebody sets, and without memory.
+ * The loader's time-outs, and its end, against an engine that answers as the test tells it: with a
+ * clock that somebody sets, and without memory.
  */
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -49,7 +49,8 @@ static void a_time_out_says_whether_the_request_had_left(void **state) {
   evd_future_release(waiting);
 }
 
-/* A batch of two fails with this code when one of them has too little time left to be sent again. */
+/* A batch of two fails with this code when one of them has too little time left to be sent
+ * again. */
 static void fail_with_too_little_time(struct fixture *fixture, evd_code code) {
   evd_future *old = submit_update(fixture, "a", 1);
   evd_future *young = submit_update(fixture, "b", 2);

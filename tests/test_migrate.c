@@ -210,8 +210,8 @@ static void a_starter_that_dies_half_way_leaves_work_that_can_be_done(void **sta
   expect_table_works(engine_case.table);
 }
 
-/* A table of the framework that lacks a column has none of its indexes either, so that there is much
- * to do even on MySQL. */
+/* A table of the framework that lacks a column has none of its indexes either, so that there is
+ * much to do even on MySQL. */
 static void an_adoption_that_dies_half_way_can_be_done_again(void **state) {
   framework_table_make(engine_case.table, evd_column_closed_at);
   struct process process = start_starter("4");
@@ -297,7 +297,8 @@ static const struct {
     {evd_column_updated_at, "0"},
 };
 
-/* The statement that inserts it, with another value for a column; without the column where that is NULL. */
+/* The statement that inserts it, with another value for a column; without the column where that is
+ * NULL. */
 static const char *insert_with(const char *id, evd_column column, const char *value) {
   const char *names = "execution_id";
   const char *values = text("'%s'", id);

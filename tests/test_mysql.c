@@ -1,6 +1,7 @@
 /*
- * What is special to the MySQL engine: its transactions and errors, and connections that are lost. What it has
- * in common with the others is in the suite of all engines; servers that die are in test_mysql_faults.c.
+ * What is special to the MySQL engine: its transactions and errors, and connections that are lost.
+ * What it has in common with the others is in the suite of all engines; servers that die are in
+ * test_mysql_faults.c.
  */
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /*
- * The MySQL engine when servers and networks fail, on a server of its own: killed and started again,
- * connections cut at random bytes, servers that stall, sessions that time out.
+ * The MySQL engine when servers and networks fail, on a server of its own: killed and started
+ * again, connections cut at random bytes, servers that stall, sessions that time out.
  *
- * EVD_TEST_SECONDS is how long connections are cut (10); EVD_TEST_SEED repeats a run's random choices,
- * as far as that can be.
+ * EVD_TEST_SECONDS is how long connections are cut (10); EVD_TEST_SEED repeats a run's random
+ * choices, as far as that can be.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +134,8 @@ static void a_server_that_stalls_is_given_up_after_the_read_timeout(void **state
   proxy_stop(proxy);
 }
 
-/* The claim has its rows, and the answer does not come through: nobody tells the server of the end. */
+/* The claim has its rows, and the answer does not come through: nobody tells the server of the
+ * end. */
 static void rows_are_not_locked_for_long_by_a_host_that_is_lost(void **state) {
   (void)state;
   needs_mysql();
@@ -163,7 +164,8 @@ static void rows_are_not_locked_for_long_by_a_host_that_is_lost(void **state) {
   proxy_stop(proxy);
 }
 
-/* Inserts a row of more bytes than the socket's buffers take, after the proxy has come to a stand. */
+/* Inserts a row of more bytes than the socket's buffers take, after the proxy has come to a
+ * stand. */
 static evd_future *insert_into_a_stall(struct proxy *proxy, evd_storage *storage, size_t size) {
   proxy_stall(proxy, 1);
   char *input = keep_memory(size + 1);
@@ -215,8 +217,8 @@ static void closing_by_force_waits_for_nobody(void **state) {
   proxy_stop(proxy);
 }
 
-/* A chain of operations on rows of its own: insert, claim it by an update, finish it; again. What is
- * known of each row is noted, and compared with the table at the end. */
+/* A chain of operations on rows of its own: insert, claim it by an update, finish it; again. What
+ * is known of each row is noted, and compared with the table at the end. */
 enum { CHAINS = 20, ROWS_MAX = 60000 };
 
 enum step { INSERTING, RUNNING, FINISHING };

@@ -1,6 +1,6 @@
 /*
- * The MySQL engine on a Galera cluster of three nodes: what two nodes do at once is certified when it
- * commits, so that either may lose (1213) at any statement; and nodes die.
+ * The MySQL engine on a Galera cluster of three nodes: what two nodes do at once is certified when
+ * it commits, so that either may lose (1213) at any statement; and nodes die.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* The tables that the MySQL engine finds: their indexes, how they compare ids, their character sets. */
+/* The tables that the MySQL engine finds: their indexes, how they compare ids, their character
+ * sets. */
 #include <stdlib.h>
 #include <string.h>
 

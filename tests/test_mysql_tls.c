@@ -87,7 +87,8 @@ static void large_values_go_both_ways_over_tls(void **state) {
   close_storage(storage);
 }
 
-/* The server that dies, or is told to, says no good-bye, of which OpenSSL keeps a note on the thread. */
+/* The server that dies, or is told to, says no good-bye, of which OpenSSL keeps a note on the
+ * thread. */
 static void a_session_over_tls_that_ends_unannounced_harms_no_other(void **state) {
   (void)state;
   needs_mysql();

@@ -237,8 +237,8 @@ static void an_old_connection_goes_before_it_is_replaced_where_there_is_no_room(
   end();
 }
 
-/* The pauses before the attempts from one on: the least of them doubles up to the most that there is,
- * less a jitter of a half. */
+/* The pauses before the attempts from one on: the least of them doubles up to the most that there
+ * is, less a jitter of a half. */
 static void expect_growing_pauses(int first) {
   for (int i = first; i < engine.opened && i < ATTEMPTS_MAX; i++) {
     double least = 0.02 * (1 << (i - first < 3 ? i - first : 3)) / 2;
@@ -407,7 +407,8 @@ static void retire_after_a_batch(int well) {
   pool_batch_done(sent.on);
 }
 
-/* Every connection is retired for the answer to its first batch, as by a standby that was the primary. */
+/* Every connection is retired for the answer to its first batch, as by a standby that was the
+ * primary. */
 static void retired_connections_are_replaced_at_growing_intervals(void **state) {
   start((struct pool_config){
       .min = 1, .max = 1, .depth = 1, .backoff_min = 0.02, .backoff_max = 0.16});

@@ -63,9 +63,9 @@ static void a_statement_that_cannot_be_given_back_loses_no_update(void **state) 
   needs_postgres();
   open_with("pool_max=1", NULL);
   insert_sample("te_1"); /* by the first statement of all */
-  sql("create function forget() returns trigger language plpgsql as $$ begin if exists (select from "
-      "pg_prepared_statements where name = 'evdurable_1') then deallocate evdurable_1; end if; "
-      "return new; end $$;"
+  sql("create function forget() returns trigger language plpgsql as $$ begin "
+      "if exists (select from pg_prepared_statements where name = 'evdurable_1') then "
+      "deallocate evdurable_1; end if; return new; end $$;"
       "create trigger forget before update on task_executions for each row execute function "
       "forget()");
   update_in_many_ways("te_1");

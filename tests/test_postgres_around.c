@@ -111,8 +111,9 @@ static void a_replica_that_was_never_there_is_no_obstacle(void **state) {
   await_ok(evd_storage_close(storage, -1));
 }
 
-/* As one that has not replayed a change of a type yet: another schema of the same server stands for it.
- * Its column is text, and the primary's jsonb, to which PostgreSQL does not convert by itself. */
+/* As one that has not replayed a change of a type yet: another schema of the same server stands
+ * for it. Its column is text, and the primary's jsonb, to which PostgreSQL does not convert by
+ * itself. */
 static void writes_know_nothing_of_the_types_that_a_replica_has(void **state) {
   needs_postgres();
   watchdog(600);
@@ -161,8 +162,8 @@ static void needs_pooler(void) {
   }
 }
 
-/* Writes its configuration, with these settings beside ours, and starts it, as the user who owns the
- * directory. */
+/* Writes its configuration, with these settings beside ours, and starts it, as the user who owns
+ * the directory. */
 static void start_pooler(const char *settings) {
   enum { PORT_OFFSET = 7 };
   const char *dir = text("%s/server", primary.dir);

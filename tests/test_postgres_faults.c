@@ -1,6 +1,6 @@
 /*
- * PostgreSQL in trouble: killed, restarted, stuck, cut off at any byte, in deadlock. Three things hold
- * all the while: nothing that was acknowledged is lost, nothing is done twice, nothing hangs.
+ * PostgreSQL in trouble: killed, restarted, stuck, cut off at any byte, in deadlock. Three things
+ * hold all the while: nothing that was acknowledged is lost, nothing is done twice, nothing hangs.
  */
 #include <signal.h>
 #include <stdio.h>

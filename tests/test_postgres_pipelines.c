@@ -44,8 +44,8 @@ static void both_directions_may_be_full_at_once(void **state) {
   watchdog(0);
 }
 
-/* The answer to an update comes while the insertion behind it fills the socket, which the server does
- * not empty: its first row waits for another session's. */
+/* The answer to an update comes while the insertion behind it fills the socket, which the server
+ * does not empty: its first row waits for another session's. */
 static void an_answer_that_comes_while_the_socket_is_full_is_seen(void **state) {
   needs_postgres();
   enum { ROUNDS = 12, STEP = 8000000, LARGE = 16000000 };

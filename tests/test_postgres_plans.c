@@ -1,8 +1,8 @@
 /*
  * How PostgreSQL runs each statement on a table of a million rows, most of them finished: by which
- * index, and never by reading the table, whatever it knows of the table: nothing, what was true when
- * the table was empty, when it was small or when no row was active, or what is true. On our own table
- * and, smaller, on one as the framework makes it.
+ * index, and never by reading the table, whatever it knows of the table: nothing, what was true
+ * when the table was empty, when it was small or when no row was active, or what is true. On our
+ * own table and, smaller, on one as the framework makes it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -227,7 +227,8 @@ static const char *index_for(const struct plan *plan) {
   return is_ordered(plan) ? "ix_t_" : text("ix_t_%s", plan->framework);
 }
 
-/* Whether a plan joins by comparing each row with each: by a condition that no index and no hash serves. */
+/* Whether a plan joins by comparing each row with each: by a condition that no index and no hash
+ * serves. */
 static bool compares_each_with_each(const char *plan) {
   return strstr(plan, "Join Filter") != NULL;
 }

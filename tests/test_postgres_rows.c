@@ -1,6 +1,7 @@
 /*
- * Rows that a PostgreSQL server cannot send, and ids and texts that it cannot take: those outside its
- * character set, and broken ones in a database without any. None of them stands in the way of others.
+ * Rows that a PostgreSQL server cannot send, and ids and texts that it cannot take: those outside
+ * its character set, and broken ones in a database without any. None of them stands in the way of
+ * others.
  */
 #include <stdlib.h>
 #include <string.h>

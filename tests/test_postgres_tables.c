@@ -1,5 +1,5 @@
-/* The tables that the PostgreSQL engine finds: their types, what others wrote into them, how they are
- * created and checked. */
+/* The tables that the PostgreSQL engine finds: their types, what others wrote into them, how they
+ * are created and checked. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +89,9 @@ static void keep_error(const evd_log_event *event, void *data) {
   }
 }
 
-/* Rows that only a foreign table can have, made so by the statements, beside a good one that comes last
- * in a claim's order: a get says what is wrong with the row, and a claim by close_status has the good one. */
+/* Rows that only a foreign table can have, made so by the statements, beside a good one that comes
+ * last in a claim's order: a get says what is wrong with the row, and a claim by close_status has
+ * the good one. */
 static void expect_unfit(const char *statements, const char *id, const char *column) {
   char logged[sizeof((evd_error *)0)->message] = "";
   open_with("", &(evd_options){.schema = EVD_SCHEMA_CREATE,

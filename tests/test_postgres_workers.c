@@ -1,7 +1,8 @@
 /*
- * Three processes claim, finish and close 10,000 children of 100 parents, while the server is killed and
- * started again: none is finished twice, none is lost, and every parent's counter ends at exactly zero.
- * A claim whose answer was lost leaves rows running that nobody runs: they expire and are claimed again.
+ * Three processes claim, finish and close 10,000 children of 100 parents, while the server is
+ * killed and started again: none is finished twice, none is lost, and every parent's counter ends
+ * at exactly zero. A claim whose answer was lost leaves rows running that nobody runs: they expire
+ * and are claimed again.
  */
 #include <stdio.h>
 #include <stdlib.h>

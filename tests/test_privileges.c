@@ -1,5 +1,5 @@
-/* Users who may do with the table what the operations do, and no more; and what is said when they may
- * not do that. */
+/* Users who may do with the table what the operations do, and no more; and what is said when they
+ * may not do that. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,7 +104,8 @@ static void who_may_work_with_a_table_may_open_it_in_every_mode(void **state) {
   drop_user();
 }
 
-/* Made by a program with EVD_SCHEMA_CREATE, or by another tool: there is no record of migrations. */
+/* Made by a program with EVD_SCHEMA_CREATE, or by another tool: there is no record of
+ * migrations. */
 static void a_table_without_a_record_takes_no_more(void **state) {
   const char *url = new_user();
   engine_close(engine_open(engine_case.table, EVD_SCHEMA_CREATE));

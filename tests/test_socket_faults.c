@@ -1,8 +1,8 @@
 /*
- * A server that goes away at each call that its client library makes on a socket, one after the other:
- * in the middle of connecting, sending, receiving, and again while a lost connection is replaced. A
- * client library may close its socket in any of these calls. Whatever happens, every operation ends,
- * with success or EVD_EUNAVAILABLE, the loop goes on, and the storage works again.
+ * A server that goes away at each call that its client library makes on a socket, one after the
+ * other: in the middle of connecting, sending, receiving, and again while a lost connection is
+ * replaced. A client library may close its socket in any of these calls. Whatever happens, every
+ * operation ends, with success or EVD_EUNAVAILABLE, the loop goes on, and the storage works again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +88,8 @@ static bool open_and_work(const struct way *way, enum socket_fault fault) {
   return made;
 }
 
-/* Loses the connection of an open storage with all operations under way, and then loses the next one,
- * that they wait for, at one call; whether that call was made. */
+/* Loses the connection of an open storage with all operations under way, and then loses the next
+ * one, that they wait for, at one call; whether that call was made. */
 static bool lose_and_work(const struct way *way, evd_storage *storage, enum socket_fault fault) {
   socket_faults_arm(way->port, fault, 1, way->call);
   work(way, storage);

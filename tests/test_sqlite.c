@@ -1,6 +1,6 @@
 /*
- * What is special to the SQLite engine: its batches as transactions, its errors, its statements. What it
- * has in common with the others is in the suite of all engines.
+ * What is special to the SQLite engine: its batches as transactions, its errors, its statements.
+ * What it has in common with the others is in the suite of all engines.
  */
 #include <stdlib.h>
 #include <string.h>

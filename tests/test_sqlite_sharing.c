@@ -1,6 +1,6 @@
 /*
- * An SQLite file that others use, too: locks, other processes, files that go away; and how the engine
- * ends.
+ * An SQLite file that others use, too: locks, other processes, files that go away; and how the
+ * engine ends.
  */
 #include <pthread.h>
 #include <sqlite3.h>
@@ -64,7 +64,8 @@ static void a_lock_held_too_long_is_a_conflict_and_reads_go_on(void **state) {
   driver_close(&driver);
 }
 
-/* And what its holder changed meanwhile is seen: the claim begins with the lock, not with a look. */
+/* And what its holder changed meanwhile is seen: the claim begins with the lock, not with a
+ * look. */
 static void a_lock_held_for_a_while_is_waited_for(void **state) {
   (void)state;
   const char *url = new_url("");

@@ -5,9 +5,9 @@
  *     ^                 |
  *     └──── expired ────┘   its executor died: any executor gives it back
  *
- * A run may take its execution's timeout_ms. The claim expires SLACK_MS after that, so that an outcome
- * that is stored at the last moment does not meet the recovery. An execution that has neither parent nor
- * children is closed with its outcome: then "evdurable prune" may delete it.
+ * A run may take its execution's timeout_ms. The claim expires SLACK_MS after that, so that an
+ * outcome that is stored at the last moment does not meet the recovery. An execution that has
+ * neither parent nor children is closed with its outcome: then "evdurable prune" may delete it.
  */
 #include <ev.h>
 #include <stdio.h>

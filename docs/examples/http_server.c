@@ -1,6 +1,6 @@
 /*
- * A libev server with durable task executions in it: HTTP, the storage, and a small executor, all on
- * one loop and one thread.
+ * A libev server with durable task executions in it: HTTP, the storage, and a small executor, all
+ * on one loop and one thread.
  *
  *     http_server [PORT [URL]]         8080 (0: any free one), sqlite:http_server.db
  *
@@ -9,8 +9,9 @@
  *     curl localhost:8080/stats                                            what the storage did
  *
  * The HTTP is the least that curl needs: one request a connection, of at most IN_SIZE bytes. What
- * matters is how the parts meet: a handler submits an operation and returns; the operation's callback
- * writes the answer; the loop never waits. SIGINT and SIGTERM stop it when all that was begun is done.
+ * matters is how the parts meet: a handler submits an operation and returns; the operation's
+ * callback writes the answer; the loop never waits. SIGINT and SIGTERM stop it when all that was
+ * begun is done.
  */
 #include <errno.h>
 #include <ev.h>
@@ -97,8 +98,8 @@ static void answer_error(struct connection *connection, const evd_error *error) 
   }
 }
 
-/* Waits for an operation. Nothing is read from its client meanwhile, so that the connection is still
- * there when the callback answers. */
+/* Waits for an operation. Nothing is read from its client meanwhile, so that the connection is
+ * still there when the callback answers. */
 static void await(struct connection *connection, evd_future *future, evd_callback callback) {
   ev_io_stop(connection->server->loop, &connection->io);
   ev_timer_stop(connection->server->loop, &connection->timeout);

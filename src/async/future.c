@@ -119,8 +119,8 @@ static void end_run(struct ev_loop *loop, ev_prepare *end, int events) {
   }
 }
 
-/* Ends a call of evd_future_await(): at once if its run of the loop is the innermost, else when those
- * within it have ended. */
+/* Ends a call of evd_future_await(): at once if its run of the loop is the innermost, else when
+ * those within it have ended. */
 static void wake(struct deferred *deferred) {
   struct await *await = (struct await *)deferred;
   struct ev_loop *loop = await->future->reactor->loop;
@@ -362,8 +362,8 @@ static void member_finished(evd_future *all, evd_future *member) {
   }
 }
 
-/* Takes a future into the group; what is finished already counts at once. It is marked as taken even
- * then, so that nobody else takes it. */
+/* Takes a future into the group; what is finished already counts at once. It is marked as taken
+ * even then, so that nobody else takes it. */
 static void add_member(evd_future *all, evd_future *member) {
   struct group *group = all->group;
   group->members[group->count++] = member;
@@ -392,8 +392,9 @@ static bool is_taken(const evd_future *future) {
   return future && (future->callback || future->waiter);
 }
 
-/* Lets go of futures that evd_future_all() took over but has no memory for. They are chained by their
- * waiter first, and so taken: one that is here twice must not be looked at when it has gone. */
+/* Lets go of futures that evd_future_all() took over but has no memory for. They are chained by
+ * their waiter first, and so taken: one that is here twice must not be looked at when it has
+ * gone. */
 static void release_untaken(evd_future *const *futures, size_t count) {
   static evd_future end;
   evd_future *chain = &end;

@@ -23,8 +23,8 @@ static inline void quiet_io_stop(struct ev_loop *loop, ev_io *io) {
   ev_io_stop(loop, io); /* also takes back an event that is pending */
 }
 
-/* Starts a timer, or starts it anew. It goes on until it is stopped. With 0 seconds it first fires in
- * the next iteration of the loop. */
+/* Starts a timer, or starts it anew. It goes on until it is stopped. With 0 seconds it first fires
+ * in the next iteration of the loop. */
 static inline void quiet_timer_start(struct ev_loop *loop, ev_timer *timer, double seconds) {
   int was_active = ev_is_active(timer);
   timer_start(loop, timer, seconds, seconds > 1e-6 ? seconds : 1e-6);

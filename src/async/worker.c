@@ -85,8 +85,8 @@ static struct job *next_job(struct worker *worker) {
 }
 
 /* Tells the loop that a job is finished. The send is a system call: with the mutex held, the loop's
- * thread would wait for it. Nobody frees the worker or ends the loop meanwhile: no job is running, so
- * worker_free() waits for the thread. Called with the mutex held, and again after. */
+ * thread would wait for it. Nobody frees the worker or ends the loop meanwhile: no job is running,
+ * so worker_free() waits for the thread. Called with the mutex held, and again after. */
 static void wake_the_loop(struct worker *worker) {
   pthread_mutex_unlock(&worker->mutex);
   ev_async_send(worker->loop, &worker->wake_loop);

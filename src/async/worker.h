@@ -28,9 +28,9 @@ void worker_submit(struct worker *worker, struct job *job);
 
 /*
  * Ends the worker: jobs not begun are abandoned, the one that is running is left to finish on its
- * own and then abandoned, and the thread frees itself. Waits for nothing but the end of a thread that
- * has no job, which takes a wake-up. Loop's thread only; not from within the run of a job. A caller
- * that wants its jobs done waits for them first.
+ * own and then abandoned, and the thread frees itself. Waits for nothing but the end of a thread
+ * that has no job, which takes a wake-up. Loop's thread only; not from within the run of a job. A
+ * caller that wants its jobs done waits for them first.
  */
 void worker_free(struct worker *worker); /* NULL is fine */
 

@@ -40,7 +40,8 @@ static bool may_be_retried(const struct batch *batch) {
   return passing && error->retryable && harmless;
 }
 
-/* Whether a row that the database cannot send may have failed a claim, whose operands were checked. */
+/* Whether a row that the database cannot send may have failed a claim, whose operands were
+ * checked. */
 static bool may_be_one_rows_fault(const struct loader *loader, const struct batch *batch) {
   const evd_error *error = &batch->error;
   bool is_fault = error->code == EVD_EINVAL || error->code == EVD_EDATABASE;
@@ -107,8 +108,8 @@ static void drop_unwanted(struct loader *loader, struct parcel *parcel) {
   parcel->batch.count = kept;
 }
 
-/* Requests whose time would be over before the next attempt is fail with what is known now: when they
- * time out while they are with the engine, nothing is known. */
+/* Requests whose time would be over before the next attempt is fail with what is known now: when
+ * they time out while they are with the engine, nothing is known. */
 static void fail_late(struct loader *loader, struct parcel *parcel, double needed) {
   size_t kept = 0;
   for (size_t i = 0; i < parcel->batch.count; i++) {
@@ -155,8 +156,8 @@ static void split(struct loader *loader, struct parcel *parcel) {
   parcel_free(parcel);
 }
 
-/* A claim that failed on a row goes again with half the limit. With a limit of 1 the row is known: it is
- * claimed without being read, to be given back when the claim is done. */
+/* A claim that failed on a row goes again with half the limit. With a limit of 1 the row is known:
+ * it is claimed without being read, to be given back when the claim is done. */
 static void narrow(struct loader *loader, struct parcel *parcel) {
   struct request *request = parcel->requests[0];
   if (parcel->limit == 0) {
@@ -236,7 +237,8 @@ static void report_queries(struct loader *loader, struct batch *batch) {
   }
 }
 
-/* A claim is done: gives back the rows that it left out of its answer, and tells the log of them. */
+/* A claim is done: gives back the rows that it left out of its answer, and tells the log of
+ * them. */
 static void see_to_left_out(struct loader *loader, struct parcel *parcel) {
   struct left_out *found = &parcel->found;
   if (parcel->batch.error.code == EVD_OK) {

@@ -1,6 +1,6 @@
 /*
- * Rows that a claim took and could not read: they are given back at once, for no executor will run them.
- * They go behind the others, so that a claim does not meet them first each time.
+ * Rows that a claim took and could not read: they are given back at once, for no executor will run
+ * them. They go behind the others, so that a claim does not meet them first each time.
  */
 #include <string.h>
 
@@ -17,8 +17,8 @@ static const uint64_t traces = COLUMN_BIT(evd_column_executor_id) |
                                COLUMN_BIT(evd_column_on_children_finished_processing_expires_at) |
                                COLUMN_BIT(evd_column_close_expires_at);
 
-/* The changes that undo a claim's, as far as it can be known what was there before: what it selects by
- * gets its value back, and its traces go. */
+/* The changes that undo a claim's, as far as it can be known what was there before: what it selects
+ * by gets its value back, and its traces go. */
 static evd_changes undoing(const struct request *claim) {
   evd_changes undo = {.unset = claim->changes->set & traces};
   bool sets_status = (claim->changes->set & COLUMN_BIT(evd_column_status)) != 0;

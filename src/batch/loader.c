@@ -24,7 +24,8 @@ static struct queue *longest_waiting(struct loader *loader) {
   return oldest;
 }
 
-/* How many more batches the engine can take, when each other queue that waits has one. At least 1. */
+/* How many more batches the engine can take, when each other queue that waits has one. At least
+ * 1. */
 static size_t capacity_for(const struct loader *loader, const struct queue *queue) {
   size_t capacity = loader->ops->capacity(loader->engine);
   for (int i = 0; i < EVD_OPERATION_COUNT && capacity > 1; i++) {
@@ -34,8 +35,8 @@ static size_t capacity_for(const struct loader *loader, const struct queue *queu
 }
 
 /* The most that the next batch of a queue may weigh. The reads that wait are spread over what the
- * engine can take, so that it works at several batches while another is decoded; writes are not, for
- * each batch of them is a transaction. */
+ * engine can take, so that it works at several batches while another is decoded; writes are not,
+ * for each batch of them is a transaction. */
 static size_t weight_max(const struct loader *loader, const struct queue *queue) {
   size_t most = loader->limits.batch_requests;
   if (!operation_is_read(queue->first->request.operation)) {
@@ -137,14 +138,15 @@ static void send_all(struct loader *loader) {
   }
 }
 
-/* Whether requests are out of time that the timer has not ended yet: the loop did not turn for long. */
+/* Whether requests are out of time that the timer has not ended yet: the loop did not turn for
+ * long. */
 static bool is_behind(const struct loader *loader) {
   return loader->oldest && loader_time_left(loader, loader->oldest) <= 0;
 }
 
-/* Does what the tick is for: sends, or goes on to end what is pending. What is out of time is not sent:
- * nobody would know then what became of it. It ends first, here: to wait for the timer would be to
- * trust that it is not late. */
+/* Does what the tick is for: sends, or goes on to end what is pending. What is out of time is not
+ * sent: nobody would know then what became of it. It ends first, here: to wait for the timer would
+ * be to trust that it is not late. */
 static void flush(void *data) {
   struct loader *loader = data;
   bool ended = false;

@@ -14,8 +14,8 @@
  * - Identical reads that wait are one read, as long as that is not old.
  * - Updates of one id stand in a line: only its first is at work. So they are applied in order,
  *   whatever is split, retried or spread over connections.
- * - What ends many requests at once (a time-out of all, an abort) ends some in each iteration of the
- *   loop, so that others on the loop have their turn.
+ * - What ends many requests at once (a time-out of all, an abort) ends some in each iteration of
+ *   the loop, so that others on the loop have their turn.
  * - All that is pending is bounded; past the bound a submission fails at once.
  *
  * The room's files, each calling only those below it:

@@ -1,6 +1,6 @@
 /*
- * A loader from within: where its requests stand, and what its files know of each other (loader.h has
- * their order).
+ * A loader from within: where its requests stand, and what its files know of each other (loader.h
+ * has their order).
  */
 #ifndef BATCH_QUEUE_H
 #define BATCH_QUEUE_H
@@ -90,7 +90,8 @@ void loader_fail(struct loader *loader, struct pending *pending, const evd_error
 /* Ends a pending request that no future waits for: leaves its line, frees it. */
 void loader_discard(struct loader *loader, struct pending *pending);
 
-/* Takes a copy of a request, even when nothing new is taken from the outside. NULL when memory is out. */
+/* Takes a copy of a request, even when nothing new is taken from the outside. NULL when memory is
+ * out. */
 evd_future *loader_admit(struct loader *loader, const struct request *request);
 
 /* Gives back the rows that a claim left out of its answer. */

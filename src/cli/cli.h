@@ -1,8 +1,8 @@
 /*
  * What the subcommands of `evdurable` share: the common options, connecting, printing.
  *
- * A subcommand returns an exit status: one of enum cli_exit. What it finds goes to the standard output,
- * as text for people or (--json) as JSON for programs; errors go to the standard error.
+ * A subcommand returns an exit status: one of enum cli_exit. What it finds goes to the standard
+ * output, as text for people or (--json) as JSON for programs; errors go to the standard error.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -50,8 +50,8 @@ enum { CLI_OPTION_URL = 1000, CLI_OPTION_TABLE, CLI_OPTION_JSON, CLI_OPTION_HELP
   }
 
 /* The next option that is the subcommand's own. Common ones are taken care of. -1 after the last;
- * CLI_OPTION_HELP when the help was printed: the subcommand ends with CLI_OK; '?' when the option is
- * wrong, which has been said: it ends with CLI_USAGE. */
+ * CLI_OPTION_HELP when the help was printed: the subcommand ends with CLI_OK; '?' when the option
+ * is wrong, which has been said: it ends with CLI_USAGE. */
 int cli_next_option(struct cli *cli, int argc, char **argv, const struct option *options,
                     const char *help);
 
@@ -64,8 +64,8 @@ int cli_check_target(struct cli *cli);
 /* Says on the standard error, after "evdurable: ", what is wrong; returns CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Says why something failed, with what a terminal could take for a command made "?"; returns CLI_FAILED,
- * or CLI_USAGE for a bad URL. */
+/* Says why something failed, with what a terminal could take for a command made "?"; returns
+ * CLI_FAILED, or CLI_USAGE for a bad URL. */
 int cli_fail(const evd_error *error);
 int cli_fail_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

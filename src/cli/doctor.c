@@ -106,7 +106,8 @@ static evd_code measure_round_trip(struct examination *examination, evd_error *e
   return EVD_OK;
 }
 
-/* Compares the server's clock with ours: start_at and the like are told by the clocks of executors. */
+/* Compares the server's clock with ours: start_at and the like are told by the clocks of
+ * executors. */
 static evd_code compare_clocks(struct examination *examination, evd_error *error) {
   char sql[160];
   int64_t theirs;

@@ -65,8 +65,8 @@ static void leave_out(const char *id, const evd_error *error, void *data) {
   end_row(export, id);
 }
 
-/* Prints a page. There is no way past an id with which it ends as it began: it was not read as it is in
- * the table, where SQLite has blobs and texts with zero bytes. */
+/* Prints a page. There is no way past an id with which it ends as it began: it was not read as it
+ * is in the table, where SQLite has blobs and texts with zero bytes. */
 static evd_code print_page(struct cli *cli, struct sql_client *client,
                            const struct row_filter *filter, struct export *export,
                            evd_error *error) {

@@ -59,8 +59,8 @@ struct import {
   struct progress progress;
 };
 
-/* Says what is wrong with a line, of the first few; and without --keep-going of one: others that were
- * under way with it may fail, too. */
+/* Says what is wrong with a line, of the first few; and without --keep-going of one: others that
+ * were under way with it may fail, too. */
 static void refuse(struct import *import, const struct line *line) {
   import->failed++;
   import->refused_duplicates += line->error.code == EVD_EDUPLICATE;
@@ -72,8 +72,8 @@ static void refuse(struct import *import, const struct line *line) {
           line->error.message);
 }
 
-/* Counts the lines that are done, up to the first that is not: so they are reported in the order of the
- * file. */
+/* Counts the lines that are done, up to the first that is not: so they are reported in the order of
+ * the file. */
 static void report_done(struct import *import) {
   struct line *line;
   while ((line = import->first) != NULL && line->state != LINE_UNDER_WAY) {
@@ -90,10 +90,10 @@ static void report_done(struct import *import) {
 }
 
 /*
- * Duplicates are looked up before they are inserted: an insert that fails for one fails its batch, which
- * is then split, and each failure is an error in the server's log. The insert still decides: what
- * another session has stored since is a duplicate, too. Of lines of the file that share an id, later
- * ones wait for the first.
+ * Duplicates are looked up before they are inserted: an insert that fails for one fails its batch,
+ * which is then split, and each failure is an error in the server's log. The insert still decides:
+ * what another session has stored since is a duplicate, too. Of lines of the file that share an id,
+ * later ones wait for the first.
  */
 
 /* The line that is at work with the same execution_id or sleeping_task_unique_id. */

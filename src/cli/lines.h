@@ -31,8 +31,8 @@ bool lines_open(struct lines *lines, const char *path);
 /* Whether lines_next() would not have to wait: there is a line, or an end, or bytes to read. */
 bool lines_are_ready(const struct lines *lines);
 
-/* The next line, ended by zero, without its line feed; valid until the next call. NULL at the end, or
- * when reading failed. */
+/* The next line, ended by zero, without its line feed; valid until the next call. NULL at the end,
+ * or when reading failed. */
 char *lines_next(struct lines *lines);
 
 void lines_close(struct lines *lines);

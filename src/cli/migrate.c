@@ -192,8 +192,8 @@ static bool file_has(FILE *file, const char *text) {
   return *text == '\0' && fgetc(file) == EOF;
 }
 
-/* Leaves a file that is there as it is, for the other tool has applied it, and says so if it is not the
- * migration's. */
+/* Leaves a file that is there as it is, for the other tool has applied it, and says so if it is not
+ * the migration's. */
 static int keep_file(const char *path, const char *sql) {
   FILE *file = fopen(path, "r");
   if (file == NULL) {

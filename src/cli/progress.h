@@ -14,8 +14,8 @@ struct progress {
 
 void progress_begin(struct progress *progress, const char *verb);
 
-/* So many rows are done, and of the whole a share (0 to 1; negative: not known). Writes only now and
- * then. */
+/* So many rows are done, and of the whole a share (0 to 1; negative: not known). Writes only now
+ * and then. */
 void progress_show(struct progress *progress, int64_t rows, double share);
 
 /* Wipes the line, and returns the seconds since the beginning. */

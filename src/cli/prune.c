@@ -48,8 +48,8 @@ struct prune {
   struct progress progress;
 };
 
-/* Adds an id to the batch, which ends before one that is too long: a part of it would be another row's,
- * or nobody's. */
+/* Adds an id to the batch, which ends before one that is too long: a part of it would be another
+ * row's, or nobody's. */
 static bool add_id(const char *const *values, void *data) {
   struct prune *prune = data;
   prune->too_long = snprintf(prune->ids[prune->count], ID_SIZE, "%s", values[0]) >= ID_SIZE;
@@ -89,9 +89,9 @@ static evd_code read_batch(struct prune *prune, const char *table, int64_t befor
   return code;
 }
 
-/* Finds the next batch. There is no way past an id that is too long to begin the batch after it; nor
- * past the one that the batch before ended with: it was not read as it is in the table, where SQLite
- * has blobs and texts with zero bytes. */
+/* Finds the next batch. There is no way past an id that is too long to begin the batch after it;
+ * nor past the one that the batch before ended with: it was not read as it is in the table, where
+ * SQLite has blobs and texts with zero bytes. */
 static evd_code find_batch(struct prune *prune, const char *table, int64_t before,
                            evd_error *error) {
   evd_code code = read_batch(prune, table, before, error);

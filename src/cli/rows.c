@@ -157,7 +157,8 @@ static evd_code read_one(struct sql_client *client, const char *sql, const char 
   return EVD_OK;
 }
 
-/* A row has failed the whole query: reads the others one by one, past those that were read before. */
+/* A row has failed the whole query: reads the others one by one, past those that were read
+ * before. */
 static evd_code read_each(struct sql_client *client, const struct row_query *query,
                           struct reading *reading, evd_error *error) {
   struct buffer sql = {0};

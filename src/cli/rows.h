@@ -76,32 +76,33 @@ struct row_reader {
 /* Appends a parameter's value; the text must live as long as the query. */
 void rows_add_parameter(struct row_query *query, const char *value);
 
-/* Appends " where ... " with the filter's conditions; always something, so that " and ..." may follow. */
+/* Appends " where ... " with the filter's conditions; always something, so that " and ..." may
+ * follow. */
 void rows_where(struct row_query *query, const struct row_filter *filter);
 
 /* Appends "select", all columns, "from" the table. */
 void rows_select(struct row_query *query, const struct dialect *dialect,
                  const struct table_name *table);
 
-/* Runs a query that begins with rows_select(); frees it. A row that the database cannot send fails no
- * others: they are then read one by one. */
+/* Runs a query that begins with rows_select(); frees it. A row that the database cannot send fails
+ * no others: they are then read one by one. */
 evd_code rows_run(struct sql_client *client, struct row_query *query,
                   const struct row_reader *reader, evd_error *error);
 
-/* EVD_EDATABASE: in this column of the execution with this id, the database has what no execution can
- * have. The message has both cut, and as a terminal may see them; they may be NULL. */
+/* EVD_EDATABASE: in this column of the execution with this id, the database has what no execution
+ * can have. The message has both cut, and as a terminal may see them; they may be NULL. */
 evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_error *error);
 
 /* A row of a query that begins with all columns, as an execution whose texts are the row's. When it
  * holds what no execution can: see rows_unfit(). */
 evd_code rows_read(const char *const *values, evd_execution *execution, evd_error *error);
 
-/* The same as a JSON object, to be released with free(). NULL: the error is that of rows_unfit(), or
- * EVD_ENOMEM. */
+/* The same as a JSON object, to be released with free(). NULL: the error is that of rows_unfit(),
+ * or EVD_ENOMEM. */
 char *rows_json(const char *const *values, evd_error *error);
 
-/* Counts a row that is left out, for the reason that rows_read() gave; says it on the standard error of
- * the first ones. */
+/* Counts a row that is left out, for the reason that rows_read() gave; says it on the standard
+ * error of the first ones. */
 void rows_leave_out(int64_t *left_out, const evd_error *error);
 
 /* Says at the end how many were left out: CLI_OK if none were, else CLI_FAILED. */

@@ -49,8 +49,8 @@ struct figures {
   int64_t figures[FIGURE_COUNT];
 };
 
-/* The queries of the figures: "select WHAT from the table where CONDITION", and before now where the
- * condition ends in "<". The conditions are those of the partial indexes. */
+/* The queries of the figures: "select WHAT from the table where CONDITION", and before now where
+ * the condition ends in "<". The conditions are those of the partial indexes. */
 static const struct {
   const char *what, *condition;
 } figure_queries[FIGURE_COUNT] = {

@@ -99,7 +99,8 @@ static size_t character_size(const char *at) {
   return size;
 }
 
-/* How many columns of a terminal the character at this place takes: by the locale, which main() sets. */
+/* How many columns of a terminal the character at this place takes: by the locale, which main()
+ * sets. */
 static size_t character_width(const char *at) {
   wchar_t character;
   mbstate_t state = {0};

@@ -18,8 +18,8 @@ void text_duration(int64_t milliseconds, char *text, size_t size);
 /* Writes a time, UTC: "2025-06-15 14:26:40Z"; "" for EVD_NONE. */
 void text_time(int64_t milliseconds, char *text, size_t size);
 
-/* Writes a text so that it fits a line of a terminal: control characters become "?", and what is wider
- * than `columns` ends in "...". */
+/* Writes a text so that it fits a line of a terminal: control characters become "?", and what is
+ * wider than `columns` ends in "...". */
 void text_printable(const char *from, size_t columns, char *text, size_t size);
 
 /* How many columns of a terminal a text takes. */

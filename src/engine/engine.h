@@ -33,8 +33,9 @@ struct dialect;
 struct engine;
 struct batch;
 
-/* Rows that a claim has updated, but that cannot be read: somebody else wrote values that no execution
- * can have, or that the database cannot send. They are in no answer; the loader gives them back. */
+/* Rows that a claim has updated, but that cannot be read: somebody else wrote values that no
+ * execution can have, or that the database cannot send. They are in no answer; the loader gives
+ * them back. */
 struct left_out {
   size_t count;
   evd_error why; /* of the first of them; its message names the execution */
@@ -68,7 +69,8 @@ struct batch {
   struct request **requests; /* in the order of submission; ids of updates by id are distinct */
   bool record_queries;       /* the loader wants query_records */
 
-  /* Called by the engine when the batch is answered, which belongs to the loader again. The loop's thread. */
+  /* Called by the engine when the batch is answered, which belongs to the loader again. The loop's
+   * thread. */
   void (*done)(struct batch *batch);
 
   /* The answer. error.code EVD_OK: each request has its own. */
@@ -115,8 +117,8 @@ struct engine_stats {
 struct engine_ops {
   const struct dialect *dialect; /* has the engine's name */
 
-  /* Whether one row that the database cannot send fails a claim, for it claims and returns rows in one
-   * statement; so it takes claims of `ids_only`. */
+  /* Whether one row that the database cannot send fails a claim, for it claims and returns rows in
+   * one statement; so it takes claims of `ids_only`. */
   bool claims_ids;
 
   /* Whether a URL is this engine's (by its scheme). */

@@ -59,8 +59,8 @@ static double jitter(struct pool *pool, double from, double to) {
   return from + erand48(pool->random) * (to - from);
 }
 
-/* The pause before the next attempt grows, after a failure or a loss; those that come during it are of
- * the same trouble. */
+/* The pause before the next attempt grows, after a failure or a loss; those that come during it are
+ * of the same trouble. */
 static void back_off(struct pool *pool) {
   double now = clock_seconds();
   if (now < pool->retry_at) {
@@ -172,8 +172,8 @@ static size_t count_of_max(const struct pool *pool) {
   return count;
 }
 
-/* Retires the connections that are too old or idle, as long as `min` others stay; and one that is too
- * old where there is no room for another. */
+/* Retires the connections that are too old or idle, as long as `min` others stay; and one that is
+ * too old where there is no room for another. */
 static void retire_superfluous(struct pool *pool, double now) {
   struct pool_connection *connection;
   DL_FOREACH (pool->connections, connection) {
@@ -241,8 +241,8 @@ static void open_missing(struct pool *pool, double now) {
 }
 
 /*
- * Closes as pool_close() asked for. A connection that is being made may be with a library on another
- * thread, which must not outlive the program: there only an abort leaves it behind.
+ * Closes as pool_close() asked for. A connection that is being made may be with a library on
+ * another thread, which must not outlive the program: there only an abort leaves it behind.
  */
 static void close_all(struct pool *pool) {
   struct pool_connection *connection;
@@ -286,8 +286,8 @@ static double next_look(const struct pool *pool, const struct pool_connection *c
   return at;
 }
 
-/* Sets the timer for the next thing to do after `now`, or stops it. All that was due then is done; what
- * has become due since is not, however long that took. */
+/* Sets the timer for the next thing to do after `now`, or stops it. All that was due then is done;
+ * what has become due since is not, however long that took. */
 static void set_timer(struct pool *pool, double now) {
   double at = pool->retry_at > now ? pool->retry_at : 0;
   const struct pool_connection *connection;

@@ -1,26 +1,26 @@
 /*
  * A pool of connections to one database: how many there are, when they are opened and closed, and
- * which takes the next batch. It knows no protocol; an engine brings one by its callbacks and embeds
- * a pool_connection in its own.
+ * which takes the next batch. It knows no protocol; an engine brings one by its callbacks and
+ * embeds a pool_connection in its own.
  *
  * States of a connection, and who moves it:
  *
- *   (connect) ──> CONNECTING ──pool_connection_ready──> READY ──┬─ too old, idle, retired ──> DRAINING
- *                     │                                   │     └─ pool_close                   │
- *      time-out,      │                                   │ pool_connection_lost                │ its last
- *      pool_close,    │ pool_connection_lost              │                                     │ batch is
- *      ...            └───────────────┬───────────────────┴─────────────────────────────────────┘ done
+ *   (connect) ──> CONNECTING ──pool_connection_ready──> READY ──┬─ old, idle, retired ──> DRAINING
+ *                     │                                   │     └─ pool_close               │
+ *      time-out,      │                                   │ pool_connection_lost            │ last
+ *      pool_close,    │ pool_connection_lost              │                                 │ batch
+ *      ...            └───────────────┬───────────────────┴─────────────────────────────────┘ done
  *                                     v
  *                                  CLOSING ──pool_connection_closed──> (forgotten)
  *
  * The pool opens one connection first. When that one is ready it opens the rest up to `min`, and up
- * to `max` as long as batches queue behind others. A connection that is lost is replaced. One that is
- * too old is replaced before it goes; where there are `max` already, it goes first, and one at a time.
- * When connecting fails the pool tries again, one connection at a time, after a pause that grows from
- * `backoff_min` to `backoff_max` and is jittered (half to whole), until one is ready. The pauses go on
- * growing until one that was made after the failure has done work: a server that lets connections in
- * may be fit for nothing. They begin anew when one is lost that was ready for longer than the longest
- * pause, e.g. when a server ends connections that idle.
+ * to `max` as long as batches queue behind others. A connection that is lost is replaced. One that
+ * is too old is replaced before it goes; where there are `max` already, it goes first, and one at a
+ * time. When connecting fails the pool tries again, one connection at a time, after a pause that
+ * grows from `backoff_min` to `backoff_max` and is jittered (half to whole), until one is ready.
+ * The pauses go on growing until one that was made after the failure has done work: a server that
+ * lets connections in may be fit for nothing. They begin anew when one is lost that was ready for
+ * longer than the longest pause, e.g. when a server ends connections that idle.
  *
  * The pool opens and closes from a callback of its own on the loop. What calls back at once:
  * pool_submit calls send, pool_connection_ready calls grew, and pool_connection_lost calls trouble.
@@ -71,8 +71,8 @@ struct pool_config {
 
 /* What the pool wants of an engine. Called from the loop, but for send. */
 struct pool_callbacks {
-  /* Begins to connect: a new connection, its pool_connection zeroed, or NULL with the error. Ends with
-   * pool_connection_ready() or pool_connection_lost(), not before connect has returned. */
+  /* Begins to connect: a new connection, its pool_connection zeroed, or NULL with the error. Ends
+   * with pool_connection_ready() or pool_connection_lost(), not before connect has returned. */
   struct pool_connection *(*connect)(void *owner, evd_error *error);
 
   /* Sends a batch, within pool_submit(). Ends with pool_batch_done() or, for all that is on a
@@ -134,9 +134,9 @@ void pool_connection_retire(struct pool_connection *connection);
 /* Ends close: the pool forgets the connection, the engine frees it. */
 void pool_connection_closed(struct pool_connection *connection);
 
-/* Closes the pool: connections without work at once, those being made when that has ended (or at once,
- * where that may be), the others after their last batch; or with `abort` all at once, after fail. May be called again with abort.
- * The callback closed follows. */
+/* Closes the pool: connections without work at once, those being made when that has ended (or at
+ * once, where that may be), the others after their last batch; or with `abort` all at once, after
+ * fail. May be called again with abort. The callback closed follows. */
 void pool_close(struct pool *pool, bool abort);
 
 /* Why no connection is ready; NULL when one is, or when nothing has failed. */

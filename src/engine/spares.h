@@ -1,7 +1,7 @@
 /*
- * Workers that connections which were made or closed, or names that were resolved, have left for the
- * next: to end a thread is to wait for it, which on busy cores takes the loop milliseconds. Those that
- * are at work at once have a worker each.
+ * Workers that connections which were made or closed, or names that were resolved, have left for
+ * the next: to end a thread is to wait for it, which on busy cores takes the loop milliseconds.
+ * Those that are at work at once have a worker each.
  */
 #ifndef ENGINE_SPARES_H
 #define ENGINE_SPARES_H

@@ -66,8 +66,8 @@ evd_code catalog_find(struct sql_client *client, const struct table_name *table,
 /* The index of this name; NULL when there is none. */
 const struct catalog_index *catalog_find_index(const struct catalog *catalog, const char *name);
 
-/* Whether an index is just what the definition says: its columns in that order, and a predicate only
- * where the definition has one. */
+/* Whether an index is just what the definition says: its columns in that order, and a predicate
+ * only where the definition has one. */
 bool catalog_index_matches(const struct catalog *catalog, const struct catalog_index *index,
                            const struct index_definition *definition);
 

@@ -1,7 +1,7 @@
 /*
  * A plain SQL session that blocks: for the migrations and the command, which have no loop to keep
- * going. Requests are served by the engines; this shares their URLs, their errors and, on PostgreSQL,
- * the way they connect. One thread at a time.
+ * going. Requests are served by the engines; this shares their URLs, their errors and, on
+ * PostgreSQL, the way they connect. One thread at a time.
  */
 #ifndef MIGRATE_CLIENT_H
 #define MIGRATE_CLIENT_H
@@ -24,8 +24,8 @@ typedef bool (*sql_row)(const char *const *values, void *data);
 
 /*
  * Connects to the database of a storage's URL. NULL with the error: EVD_EINVAL (the URL),
- * EVD_EUNAVAILABLE, EVD_EDATABASE (e.g. an SQLite file that is no database), EVD_ESCHEMA (one that is
- * not there, unless `create` is true).
+ * EVD_EUNAVAILABLE, EVD_EDATABASE (e.g. an SQLite file that is no database), EVD_ESCHEMA (one that
+ * is not there, unless `create` is true).
  */
 struct sql_client *sql_client_open(const char *url, bool create, evd_error *error);
 
@@ -34,7 +34,8 @@ const struct dialect *sql_client_dialect(const struct sql_client *client);
 /* Where it is connected to, for people; without a password. */
 const char *sql_client_place(const struct sql_client *client);
 
-/* Runs statements without parameters, several with ";" between them. What they return is dropped. */
+/* Runs statements without parameters, several with ";" between them. What they return is
+ * dropped. */
 evd_code sql_client_execute(struct sql_client *client, const char *sql, evd_error *error);
 
 /*
@@ -80,7 +81,8 @@ struct sql_client_ops {
   evd_code (*execute)(struct sql_client *client, const char *sql, evd_error *error);
   evd_code (*query)(struct sql_client *client, const char *sql, const char *const *parameters,
                     sql_row row, void *data, evd_error *error);
-  /* Adds findings of what the user may not do (migrate/privileges.h). NULL where there are no users. */
+  /* Adds findings of what the user may not do (migrate/privileges.h). NULL where there are no
+   * users. */
   evd_code (*find_privileges)(struct privilege_search *search, evd_error *error);
   void (*close)(struct sql_client *client);
 };

@@ -202,7 +202,8 @@ static void find_superfluous(struct findings *findings, const struct catalog *ca
   }
 }
 
-/* What `evdurable migrate up` would do: what migrations will bring, and what they brought and is gone. */
+/* What `evdurable migrate up` would do: what migrations will bring, and what they brought and is
+ * gone. */
 static void find_in_plan(struct findings *findings, const struct situation *situation) {
   const struct step *step;
   LL_FOREACH (situation->plan.first, step) {

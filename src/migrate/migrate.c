@@ -135,8 +135,8 @@ static evd_code run_all(struct migrator *migrator, evd_error *error) {
   return code;
 }
 
-/* What there is to be done, as it looks without the lock: what others undo meanwhile they might as well
- * undo a moment later. Errors are told by whoever has the lock. */
+/* What there is to be done, as it looks without the lock: what others undo meanwhile they might as
+ * well undo a moment later. Errors are told by whoever has the lock. */
 struct outlook {
   bool complete; /* the table lacks nothing */
   bool recorded; /* all migrations are recorded, or may be */

@@ -1,7 +1,7 @@
 /*
- * Runs the migrations (record.h) that a table needs, or gives their SQL to whoever runs it with another tool.
- * Steps are planned by the difference between the table and the schema, so that a migration that stopped
- * half-way, as it may on MySQL, is completed by running it again.
+ * Runs the migrations (record.h) that a table needs, or gives their SQL to whoever runs it with
+ * another tool. Steps are planned by the difference between the table and the schema, so that a
+ * migration that stopped half-way, as it may on MySQL, is completed by running it again.
  */
 #ifndef MIGRATE_MIGRATE_H
 #define MIGRATE_MIGRATE_H
@@ -33,9 +33,10 @@ struct migrate_result {
   bool is_transaction; /* on failure nothing of it stays; else the steps done do */
 };
 
-/* Brings the table up to date; where it is, nothing is locked, and it takes no privilege beyond those of
- * reading the table. A table that lacks nothing is left as it is by a user who may not write the record.
- * On failure the message names the step and what stays; then the same call does the rest. */
+/* Brings the table up to date; where it is, nothing is locked, and it takes no privilege beyond
+ * those of reading the table. A table that lacks nothing is left as it is by a user who may not
+ * write the record. On failure the message names the step and what stays; then the same call does
+ * the rest. */
 evd_code migrate_up(struct sql_client *client, const struct table_name *table,
                     const struct migrate_options *options, struct migrate_result *result,
                     evd_error *error);

@@ -12,11 +12,12 @@
 #include "sql/sql.h"
 
 /*
- * Adds a finding for what is not granted, with the statement that grants it: an error for SELECT, INSERT
- * and UPDATE, a note for DELETE, which only `evdurable prune` and test mode need. A file has no
- * users, and a table that is not there is for others to tell of.
+ * Adds a finding for what is not granted, with the statement that grants it: an error for SELECT,
+ * INSERT and UPDATE, a note for DELETE, which only `evdurable prune` and test mode need. A file has
+ * no users, and a table that is not there is for others to tell of.
  *
- * @param hidden that there is a table cannot be seen without what is missing: nothing more can be said.
+ * @param hidden whether even the table's existence cannot be seen without what is missing: then
+ *               nothing more can be checked.
  */
 evd_code privileges_find(struct sql_client *client, const struct table_name *table,
                          struct findings *findings, bool *hidden, evd_error *error);

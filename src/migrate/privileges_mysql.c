@@ -6,8 +6,8 @@
 #include "model/columns.h"
 #include "model/error.h"
 
-/* Explains a statement; *denied when that takes a privilege that is missing. A table that is not there, or
- * lacks a column, is for others to tell of. */
+/* Explains a statement; *denied when that takes a privilege that is missing. A table that is not
+ * there, or lacks a column, is for others to tell of. */
 static evd_code explain(struct privilege_search *search, const struct buffer *sql, bool *denied,
                         evd_error *error) {
   *denied = false;

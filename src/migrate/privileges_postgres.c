@@ -21,7 +21,8 @@ static const char hidden_sql[] =
     " where c.relname = ? and c.relkind in ('r', 'p') and not has_schema_privilege(n.oid, 'usage')"
     " and case when ? = '' then to_regclass(?) is null else n.nspname = ? end";
 
-/* What may not be done with all of our columns (their names follow); and whether rows may be deleted. */
+/* What may not be done with all of our columns (their names follow); and whether rows may be
+ * deleted. */
 static const char table_privileges_sql[] =
     "select p from unnest(array['select', 'insert', 'update']) p where exists (select from"
     " pg_attribute a where a.attrelid = to_regclass(?) and a.attnum > 0 and not a.attisdropped"

@@ -1,12 +1,13 @@
 /*
- * The migrations: numbered, each done once, and recorded in a table beside the data ("<table>_migrations").
+ * The migrations: numbered, each done once, and recorded in a table beside the data
+ * ("<table>_migrations").
  *
  *   number  name               what it does
  *   1       table_and_indexes  creates the table
  *
- * What a migration does stands in the tables of columns and indexes: each line says which migration adds
- * it. To add a migration: those lines, SCHEMA_VERSION (sql/schema.h), its name in record.c, a line above.
- * What was released never changes; tests/migrations/ has its SQL.
+ * What a migration does stands in the tables of columns and indexes: each line says which migration
+ * adds it. To add a migration: those lines, SCHEMA_VERSION (sql/schema.h), its name in record.c, a
+ * line above. What was released never changes; tests/migrations/ has its SQL.
  */
 #ifndef MIGRATE_RECORD_H
 #define MIGRATE_RECORD_H
@@ -37,8 +38,8 @@ struct record {
   size_t count;
 };
 
-/* Reads it; of a table that has none, nothing is applied. EVD_ESCHEMA names a table that has the record's
- * name and is none. */
+/* Reads it; of a table that has none, nothing is applied. EVD_ESCHEMA names a table that has the
+ * record's name and is none. */
 evd_code record_read(struct sql_client *client, const struct table_name *table,
                      struct record *record, evd_error *error);
 
@@ -49,8 +50,8 @@ bool record_is_complete(const struct record *record);
 void record_append_table(struct buffer *buffer, const struct dialect *dialect,
                          const struct table_name *table);
 
-/* Appends what records a migration as done by a library of this version; NULL: by a script. A second time
- * it does nothing. */
+/* Appends what records a migration as done by a library of this version; NULL: by a script. A
+ * second time it does nothing. */
 void record_append(struct buffer *buffer, int number, const char *version,
                    const struct dialect *dialect, const struct table_name *table);
 

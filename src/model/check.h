@@ -22,8 +22,8 @@ evd_code check_time(int64_t time, const char *field, evd_error *error);
 /* One column of a record, as its line in the column table says. */
 evd_code check_column(const evd_execution *execution, evd_column column, evd_error *error);
 
-/* The records of a call, each by evd_execution_check(). `argument` is the call's name for them: where
- * there are several, the message says which of them is meant. */
+/* The records of a call, each by evd_execution_check(). `argument` is the call's name for them:
+ * where there are several, the message says which of them is meant. */
 evd_code check_executions(const evd_execution *executions, size_t count, const char *argument,
                           evd_error *error);
 

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line of the table: the member, its key in JSON, its type, what it holds when no value is given, what
- * updates may do. A column that another migration than the first adds has a COLUMN_SINCE() with its number. */
+/* A line of the table: the member, its key in JSON, its type, what it holds when no value is given,
+ * what updates may do. A column that another migration than the first adds has a COLUMN_SINCE()
+ * with its number. */
 #define COLUMN(...) COLUMN_SINCE(1, __VA_ARGS__)
 #define COLUMN_SINCE(since, member, key, type, ...) \
   [evd_column_##                                    \

@@ -1,11 +1,12 @@
 /*
  * The column table: the one description of the record.
  *
- * Binding, decoding, SQL text, DDL, update masks, JSON, checking and the schema check of all engines
- * are driven by it. To add a column: a member of evd_execution and an evd_column
+ * Binding, decoding, SQL text, DDL, update masks, JSON, checking and the schema check of all
+ * engines are driven by it. To add a column: a member of evd_execution and an evd_column
  * (include/evdurable/execution.h), and a line in columns.c, which names the migration that adds it
- * (migrate/record.c); for a time that may be NULL, also one in the empty record (execution.c). It must
- * be nullable or have a default: rows and exports without it are there, and older libraries that insert.
+ * (migrate/record.c); for a time that may be NULL, also one in the empty record (execution.c). It
+ * must be nullable or have a default: rows and exports without it are there, and older libraries
+ * that insert.
  */
 #ifndef MODEL_COLUMNS_H
 #define MODEL_COLUMNS_H
@@ -48,9 +49,9 @@ struct column {
   uint16_t since;       /* the number of the migration that adds it */
   enum column_type type;
   enum column_null null;
-  /* What it holds where no value is given: in rows from before it was there, in JSON without its key.
-   * As in SQL, without quotes ("0", "false", "idle"); not for documents, whose defaults MySQL spells in
-   * another way. NULL: a value must be given, or NULL is one. */
+  /* What it holds where no value is given: in rows from before it was there, in JSON without its
+   * key. As in SQL, without quotes ("0", "false", "idle"); not for documents, whose defaults MySQL
+   * spells in another way. NULL: a value must be given, or NULL is one. */
   const char *default_text;
   bool settable;   /* by an update */
   bool unsettable; /* to NULL, by an update */
@@ -58,8 +59,8 @@ struct column {
 
 extern const struct column columns[EVD_COLUMN_COUNT];
 
-/* The bound of times and durations: the largest integer that a JavaScript number holds exactly, as do
- * all below it. */
+/* The bound of times and durations: the largest integer that a JavaScript number holds exactly, as
+ * do all below it. */
 #define COLUMN_INTEGER_MAX ((INT64_C(1) << 53) - 1)
 
 /* The bit of a column in the masks of evd_changes. */
@@ -99,12 +100,12 @@ void column_set_null(evd_execution *execution, evd_column column);
 bool column_set_default(evd_execution *execution, evd_column column);
 
 /*
- * The same for what a database has, which anybody may have put there. Return false for what no execution
- * can have: what is out of bounds, a NULL where there is none. (Only
- * index_in_parent_children may be negative, and active_children_count: children that are closed are taken
- * off whatever their parent counts.) Columns are to be
- * loaded in their order, into a record that is clear. Real numbers are times and durations, which the
- * framework may store with a fraction of a millisecond: they are rounded.
+ * The same for what a database has, which anybody may have put there. Return false for what no
+ * execution can have: what is out of bounds, a NULL where there is none. (Only
+ * index_in_parent_children may be negative, and active_children_count: children that are closed are
+ * taken off whatever their parent counts.) Columns are to be loaded in their order, into a record
+ * that is clear. Real numbers are times and durations, which the framework may store with a
+ * fraction of a millisecond: they are rounded.
  */
 bool column_load_integer(evd_execution *execution, evd_column column, int64_t integer);
 bool column_load_real(evd_execution *execution, evd_column column, double real);

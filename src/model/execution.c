@@ -55,8 +55,8 @@ static void copy_member(evd_execution *to, const evd_execution *from, evd_column
   }
 }
 
-/* What column_set_null() makes of every column. A constant, so that records can be made before main():
- * by constructors, and for C++ globals. */
+/* What column_set_null() makes of every column. A constant, so that records can be made before
+ * main(): by constructors, and for C++ globals. */
 static const evd_execution empty = {
     .started_at = EVD_NONE,
     .expires_at = EVD_NONE,

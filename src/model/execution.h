@@ -21,12 +21,12 @@ void execution_copy_into(evd_execution *to, const evd_execution *from, char **te
 size_t changes_text_size(const evd_changes *changes);
 void changes_copy_into(evd_changes *to, const evd_changes *from, char **text);
 
-/* EVD_EDATABASE: in this column of the execution with this id, the database has a value (as text, or
- * NULL) that the column cannot have. */
+/* EVD_EDATABASE: in this column of the execution with this id, the database has a value (as text,
+ * or NULL) that the column cannot have. */
 evd_code execution_unfit(evd_column column, const char *id, const char *value, evd_error *error);
 
-/* When a claim at this time expires, by the row's time-out, whatever that is in the database: not before
- * the claim, nor past the bound of times. */
+/* When a claim at this time expires, by the row's time-out, whatever that is in the database: not
+ * before the claim, nor past the bound of times. */
 int64_t execution_expires_at(int64_t started_at, int64_t timeout_ms);
 
 /* Makes a record what it is after the changes. Strings are shared with the changes, not copied. */

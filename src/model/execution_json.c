@@ -174,8 +174,8 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
   return read_value(reader, column, member);
 }
 
-/* Gives columns that were left out their defaults. Refuses a record without a value that must be given, or
- * with one that belongs to a parent and no parent. */
+/* Gives columns that were left out their defaults. Refuses a record without a value that must be
+ * given, or with one that belongs to a parent and no parent. */
 static evd_code complete(struct reader *reader) {
   bool has_parent = reader->execution->parent_execution_id != NULL;
 

@@ -3,9 +3,9 @@
  * sort as their values do.
  *
  * Each thread makes its own: a new millisecond draws the chance anew, the same millisecond counts
- * it up by one, so that the ids of a thread sort strictly. With 2^69 places to begin at, two threads
- * do not meet. A child process inherits the state of the thread that forked; so a count of forks
- * says when to forget it.
+ * it up by one, so that the ids of a thread sort strictly. With 2^69 places to begin at, two
+ * threads do not meet. A child process inherits the state of the thread that forked; so a count of
+ * forks says when to forget it.
  */
 #include <evdurable/execution.h>
 

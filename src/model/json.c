@@ -267,7 +267,8 @@ static size_t read_exponent(const unsigned char *at, const unsigned char *end) {
   return exponent;
 }
 
-/* Notes how long a number would be without its exponent, whose digits are from `exponent` to `end`. */
+/* Notes how long a number would be without its exponent, whose digits are from `exponent` to
+ * `end`. */
 static void note_exponent(struct scanner *scanner, const unsigned char *exponent,
                           const unsigned char *end) {
   size_t spelled = (size_t)(end - scanner->at);
@@ -498,8 +499,8 @@ enum json_kind json_scan_outer(const char *text, size_t length, const char **rea
   return scan(text, length, JSON_DEPTH_MAX + 1, reason, offset);
 }
 
-/* Whether there is a digit, an "e" and a number of three digits, in a number or not. Most documents have
- * none, and need no scan. */
+/* Whether there is a digit, an "e" and a number of three digits, in a number or not. Most documents
+ * have none, and need no scan. */
 static bool may_swell(const char *text) {
   const char *at = text;
 
@@ -534,8 +535,8 @@ const char *json_jsonb_refuses(const char *text) {
     return "a number of more than 400 digits when it is written without an exponent, as jsonb does";
   }
   if (scanner.growth > GROWTH_MAX) {
-    return "numbers that grow by more than 16 MiB when they are written without exponents, as jsonb "
-           "does";
+    return "numbers that grow by more than 16 MiB when they are written without exponents, as "
+           "jsonb does";
   }
   return NULL;
 }

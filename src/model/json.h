@@ -31,16 +31,16 @@ enum json_kind json_scan(const char *text, size_t length, const char **reason, s
 enum json_kind json_scan_outer(const char *text, size_t length, const char **reason,
                                size_t *offset);
 
-/* What a valid document has that PostgreSQL's jsonb does not take, or would write out at a much greater
- * length: a phrase (static), or NULL. */
+/* What a valid document has that PostgreSQL's jsonb does not take, or would write out at a much
+ * greater length: a phrase (static), or NULL. */
 const char *json_jsonb_refuses(const char *text);
 
 /* Whether a valid string, with its quotes, stands for a text in C: one without \u0000 and unpaired
  * surrogates. */
 bool json_string_is_text(const char *string, size_t length);
 
-/* Copies a valid document without the white space outside its strings, ended by zero; `to` has room for
- * all of it. What comes out is one line: line breaks within strings are escapes. */
+/* Copies a valid document without the white space outside its strings, ended by zero; `to` has room
+ * for all of it. What comes out is one line: line breaks within strings are escapes. */
 void json_compact(const char *text, char *to);
 
 /* The kind of a valid value, by its first byte. */

@@ -1,6 +1,6 @@
 /*
- * JSON objects whose members are exact. cJSON holds numbers as doubles; so an object is read as parts
- * of its text, and integers and documents are written as they are.
+ * JSON objects whose members are exact. cJSON holds numbers as doubles; so an object is read as
+ * parts of its text, and integers and documents are written as they are.
  */
 #ifndef MODEL_JSON_OBJECT_H
 #define MODEL_JSON_OBJECT_H
@@ -26,8 +26,8 @@ struct json_member {
  * json_scan() found valid; nothing else is safe. */
 bool json_next_member(const char **at, struct json_member *member);
 
-/* Writes what a string for which json_string_is_text() stands for, ended by zero: never more than its
- * length. False when memory is out. */
+/* Writes what a string for which json_string_is_text() stands for, ended by zero: never more than
+ * its length. False when memory is out. */
 bool json_unquote(const char *string, size_t length, char *to);
 
 /* Reads a number that is spelled as an integer; false when it is not, or does not fit. */

@@ -12,8 +12,8 @@
 #define CHUNK_MIN ((size_t)4096)
 #define CHUNK_MAX ((size_t)1024 * 1024)
 
-/* An array of rows of so many bytes is pages of its own: it grows by moving the pages, where a copy of
- * all rows would hold up the loop. */
+/* An array of rows of so many bytes is pages of its own: it grows by moving the pages, where a copy
+ * of all rows would hold up the loop. */
 #define OWN_PAGES ((size_t)256 * 1024)
 
 /* More room for text, beyond that in the first block. Owned by the records. */

@@ -1,13 +1,14 @@
 /*
  * What is peculiar to each database: one description, which everything else asks. Statements of the
- * operations are in sqlite.c, postgres.c and mysql.c; what needs a connection is in engine/ and migrate/.
+ * operations are in sqlite.c, postgres.c and mysql.c; what needs a connection is in engine/ and
+ * migrate/.
  *
  * Some members are templates (sql/template.h). Their names:
  *   {table}      the table, quoted, with its schema where it has one
  *   {schema}     the schema, quoted, with a dot after it; "" where it has none
  *   {bare}       the table without its schema
  *   {name}       the object that the statement is about (an index, a trigger), quoted
- *   {column}     a column's name; {type} its type; {definition} "name type", and "not null" where it is so
+ *   {column}     a column's name; {type} its type; {definition} as in "create table"
  *   {condition}  when the trigger of strict transitions refuses; {message} what it says then
  */
 #ifndef SQL_DIALECT_H
@@ -39,8 +40,8 @@ struct setting {
   const char *advice; /* why another is not good */
 };
 
-/* The queries about a table as it is. Their first two parameters ("?") are the table's schema, "" for
- * none, and its name. */
+/* The queries about a table as it is. Their first two parameters ("?") are the table's schema, ""
+ * for none, and its name. */
 struct catalog_queries {
   const char *table;   /* a row if anything has that name: whether it is a table */
   const char *columns; /* name, type, not null, whether an insert need not fill it */
@@ -48,8 +49,8 @@ struct catalog_queries {
   const char *trigger; /* a row if there is a trigger with the name of the third parameter */
 };
 
-/* The lock of migrations. Where DDL is transactional, it lasts as long as a transaction, else as the
- * session. Queries have the parameters of catalog_queries and give 1. */
+/* The lock of migrations. Where DDL is transactional, it lasts as long as a transaction, else as
+ * the session. Queries have the parameters of catalog_queries and give 1. */
 struct lock_statements {
   const char *begin; /* begins the transaction; EVD_ECONFLICT: another has the lock */
   const char
@@ -120,7 +121,8 @@ extern const struct dialect *const dialects[];
 /* The dialect of an engine's name; NULL, with EVD_EINVAL and field "engine", for another. */
 const struct dialect *dialect_by_name(const char *name, evd_error *error);
 
-/* The scheme that a URL begins with, by a comparison like strncmp() or strncasecmp(); NULL for none. */
+/* The scheme that a URL begins with, by a comparison like strncmp() or strncasecmp(); NULL for
+ * none. */
 const char *dialect_scheme(const struct dialect *dialect, const char *url,
                            int (*compare)(const char *a, const char *b, size_t length));
 

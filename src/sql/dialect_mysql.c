@@ -54,8 +54,8 @@ const struct dialect dialect_mysql = {
               [COLUMN_CLOSE_STATUS] = "varchar(64)"},
     .framework_types = {[COLUMN_JSON] = "longtext"},
     .framework_key = "id bigint unsigned not null auto_increment primary key",
-    /* Ids that differ in case, or in a space at the end, are different ids. The collation for that has a
-     * name of its own on MariaDB and on MySQL, each of which skips the other's comment. */
+    /* Ids that differ in case, or in a space at the end, are different ids. The collation for that
+     * has a name of its own on MariaDB and on MySQL, each of which skips the other's comment. */
     .table_options = " engine = InnoDB default character set utf8mb4"
                      " /*M! collate utf8mb4_nopad_bin */ /*!80017 collate utf8mb4_0900_bin */",
     .framework_options = " engine = InnoDB",

@@ -81,17 +81,18 @@ const struct dialect dialect_postgres = {
     .has_partial_indexes = true,
     .has_concurrent_indexes = true,
     .creates_indexes_apart = true,
-    .create_trigger = /* the function is only called for what it refuses: the condition is the trigger's */
-    "create or replace function {schema}{name}() returns trigger language plpgsql as $$\n"
-    "begin\n"
-    "  raise exception '{message}'\n"
-    "    using errcode = 'check_violation', schema = tg_table_schema,\n"
-    "      table = tg_table_name, column = 'status', constraint = tg_name,\n"
-    "      detail = format('%s is %s and would become %s', old.execution_id, old.status,"
-    " new.status);\n"
-    "end $$;\n"
-    "create or replace trigger {name} before update of status on {table}\n"
-    "for each row when ({condition})\nexecute function {schema}{name}();\n",
+    /* The function is only called for what it refuses: the condition is the trigger's. */
+    .create_trigger =
+        "create or replace function {schema}{name}() returns trigger language plpgsql as $$\n"
+        "begin\n"
+        "  raise exception '{message}'\n"
+        "    using errcode = 'check_violation', schema = tg_table_schema,\n"
+        "      table = tg_table_name, column = 'status', constraint = tg_name,\n"
+        "      detail = format('%s is %s and would become %s', old.execution_id, old.status,"
+        " new.status);\n"
+        "end $$;\n"
+        "create or replace trigger {name} before update of status on {table}\n"
+        "for each row when ({condition})\nexecute function {schema}{name}();\n",
     .drop_trigger = "drop trigger if exists {name} on {table};\n"
                     "drop function if exists {schema}{name}();\n",
     .catalog =

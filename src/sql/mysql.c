@@ -36,7 +36,8 @@ static void put_id(struct mydb_writer *writer, const char *id, bool binary) {
   put(writer, binary ? " as binary)" : "");
 }
 
-/* Appends an id to be looked up in a column; NULL if the column cannot hold it, which no row has. */
+/* Appends an id to be looked up in a column; NULL if the column cannot hold it, which no row
+ * has. */
 static void put_key(struct mydb_writer *writer, const struct mydb_table *table, evd_column column,
                     const char *id) {
   if (mydb_charset_holds(table->charsets[column], id)) {

@@ -42,15 +42,16 @@ struct mydb_table {
 void mydb_sql_insert(struct mydb_writer *writer, const struct mydb_table *table);
 void mydb_sql_insert_row(struct mydb_writer *writer, const evd_execution *execution, bool first);
 
-/* Gets: all columns of the rows of these ids (get, get by unique id), or of these parents (get by parent, in the
- * order of its result). Filters are left to the reader. */
+/* Gets: all columns of the rows of these ids (get, get by unique id), or of these parents (get by
+ * parent, in the order of its result). Filters are left to the reader. */
 void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
                   struct request *const *requests, size_t count);
 
 /*
- * Updates by id (with or without children) of several requests, in a transaction: one statement locks the rows of all,
- * in the order of the index, and shows what filters ask for; then one statement for each group of
- * requests with the same columns and the same filter updates those rows.
+ * Updates by id (with or without children) of several requests, in a transaction: one statement
+ * locks the rows of all, in the order of the index, and shows what filters ask for; then one
+ * statement for each group of requests with the same columns and the same filter updates those
+ * rows.
  */
 enum { MYDB_LOCKED_ID, MYDB_LOCKED_STATUS, MYDB_LOCKED_SLEEPING, MYDB_LOCKED_FINISHED };
 void mydb_sql_lock(struct mydb_writer *writer, const struct mydb_table *table,
@@ -60,9 +61,9 @@ void mydb_sql_update(struct mydb_writer *writer, const struct mydb_table *table,
                      struct request *const *requests, size_t count);
 
 /*
- * Claims, expiries and close_finished: one statement locks the rows, and shows all their columns (claims) or
- * execution_id and parent_execution_id, in this order; another updates those of them that are
- * given by id, guarded by the same condition.
+ * Claims, expiries and close_finished: one statement locks the rows, and shows all their columns
+ * (claims) or execution_id and parent_execution_id, in this order; another updates those of them
+ * that are given by id, guarded by the same condition.
  */
 enum { MYDB_SELECTED_ID, MYDB_SELECTED_PARENT };
 bool mydb_sql_selects_all(evd_operation operation);

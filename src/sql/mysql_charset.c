@@ -34,7 +34,8 @@ static uint32_t next_character(const unsigned char **text) {
   return character;
 }
 
-/* The server's latin1 is Windows' code page 1252; the bytes that this leaves open are C1 controls. */
+/* The server's latin1 is Windows' code page 1252; the bytes that this leaves open are C1
+ * controls. */
 static bool is_latin1(uint32_t character) {
   static const uint16_t others[] = {0x81,   0x8d,   0x8f,   0x90,   0x9d,   0x0152, 0x0153, 0x0160,
                                     0x0161, 0x0178, 0x017d, 0x017e, 0x0192, 0x02c6, 0x02dc, 0x2013,

@@ -1,6 +1,7 @@
 /*
- * What the character set of a column can hold. MySQL refuses to compare a column with a text that its
- * character set cannot hold (error 1267), with whatever else is in the statement; such a text is in no row.
+ * What the character set of a column can hold. MySQL refuses to compare a column with a text that
+ * its character set cannot hold (error 1267), with whatever else is in the statement; such a text
+ * is in no row.
  */
 #ifndef SQL_MYSQL_CHARSET_H
 #define SQL_MYSQL_CHARSET_H

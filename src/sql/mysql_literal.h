@@ -2,9 +2,9 @@
  * Values as literals of MySQL's SQL.
  *
  * The engine sends values in the text of its statements: so a whole transaction fits in one packet
- * and one round trip, which prepared statements cannot do (docs/mysql.md has the measurements). A text is
- * therefore always written by this file, which makes of any bytes a literal that the server reads
- * back as the same bytes.
+ * and one round trip, which prepared statements cannot do (docs/mysql.md has the measurements). A
+ * text is therefore always written by this file, which makes of any bytes a literal that the server
+ * reads back as the same bytes.
  */
 #ifndef SQL_MYSQL_LITERAL_H
 #define SQL_MYSQL_LITERAL_H

@@ -159,9 +159,9 @@ static void append_value(struct writer *writer, evd_column column, bool array) {
   append_typed(writer, writer->table->types[column]->name, array);
 }
 
-/* Appends the condition, if any, by which a request's filter admits a row. It stands in a "case", so
- * that it matches no index: a row that is found by its key must be found by nothing else, whatever
- * the statistics say of the other columns. */
+/* Appends the condition, if any, by which a request's filter admits a row. It stands in a "case",
+ * so that it matches no index: a row that is found by its key must be found by nothing else,
+ * whatever the statistics say of the other columns. */
 static void append_filter(struct writer *writer) {
   const struct statement_key *key = writer->key;
   struct buffer *buffer = writer->buffer;
@@ -179,9 +179,10 @@ static void append_filter(struct writer *writer) {
   }
 }
 
-/* Appends the condition that finds a row of the table by an id in another list. As "= any(array[id])",
- * which the planner neither merges nor hashes, it leaves one way only: the index on the id, for each
- * id. With "=", a table that the planner takes for (nearly) empty may be read whole, once an id. */
+/* Appends the condition that finds a row of the table by an id in another list. As "=
+ * any(array[id])", which the planner neither merges nor hashes, it leaves one way only: the index
+ * on the id, for each id. With "=", a table that the planner takes for (nearly) empty may be read
+ * whole, once an id. */
 static void append_match(struct writer *writer, const char *id) {
   buffer_printf(writer->buffer, "t.execution_id = any(array[%s])", id);
 }
@@ -281,8 +282,8 @@ static void append_update(struct writer *writer) {
   append(writer, " returning t.execution_id");
 }
 
-/* The children are inserted for those rows only that the update touched. That stands in a "case", which
- * makes it a look-up in a hash table, and never a comparison of each child with each row. */
+/* The children are inserted for those rows only that the update touched. That stands in a "case",
+ * which makes it a look-up in a hash table, and never a comparison of each child with each row. */
 static void append_update_and_insert(struct writer *writer) {
   append(writer, "with updated as (");
   append_update(writer);
@@ -320,7 +321,8 @@ static void append_changes(struct writer *writer) {
   }
 }
 
-/* with picked as materialized (select execution_id<also> from t where ... for update skip locked) */
+/* with picked as materialized (select execution_id<also> from t where ... for update skip
+ * locked) */
 static void append_picked(struct writer *writer, const char *also) {
   const char *order = columns[sql_selection_order((evd_operation)writer->key->operation)].name;
   buffer_printf(writer->buffer, "with picked as materialized (select execution_id, %s%s from ",
@@ -376,8 +378,8 @@ static void append_update_by_parent(struct writer *writer) {
   buffer_free(&where);
 }
 
-/* Appends the changes of closing; see append_close_finished(). Returns the number of the parameter of
- * updated_at. */
+/* Appends the changes of closing; see append_close_finished(). Returns the number of the parameter
+ * of updated_at. */
 static unsigned append_closing_changes(struct writer *writer) {
   struct statement_key others = *writer->key;
   bool sets_count = (others.set & COLUMN_BIT(evd_column_active_children_count)) != 0;
@@ -406,11 +408,12 @@ static unsigned append_closing_changes(struct writer *writer) {
 /*
  * Closing touches each row once, as PostgreSQL demands of one statement: the rows picked get the
  * changes, less their own closed children if they are parents; the other parents are decremented.
- * "touched" has each once, with how many of its children are closed and whether it is closed itself.
- * The other parents are locked in the order of their ids, which is that of "touched", before any is
- * decremented, so that two closings do not wait for each other. That each step is a materialized list and no subquery of a
- * condition matters where a row was changed by a transaction that has just committed: PostgreSQL
- * then evaluates the conditions on it again, and would run their subqueries again, too.
+ * "touched" has each once, with how many of its children are closed and whether it is closed
+ * itself. The other parents are locked in the order of their ids, which is that of "touched",
+ * before any is decremented, so that two closings do not wait for each other. That each step is a
+ * materialized list and no subquery of a condition matters where a row was changed by a transaction
+ * that has just committed: PostgreSQL then evaluates the conditions on it again, and would run
+ * their subqueries again, too.
  */
 static void append_close_finished(struct writer *writer) {
   append_picked(writer, "parent_execution_id, ");

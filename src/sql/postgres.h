@@ -18,8 +18,8 @@
  *
  * Results: get, get by unique id and get by parent have all columns; claims have all columns, as
  * after the update, and then the column that orders them, as before it; update, update and insert
- * children and delete have the execution_id of each row they touched; expiries, update by parent and
- * delete all have their count in the command's tag; close finished has it as its one value.
+ * children and delete have the execution_id of each row they touched; expiries, update by parent
+ * and delete all have their count in the command's tag; close finished has it as its one value.
  */
 #ifndef SQL_POSTGRES_H
 #define SQL_POSTGRES_H
@@ -35,10 +35,10 @@
 #include "sql/sql.h"
 
 /*
- * What a session should set, as "name=value", up to NULL. A statement's plan is made once: to plan an
- * insert of 128 rows anew costs more than the insert. So a plan must be right whatever the table was
- * like when it was made, and whatever the planner believed of it. Without sequential and bitmap scans,
- * each statement has just one: by the index that it is meant for, in that index's order.
+ * What a session should set, as "name=value", up to NULL. A statement's plan is made once: to plan
+ * an insert of 128 rows anew costs more than the insert. So a plan must be right whatever the table
+ * was like when it was made, and whatever the planner believed of it. Without sequential and bitmap
+ * scans, each statement has just one: by the index that it is meant for, in that index's order.
  */
 extern const char *const postgres_planner_settings[];
 
@@ -77,7 +77,8 @@ struct statement_key postgres_insert_key(uint64_t present);
 /* The key of a request's statement. An update that inserts no children is an update. */
 struct statement_key postgres_statement_key(const struct request *request);
 
-/* The column whose values are a statement's parameter, from 1; EVD_COLUMN_COUNT when it is none's. */
+/* The column whose values are a statement's parameter, from 1; EVD_COLUMN_COUNT when it is
+ * none's. */
 evd_column postgres_parameter_column(const struct statement_key *key, unsigned parameter);
 
 /* Appends the statement. */

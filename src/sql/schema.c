@@ -241,7 +241,8 @@ static const char *enum_name(enum column_type type, int value) {
   }
 }
 
-/* Appends "column in ('a', 'b')", with all values of an enumeration, or "column = 'a' or column = 'b'". */
+/* Appends "column in ('a', 'b')", with all values of an enumeration, or "column = 'a' or column =
+ * 'b'". */
 static void append_enum_check(struct buffer *buffer, const struct dialect *dialect,
                               const struct column *column) {
   bool list = !dialect->checks_by_or;
@@ -265,8 +266,8 @@ static void append_json_check(struct buffer *buffer, const struct column *column
   buffer_printf(buffer, "json_valid(%s)", column->name);
 }
 
-/* Whether our own shape has a constraint on a column: of an enumeration, and JSON where the type does not say
- * it. */
+/* Whether our own shape has a constraint on a column: of an enumeration, and JSON where the type
+ * does not say it. */
 static bool has_check(const struct dialect *dialect, evd_column column) {
   return column_is_enum(column) || (dialect->checks_json && column_is_json(column));
 }

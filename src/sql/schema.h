@@ -16,8 +16,9 @@
 #include "sql/buffer.h"
 #include "sql/sql.h"
 
-/* The number of the newest migration: the version of the schema that this library makes. A column
- * (model/columns.h) and an index say which migration adds them; what version n makes never changes. */
+/* The number of the newest migration: the version of the schema that this library makes. A
+ * column (model/columns.h) and an index say which migration adds them; what version n makes
+ * never changes. */
 enum { SCHEMA_VERSION = 1 };
 
 enum { INDEX_COLUMNS_MAX = 4, INDEX_TERMS_MAX = 3 };
@@ -36,8 +37,8 @@ struct index_term {
   const char *text; /* of INDEX_TERM_EQUALS */
 };
 
-/* An index. In a dialect that has no partial ones, the columns of its terms (but NOT_NULL) come before its
- * own. */
+/* An index. In a dialect that has no partial ones, the columns of its terms (but NOT_NULL) come
+ * before its own. */
 struct index_definition {
   int since;          /* the migration that adds it */
   const char *suffix; /* of its name, after the table's */
@@ -50,26 +51,26 @@ struct index_definition {
 /* The indexes of a shape, beside the primary key. Static. */
 const struct index_definition *schema_indexes(bool framework_shape, size_t *count);
 
-/* Appends "create table if not exists ..." as a version had it, without ";", the indexes in it where the
- * dialect has no "create index if not exists". */
+/* Appends "create table if not exists ..." as a version had it, without ";", the indexes in it
+ * where the dialect has no "create index if not exists". */
 void schema_create_table(struct buffer *buffer, const struct dialect *dialect,
                          const struct table_name *table, bool framework_shape, int version);
 
-/* Appends "alter table ... add column ..." without ";". A column that may not be NULL and has no default
- * gets one where the dialect demands it: there must be no rows. */
+/* Appends "alter table ... add column ..." without ";". A column that may not be NULL and has no
+ * default gets one where the dialect demands it: there must be no rows. */
 void schema_add_column(struct buffer *buffer, const struct dialect *dialect,
                        const struct table_name *table, bool framework_shape, evd_column column);
 
 /* The type of a column's values in a shape: "text". */
 const char *schema_type(const struct dialect *dialect, bool framework_shape, enum column_type type);
 
-/* Appends a column as "create table" has it: "name type", "not null" where it is so, and the default of one
- * that the first version had not, for libraries that do not know it. */
+/* Appends a column as "create table" has it: "name type", "not null" where it is so, and the
+ * default of one that the first version had not, for libraries that do not know it. */
 void schema_column(struct buffer *buffer, const struct dialect *dialect, bool framework_shape,
                    evd_column column);
 
-/* Appends "create [unique] index ..." without ";". `concurrently`: without blocking writers, where the
- * dialect can. */
+/* Appends "create [unique] index ..." without ";". `concurrently`: without blocking writers, where
+ * the dialect can. */
 void schema_create_index(struct buffer *buffer, const struct dialect *dialect,
                          const struct table_name *table, bool framework_shape,
                          const struct index_definition *index, bool concurrently);

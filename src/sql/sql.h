@@ -1,6 +1,6 @@
 /*
- * What the SQL of all dialects has in common: names, literals, column lists, and the key under which
- * an engine caches a statement. Each dialect's statements are in its own file.
+ * What the SQL of all dialects has in common: names, literals, column lists, and the key under
+ * which an engine caches a statement. Each dialect's statements are in its own file.
  *
  * Enumerations and booleans of a WHERE clause are literals in the text (they are closed sets), so
  * that planners can use partial indexes; every other value is a parameter. So the text of a
@@ -26,14 +26,14 @@ struct table_name {
 };
 
 /*
- * Reads "table" or "schema.table". Each part is an identifier: a letter or underscore, then letters,
- * digits, underscores or $, at most 63 bytes (48 for the table's: index names are made from it).
- * EVD_EINVAL with field "table" otherwise.
+ * Reads "table" or "schema.table". Each part is an identifier: a letter or underscore, then
+ * letters, digits, underscores or $, at most 63 bytes (48 for the table's: index names are made
+ * from it). EVD_EINVAL with field "table" otherwise.
  */
 evd_code table_name_parse(const char *text, struct table_name *name, evd_error *error);
 
-/* EVD_EINVAL with field "table" when the dialect's databases have no such schema: those of SQLite have
- * "main", and others only as long as a connection lives. */
+/* EVD_EINVAL with field "table" when the dialect's databases have no such schema: those of SQLite
+ * have "main", and others only as long as a connection lives. */
 evd_code table_name_check(const struct table_name *name, const struct dialect *dialect,
                           evd_error *error);
 
@@ -55,11 +55,12 @@ void sql_identifier(struct buffer *buffer, const struct dialect *dialect, const 
 /* A boolean literal: true or false, 1 or 0. */
 void sql_bool(struct buffer *buffer, const struct dialect *dialect, bool value);
 
-/* All columns, comma-separated, in the order of the column table; `prefix` (e.g. "t.") before each. */
+/* All columns, comma-separated, in the order of the column table; `prefix` (e.g. "t.") before
+ * each. */
 void sql_columns(struct buffer *buffer, const char *prefix);
 
-/* What a statement's text depends on. Compare and hash it as bytes: it is zeroed before it is filled
- * in and has no padding. */
+/* What a statement's text depends on. Compare and hash it as bytes: it is zeroed before it is
+ * filled in and has no padding. */
 struct statement_key {
   uint64_t set;   /* columns set and not unset */
   uint64_t unset; /* columns unset */
@@ -80,10 +81,11 @@ struct statement_key {
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows);
 
 /*
- * The condition by which claims, expiries, update_by_parent and close_finished select, without "where". Its
- * parameters are written by `parameter`: the id (claim_by_cancellation, update_by_parent) or the time
- * (claim_by_start_at, expiries). E.g. "status = 'ready' and start_at < ?". And the column by which it is
- * ordered (EVD_COLUMN_COUNT where there is no order: update_by_parent).
+ * The condition by which claims, expiries, update_by_parent and close_finished select, without
+ * "where". Its parameters are written by `parameter`: the id (claim_by_cancellation,
+ * update_by_parent) or the time (claim_by_start_at, expiries). E.g. "status = 'ready' and start_at
+ * < ?". And the column by which it is ordered (EVD_COLUMN_COUNT where there is no order:
+ * update_by_parent).
  */
 void sql_selection(struct buffer *buffer, const struct dialect *dialect,
                    const struct statement_key *key,

@@ -110,7 +110,8 @@ static void append_filter(struct buffer *buffer, const struct statement_key *key
   }
 }
 
-/* Appends the selection of a claim, an expiry or close_finished: the condition, the order and the limit. */
+/* Appends the selection of a claim, an expiry or close_finished: the condition, the order and the
+ * limit. */
 static void append_selection(struct buffer *buffer, const struct statement_key *key) {
   sql_selection(buffer, &dialect_sqlite, key, append_parameter, NULL);
   evd_column order = sql_selection_order((evd_operation)key->operation);

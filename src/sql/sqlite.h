@@ -28,8 +28,8 @@ enum sqlite_part {
    *   delete_all                      (none)
    */
   SQLITE_PART_MAIN,
-  /* Claims and close_finished: changes one of the selected rows: changes, rowid; for claim_by_start_at
-   * changes, expires_at, rowid (and expires_at is in neither mask of the key). */
+  /* Claims and close_finished: changes one of the selected rows: changes, rowid; for
+   * claim_by_start_at changes, expires_at, rowid (and expires_at is in neither mask of the key). */
   SQLITE_PART_ROW,
   /* close_finished: takes children off a parent: their number, updated_at, id. */
   SQLITE_PART_PARENT
@@ -38,7 +38,8 @@ enum sqlite_part {
 /* The key of a request's statement: as statement_key(), less what its text does not depend on. */
 struct statement_key sqlite_statement_key(const struct request *request, enum sqlite_part part);
 
-/* The key of the statement that inserts one execution, for the children of update_and_insert_children, too. */
+/* The key of the statement that inserts one execution, for the children of
+ * update_and_insert_children, too. */
 struct statement_key sqlite_insert_key(void);
 
 /* Appends the statement of a key. */

@@ -1,9 +1,11 @@
 /*
- * What must hold while servers restart, connections are cut and processes are killed: three workers share
- * a table and tell what came of each operation; in the end the table is compared with what they told.
+ * What must hold while servers restart, connections are cut and processes are killed: three workers
+ * share a table and tell what came of each operation; in the end the table is compared with what
+ * they told.
  *
- * A worker has some chains under way. A chain inserts a row, claims up to CLAIM_LIMIT rows of whichever
- * worker, finishes them, and begins again. Nobody gives a row back, so each is claimed at most once.
+ * A worker has some chains under way. A chain inserts a row, claims up to CLAIM_LIMIT rows of
+ * whichever worker, finishes them, and begins again. Nobody gives a row back, so each is claimed at
+ * most once.
  */
 #ifndef CHAOS_CHAOS_H
 #define CHAOS_CHAOS_H
@@ -15,8 +17,8 @@
 
 enum { CHAINS = 16, CLAIM_LIMIT = 2, WORKERS_MAX = 1024 };
 
-/* The first argument of a worker; then follow the URL, the table and the worker's number. It opens its
- * storage while all is quiet, works until SIGTERM, ends what is under way, and exits with 0. */
+/* The first argument of a worker; then follow the URL, the table and the worker's number. It opens
+ * its storage while all is quiet, works until SIGTERM, ends what is under way, and exits with 0. */
 #define WORK_ROLE "--work"
 
 /* Reads "NAME_1_2" or, with `second` NULL, "NAME_1". */
@@ -27,7 +29,8 @@ enum came { CAME_NOTHING, CAME_DONE, CAME_REFUSED, CAME_UNKNOWN };
 
 enum act { OPENED, INSERTED, CLAIMED, FINISHED };
 
-/* One record in the pipe. A claim that is done is told row by row; one that is unknown, without a row. */
+/* One record in the pipe. A claim that is done is told row by row; one that is unknown, without a
+ * row. */
 struct told {
   int32_t act;    /* an act */
   int32_t came;   /* a came */

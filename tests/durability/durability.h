@@ -1,7 +1,7 @@
 /*
  * What must survive: a writer does families of executions as fast as it can, says on its standard
- * output what the storage has acknowledged, and is killed at any moment; then all that was said must
- * be there, and nothing by half.
+ * output what the storage has acknowledged, and is killed at any moment; then all that was said
+ * must be there, and nothing by half.
  *
  * A family, in the order in which the writer makes it:
  *

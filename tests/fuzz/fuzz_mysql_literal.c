@@ -1,6 +1,7 @@
 /*
- * Texts as MySQL literals: what the server's lexer reads between the quotes is the text, and the literal
- * ends where it should, so that no text can end the statement. And error messages of any form.
+ * Texts as MySQL literals: what the server's lexer reads between the quotes is the text, and the
+ * literal ends where it should, so that no text can end the statement. And error messages of any
+ * form.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,8 +26,8 @@ static char unescape(char c) {
   }
 }
 
-/* Reads a literal as the server does; the bytes read, and in *end what follows it. NULL when it does
- * not end. */
+/* Reads a literal as the server does; the bytes read, and in *end what follows it. NULL when it
+ * does not end. */
 static char *read_literal(const char *sql, bool backslashes, const char **end, size_t *length) {
   char *text = malloc(strlen(sql) + 1);
   if (text == NULL || *sql++ != '\'') {

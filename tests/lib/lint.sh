@@ -18,6 +18,11 @@ lint_format() {
   code '*.[ch]' | xargs -0 -r clang-format --dry-run -Werror
 }
 
+# No line is wider than 100 columns, but for the lines of long texts, which are as wide as they print.
+lint_width() {
+  ! code '*.[ch]' | LC_ALL=C.UTF-8 xargs -0 grep -nP '^(?!\s*").{101,}'
+}
+
 lint_tidy() {
   local flags
   read -ra flags <<<"$CPPFLAGS $CFLAGS"
@@ -55,7 +60,7 @@ lint_rooms() {
 }
 
 failed=0
-for check in format tidy cppcheck scripts wire rooms; do
+for check in format width tidy cppcheck scripts wire rooms; do
   echo "lint: $check"
   "lint_$check" || { echo "lint: $check found something" >&2; failed=1; }
 done

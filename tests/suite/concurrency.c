@@ -38,8 +38,8 @@ static void expect_families_done(int parents, int children) {
   }
 }
 
-/* A life of many tasks at once: each is inserted, claimed, updated and closed; when one is done, the
- * next begins. */
+/* A life of many tasks at once: each is inserted, claimed, updated and closed; when one is done,
+ * the next begins. */
 struct life {
   evd_storage *storage;
   int started, in_flight, done, claims;

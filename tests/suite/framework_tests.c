@@ -114,8 +114,8 @@ static void await_rows_where(struct native *native, int count, const char *condi
   }
 }
 
-/* The framework's tables have no constraints, and others write to them. The row is given back, to be due
- * after all others. */
+/* The framework's tables have no constraints, and others write to them. The row is given back, to
+ * be due after all others. */
 static void a_row_that_cannot_be_read_is_left_out_of_a_claim(void **state) {
   enum { ROWS = 100, BAD = 7 };
   suite_reopen((evd_options){.log = note_event});

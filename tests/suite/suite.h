@@ -1,8 +1,8 @@
 /*
  * The engine-agnostic suite: what every engine must do, through the public interface only.
  *
- * Every test runs with a loop of its own and a storage opened on it, in test mode, on an empty table;
- * both are in `suite`.
+ * Every test runs with a loop of its own and a storage opened on it, in test mode, on an empty
+ * table; both are in `suite`.
  */
 #ifndef SUITE_SUITE_H
 #define SUITE_SUITE_H
@@ -65,8 +65,8 @@ const evd_execution *suite_get(const char *id);
 int64_t suite_count(const char *where);
 
 /* Another session that holds the rows with this condition ("true" for all) against other writers;
- * on SQLite, which has no locks on rows, the whole database. Until suite_unlock(), or the end of the
- * test. Needs a shared database. */
+ * on SQLite, which has no locks on rows, the whole database. Until suite_unlock(), or the end of
+ * the test. Needs a shared database. */
 void suite_lock(const char *where);
 void suite_unlock(void);
 

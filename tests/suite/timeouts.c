@@ -15,8 +15,8 @@ static void set_up_locked(evd_execution *row) {
   suite_reopen((evd_options){.operation_timeout_ms = TIMEOUT_MS, .conflict_retries_max = 1000});
 }
 
-/* The operation fails when its time is over; or a little before, where the database says that the lock
- * is not to be had, and so that nothing was applied. */
+/* The operation fails when its time is over; or a little before, where the database says that the
+ * lock is not to be had, and so that nothing was applied. */
 static evd_error await_out_of_time(evd_future *future) {
   (void)evd_future_await(future);
   const evd_error *error = evd_future_error(future);

@@ -6,9 +6,9 @@
 
 #include "support/turns.h"
 
-/* The CPU time that a turn may take, in ms: far above what was seen (1 to 4 for rows, 15 for documents, of
- * which each connection sends one), since machines differ: it catches what is worked on in one piece.
- * Sanitizers are slow. */
+/* The CPU time that a turn may take, in ms: far above what was seen (1 to 4 for rows, 15 for
+ * documents, of which each connection sends one), since machines differ: it catches what is worked
+ * on in one piece. Sanitizers are slow. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LONGEST 600
 #elif defined(__has_feature)

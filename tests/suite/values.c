@@ -293,8 +293,8 @@ static bool has_jsonb(void) {
   return strcmp(suite.engine, "postgres") == 0 && !suite.framework;
 }
 
-/* Stores a document, which comes back as it is; or, where the column's type cannot hold it, is refused
- * with the column's name, and harms no neighbour. */
+/* Stores a document, which comes back as it is; or, where the column's type cannot hold it, is
+ * refused with the column's name, and harms no neighbour. */
 static void store_or_refuse(const char *id, const char *document, bool must_be_refused) {
   static const evd_column documents[] = {evd_column_input, evd_column_output};
   for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {

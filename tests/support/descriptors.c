@@ -1,11 +1,11 @@
 /*
- * In every test program: no watcher of a libev loop is active on a closed descriptor when its loop goes
- * to sleep, or when the number is another's, and none is started on one; else the program ends, saying
- * so. A client library may close its socket within a call; what called it has until then to stop its
- * watchers. Debian's libev finds some of these itself, but not all.
+ * In every test program: no watcher of a libev loop is active on a closed descriptor when its loop
+ * goes to sleep, or when the number is another's, and none is started on one; else the program
+ * ends, saying so. A client library may close its socket within a call; what called it has until
+ * then to stop its watchers. Debian's libev finds some of these itself, but not all.
  *
- * The functions below come before those of the C library and of libev, for client libraries, too. That
- * every test program has them is the work of EVD_TEST_WATCH in configure.ac.
+ * The functions below come before those of the C library and of libev, for client libraries, too.
+ * That every test program has them is the work of EVD_TEST_WATCH in configure.ac.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -30,8 +30,8 @@ struct watched {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct watched descriptors[DESCRIPTORS_MAX];
 
-/* What was closed under its watchers. It stands here and not above because the number may become that of
- * another thread's descriptor before the watchers are stopped. */
+/* What was closed under its watchers. It stands here and not above because the number may become
+ * that of another thread's descriptor before the watchers are stopped. */
 static struct {
   int fd;
   struct watched watched;
@@ -112,8 +112,8 @@ static void note_sleep(void) {
   (void)pthread_mutex_unlock(&mutex);
 }
 
-/* A loop is about to be destroyed: it never looks at its watchers again, and closes its own descriptors
- * without stopping those that it has for itself. */
+/* A loop is about to be destroyed: it never looks at its watchers again, and closes its own
+ * descriptors without stopping those that it has for itself. */
 static void forget(const struct ev_loop *loop) {
   (void)pthread_mutex_lock(&mutex);
   for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
@@ -129,8 +129,8 @@ static void forget(const struct ev_loop *loop) {
   (void)pthread_mutex_unlock(&mutex);
 }
 
-/* The function that one of those below stands in for. A sanitizer has its own, in the program itself;
- * ThreadSanitizer takes a descriptor's reuse for a race unless it sees each close(). */
+/* The function that one of those below stands in for. A sanitizer has its own, in the program
+ * itself; ThreadSanitizer takes a descriptor's reuse for a race unless it sees each close(). */
 static void *find_real(const char *name) {
   char sanitizers[64];
   snprintf(sanitizers, sizeof sanitizers, "__interceptor_%s", name);

@@ -1,6 +1,6 @@
 /*
- * An engine without the rooms above it: opens it on a loop of its own, gives it batches and waits for
- * their answers. For what the public interface hides.
+ * An engine without the rooms above it: opens it on a loop of its own, gives it batches and waits
+ * for their answers. For what the public interface hides.
  */
 #ifndef SUPPORT_ENGINE_DRIVER_H
 #define SUPPORT_ENGINE_DRIVER_H
@@ -21,8 +21,8 @@ struct driver {
   bool record_queries; /* of the batches to come */
 };
 
-/* Opens; the driver's open_error says how that ended. On failure everything but the driver itself is
- * closed. `table` may be NULL. */
+/* Opens; the driver's open_error says how that ended. On failure everything but the driver itself
+ * is closed. `table` may be NULL. */
 void driver_open(struct driver *driver, const char *url, const char *table, evd_schema_mode schema);
 
 /* Opens, and fails the test when that fails; EVD_SCHEMA_CREATE. */

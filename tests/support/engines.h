@@ -1,6 +1,7 @@
 /*
  * Tests that run once on each engine: SQLite on a file of its own, PostgreSQL and MySQL where the
- * environment says where they are (EVD_TEST_POSTGRES_URL, EVD_TEST_MYSQL_URL); else they are skipped.
+ * environment says where they are (EVD_TEST_POSTGRES_URL, EVD_TEST_MYSQL_URL); else they are
+ * skipped.
  */
 #ifndef SUPPORT_ENGINES_H
 #define SUPPORT_ENGINES_H

@@ -1,6 +1,6 @@
 /*
- * Tests of the MySQL engine on a server of their own, which they may stop and kill: one for all tests of a
- * program, where EVD_TEST_MYSQL_URL is set. Each test has a loop.
+ * Tests of the MySQL engine on a server of their own, which they may stop and kill: one for all
+ * tests of a program, where EVD_TEST_MYSQL_URL is set. Each test has a loop.
  */
 #ifndef SUPPORT_MARIADB_CASE_H
 #define SUPPORT_MARIADB_CASE_H
@@ -45,8 +45,8 @@ evd_error open_error(const char *url);
 /* Runs the loop for a time in seconds. */
 void run_for(double duration);
 
-/* Runs the loop until a session waits for a lock. InnoDB renews what it shows here only when nobody has
- * looked for a moment. */
+/* Runs the loop until a session waits for a lock. InnoDB renews what it shows here only when nobody
+ * has looked for a moment. */
 void await_lock_wait(struct native *native);
 
 #endif

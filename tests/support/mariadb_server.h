@@ -1,6 +1,6 @@
 /*
- * MariaDB for tests: a database of one's own on the server of EVD_TEST_MYSQL_URL, or a server of one's
- * own, to be killed. Failures to get them are printed and end the program.
+ * MariaDB for tests: a database of one's own on the server of EVD_TEST_MYSQL_URL, or a server of
+ * one's own, to be killed. Failures to get them are printed and end the program.
  */
 #ifndef SUPPORT_MARIADB_SERVER_H
 #define SUPPORT_MARIADB_SERVER_H

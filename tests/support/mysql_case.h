@@ -1,6 +1,6 @@
 /*
- * Tests of the MySQL engine without the rooms above it: each has a database of its own with an empty table, an
- * engine on it and a session beside it, on the server of EVD_TEST_MYSQL_URL.
+ * Tests of the MySQL engine without the rooms above it: each has a database of its own with an
+ * empty table, an engine on it and a session beside it, on the server of EVD_TEST_MYSQL_URL.
  */
 #ifndef SUPPORT_MYSQL_CASE_H
 #define SUPPORT_MYSQL_CASE_H
@@ -35,8 +35,8 @@ void open_all(void);
 /* Runs the loop until the engine takes a batch. */
 void wait_for_capacity(void);
 
-/* Runs the loop until the engine's session waits for a lock. InnoDB renews what it shows here only when nobody
- * has looked for a moment. */
+/* Runs the loop until the engine's session waits for a lock. InnoDB renews what it shows here only
+ * when nobody has looked for a moment. */
 void await_lock_wait(void);
 
 /* A claim of at most one row that is ready. */

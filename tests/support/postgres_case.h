@@ -1,6 +1,6 @@
 /*
- * Tests of the PostgreSQL engine: each has a loop, a database of its own and a storage on it, on the server of
- * EVD_TEST_POSTGRES_URL.
+ * Tests of the PostgreSQL engine: each has a loop, a database of its own and a storage on it, on
+ * the server of EVD_TEST_POSTGRES_URL.
  */
 #ifndef SUPPORT_POSTGRES_CASE_H
 #define SUPPORT_POSTGRES_CASE_H
@@ -28,7 +28,8 @@ extern struct postgres_case test;
 int postgres_case_set_up(void **state);
 int postgres_case_tear_down(void **state);
 
-/* Opens the storage with further URL options ("" for none); NULL: in test mode, and creates the table. */
+/* Opens the storage with further URL options ("" for none); NULL: in test mode, and creates the
+ * table. */
 void open_with(const char *options, const evd_options *storage_options);
 
 /* Runs statements past the storage. */

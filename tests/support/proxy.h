@@ -1,6 +1,7 @@
 /*
  * A TCP proxy on loopback that does to connections what networks do: cuts them at random places, or
- * stalls. It runs in a child process, so that a test's loop and the proxy cannot wait for each other.
+ * stalls. It runs in a child process, so that a test's loop and the proxy cannot wait for each
+ * other.
  */
 #ifndef SUPPORT_PROXY_H
 #define SUPPORT_PROXY_H

@@ -35,8 +35,8 @@ struct fixture {
   struct scripted engine;
 };
 
-/* A test whose state is a struct fixture: attempts are limited to 3, batches to 8 requests, and the engine
- * takes 2 batches at once. */
+/* A test whose state is a struct fixture: attempts are limited to 3, batches to 8 requests, and the
+ * engine takes 2 batches at once. */
 #define loader_test(function) \
   cmocka_unit_test_setup_teardown(function, loader_set_up, loader_tear_down)
 

@@ -9,8 +9,8 @@
 
 #include "support/check.h"
 
-/* The pipe that guardians read from. Nothing is written to it; no program that we run inherits our end,
- * so that it ends with this process. */
+/* The pipe that guardians read from. Nothing is written to it; no program that we run inherits our
+ * end, so that it ends with this process. */
 static int life[2] = {-1, -1};
 
 static const char *script_of(const char *commands) {
@@ -23,8 +23,8 @@ bool server_script(const char *commands) {
   return system(command) == 0; // NOLINT(cert-env33-c): the shell is what we want
 }
 
-/* Starts the guardian of a directory. It is in a session of its own, so that what ends the test program
- * by a signal to its group does not end the guardian, too. */
+/* Starts the guardian of a directory. It is in a session of its own, so that what ends the test
+ * program by a signal to its group does not end the guardian, too. */
 static bool start_guardian(const char *dir) {
   const char *script = script_of(text("trap \"\" TERM INT HUP; read -r _; "
                                       "[ ! -d %s ] || { stop_servers_below %s; rm -rf %s; }",

@@ -1,7 +1,7 @@
 /*
  * Makes a chosen call that a database's client library makes on a socket find that its server has
- * gone. All sends and receives of the program's sockets come through here; while nothing is armed, they
- * work as ever. For test programs that list socket_faults.c among their sources.
+ * gone. All sends and receives of the program's sockets come through here; while nothing is armed,
+ * they work as ever. For test programs that list socket_faults.c among their sources.
  */
 #ifndef SUPPORT_SOCKET_FAULTS_H
 #define SUPPORT_SOCKET_FAULTS_H

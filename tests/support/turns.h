@@ -1,4 +1,5 @@
-/* How long the turns of a loop take in CPU time: what they compute, whatever else the machine does. */
+/* How long the turns of a loop take in CPU time: what they compute, whatever else the machine
+ * does. */
 #ifndef SUPPORT_TURNS_H
 #define SUPPORT_TURNS_H
 
@@ -6,8 +7,8 @@
 
 struct ev_loop;
 
-/* Awaits the future; the CPU time, in seconds, of the longest turn of its loop meanwhile: from waking up
- * to going to sleep, the first from this call on. */
+/* Awaits the future; the CPU time, in seconds, of the longest turn of its loop meanwhile: from
+ * waking up to going to sleep, the first from this call on. */
 double turns_await(struct ev_loop *loop, evd_future *future);
 
 #endif

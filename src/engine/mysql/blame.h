@@ -5,8 +5,8 @@
 #include "engine/engine.h"
 
 /* Names the column of a batch's first JSON document that is what this error says: nested too deeply
- * (3157), or with a key that is too long (3151). Leaves other errors, and those that have a field, as
- * they are. */
+ * (3157), or with a key that is too long (3151). Leaves other errors, and those that have a field,
+ * as they are. */
 void mydb_blame(unsigned number, const struct batch *batch, evd_error *error);
 
 /* Names the longest text of a batch of one request, which no packet holds. */

@@ -277,8 +277,9 @@ static evd_code set_statement_timeout(MYSQL *mysql, const struct mydb_connect_co
   return run(mysql, config->url, sql, error);
 }
 
-/* Has MariaDB end a transaction that we have left alone: when this host is lost, the server may not be
- * told, and would keep the rows locked for as long as a connection may idle. MySQL knows no such limit. */
+/* Has MariaDB end a transaction that we have left alone: when this host is lost, the server may not
+ * be told, and would keep the rows locked for as long as a connection may idle. MySQL knows no such
+ * limit. */
 static evd_code set_idle_timeout(MYSQL *mysql, const struct mydb_connect_config *config,
                                  bool mariadb, evd_error *error) {
   char sql[80];

@@ -57,8 +57,8 @@ void mydb_connect_abandon(struct mydb_connect *connect);
 
 /*
  * Connects a handle as the URL says; blocks. With ssl on it is by TLS, or not at all, and a server
- * that need not prove its name never gets the password as it is. EVD_EUNAVAILABLE, and the handle is
- * then only good to be closed.
+ * that need not prove its name never gets the password as it is. EVD_EUNAVAILABLE, and the handle
+ * is then only good to be closed.
  */
 evd_code mydb_connect_dial(MYSQL *mysql, const struct mydb_url *url, unsigned long flags,
                            evd_error *error);

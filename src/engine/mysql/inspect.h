@@ -16,8 +16,8 @@
  *
  * @param table with its name filled in.
  * @return EVD_ESCHEMA when the table is missing or unfit, with the field "table" or the column's
- *         name (with EVD_SCHEMA_SKIP, EVD_OK: where it is missing, it is stale); or the error of the
- *         database.
+ *         name (with EVD_SCHEMA_SKIP, EVD_OK: where it is missing, it is stale); or the error of
+ *         the database.
  */
 evd_code mydb_inspect(MYSQL *mysql, evd_schema_mode mode, struct mydb_table *table,
                       evd_error *error);

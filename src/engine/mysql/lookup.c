@@ -55,8 +55,8 @@ static struct request **find_requests(struct script *script, const char *id, siz
   return script->sorted + place;
 }
 
-/* The text that a record of a row needs, at most: numbers need none, but to tell them apart costs more
- * than their few bytes. */
+/* The text that a record of a row needs, at most: numbers need none, but to tell them apart costs
+ * more than their few bytes. */
 static size_t row_bytes(const unsigned long *lengths) {
   size_t bytes = EVD_COLUMN_COUNT;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {

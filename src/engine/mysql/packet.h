@@ -1,6 +1,6 @@
 /*
- * The packet of a script: the statements that travel to the server together. script.h says what a script
- * is.
+ * The packet of a script: the statements that travel to the server together. script.h says what a
+ * script is.
  */
 #ifndef ENGINE_MYSQL_PACKET_H
 #define ENGINE_MYSQL_PACKET_H
@@ -87,9 +87,10 @@ bool mydb_packet_is_full(const struct script *script);
 /* The bytes that an update of several rows has for one more id, at most. */
 size_t mydb_packet_id_bytes(const char *id);
 
-/* Adds a statement to the packet. False when it has to go into the next one, since this would be too
- * long, or for Galera's sake: then nothing was added; also when memory is out (script->sql.failed).
- * The first statement of a packet is always added, and so is what locks or selects. */
+/* Adds a statement to the packet. False when it has to go into the next one, since this would be
+ * too long, or for Galera's sake: then nothing was added; also when memory is out
+ * (script->sql.failed). The first statement of a packet is always added, and so is what locks or
+ * selects. */
 bool mydb_packet_add(struct script *script, enum script_kind kind, size_t first, size_t count);
 
 /* Moves the cursor on to the next execution that is to be inserted; false when there is none. */

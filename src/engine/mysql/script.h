@@ -6,7 +6,8 @@
  * that fails: so a commit at the end of a packet is not run when something before it has failed.
  * That is how a transaction takes one round trip, or two where the second packet depends on rows:
  *
- *   insert          insert                               (large ones: begin; insert | insert; commit)
+ *   insert          insert
+ *                   begin; insert | insert; commit       of large ones
  *   gets            select
  *   update          update                               of one request, or of several
  *                   begin; lock; update, ...; commit
@@ -19,9 +20,9 @@
  * transaction be gone all the same, it finds nothing that has become another's.
  *
  * On Galera each statement after begin and the first is a packet of its own. There another node's
- * commit may end our transaction at any moment, and MariaDB (10.11) tells a session of it only between
- * packets: when it happened within one, the next statement ran outside any transaction, and a commit
- * said that all was well.
+ * commit may end our transaction at any moment, and MariaDB (10.11) tells a session of it only
+ * between packets: when it happened within one, the next statement ran outside any transaction, and
+ * a commit said that all was well.
  */
 #ifndef ENGINE_MYSQL_SCRIPT_H
 #define ENGINE_MYSQL_SCRIPT_H
@@ -65,8 +66,8 @@ void mydb_script_free(struct script *script);
 /* In writes.c: the statements of the next packet of inserts, updates and deletions. */
 void mydb_script_next_of_writes(struct script *script);
 
-/* In selection.c, for claims, expiries and close_finished: the statements of the next packet, a row of the
- * select, and at the end the requests' answers. */
+/* In selection.c, for claims, expiries and close_finished: the statements of the next packet, a row
+ * of the select, and at the end the requests' answers. */
 void mydb_script_next_of_selection(struct script *script);
 evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                                 evd_error *error);

@@ -1,6 +1,6 @@
 /*
- * Scripts of the operations that select rows and update exactly those. There may be very many: what is
- * to be done with a row is done as it arrives, between turns of the loop.
+ * Scripts of the operations that select rows and update exactly those. There may be very many: what
+ * is to be done with a row is done as it arrives, between turns of the loop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,8 +87,8 @@ static bool list_selected(struct script *script, const char *id) {
   return true;
 }
 
-/* Keeps a claimed row as it is after the update. One with a value that cannot be is claimed as well, and
- * left out of the answer: see struct left_out. */
+/* Keeps a claimed row as it is after the update. One with a value that cannot be is claimed as
+ * well, and left out of the answer: see struct left_out. */
 static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                                evd_error *error) {
   const struct request *request = script->batch->requests[0];
@@ -158,8 +158,8 @@ static int compare_parents(const void *a, const void *b) {
   return strcmp(first->parent_id, second->parent_id);
 }
 
-/* Lists the parents in the order of their ids, so that transactions which meet wait for each other in
- * one order. */
+/* Lists the parents in the order of their ids, so that transactions which meet wait for each other
+ * in one order. */
 static bool list_parents(struct script *script) {
   size_t count = HASH_COUNT(script->parents);
   if (count == 0) {

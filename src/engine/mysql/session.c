@@ -500,8 +500,9 @@ struct pool_connection *mydb_session_connect(void *owner, evd_error *error) {
   return &session->pooled;
 }
 
-/* Whether the server has left an idle connection alone. The loop tells of it when it has closed one,
- * but the loop may not have had its turn: it is better to know before a write than to wonder after. */
+/* Whether the server has left an idle connection alone. The loop tells of it when it has closed
+ * one, but the loop may not have had its turn: it is better to know before a write than to wonder
+ * after. */
 static bool is_quiet(const struct session *session) {
   char byte;
   return recv(mysql_get_socket(session->mysql), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&

@@ -11,7 +11,8 @@
  *
  *   DEFERRED: the batch has its answer, but within mydb_session_send() nobody may be told.
  *   UNSENT: likewise, a packet could not be sent.
- *   BROKEN: from any state, when the connection is lost or given up; only mydb_session_close() follows.
+ *   BROKEN: from any state, when the connection is lost or given up; only mydb_session_close()
+ *   follows.
  *
  * SENDING, READING and FETCHING are calls of Connector/C's non-blocking interface: begun by _start,
  * gone on with by _cont when the socket is ready, for as long as they ask to wait.

@@ -1,4 +1,5 @@
-/* Scripts of the operations that insert, or update and delete by id: the statements of each packet. */
+/* Scripts of the operations that insert, or update and delete by id: the statements of each
+ * packet. */
 #include <string.h>
 
 #include "engine/mysql/script.h"
@@ -101,9 +102,10 @@ static bool add_updates(struct script *script) {
   return true;
 }
 
-/* Updates by id, and inserts the children of those that matched. The rows are locked first, and only
- * those that were there and matched are updated: at READ COMMITTED a row that another session inserts
- * meanwhile would be updated, too, and nothing would tell which of the requests that was. */
+/* Updates by id, and inserts the children of those that matched. The rows are locked first, and
+ * only those that were there and matched are updated: at READ COMMITTED a row that another
+ * session inserts meanwhile would be updated, too, and nothing would tell which of the requests
+ * that was. */
 static void next_of_update(struct script *script) {
   bool inserts = script->batch->operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN;
   if (script->batch->count == 1 && !inserts) {

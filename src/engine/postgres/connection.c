@@ -88,8 +88,8 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events) {
   postgres_send_more(connection);
 }
 
-/* For how long the server may be silent, in seconds; 0 is for ever. What makes or looks at the table may
- * have to wait for locks, as an operation may. */
+/* For how long the server may be silent, in seconds; 0 is for ever. What makes or looks at the
+ * table may have to wait for locks, as an operation may. */
 static double silence_limit(const struct connection *connection) {
   int64_t timeout_ms = connection->postgres->timeout_ms;
   if (timeout_ms <= 0) {

@@ -214,7 +214,8 @@ static int compare_places(const void *left, const void *right) {
   return a->index < b->index ? -1 : a->index > b->index;
 }
 
-/* What a claim takes its rows by. NULL, where a foreign table lets it be, is last, as in the database. */
+/* What a claim takes its rows by. NULL, where a foreign table lets it be, is last, as in the
+ * database. */
 static int64_t order_of(const PGresult *result, int row) {
   return PQgetisnull(result, row, EVD_COLUMN_COUNT)
              ? INT64_MAX

@@ -19,8 +19,8 @@
 
 enum { DEFAULT_TIMEOUT = 10 };
 
-/* The resolution of a name, on a thread of its own: one that is stuck is left behind when its time is
- * over, and nobody waits for it. */
+/* The resolution of a name, on a thread of its own: one that is stuck is left behind when its time
+ * is over, and nobody waits for it. */
 struct resolution {
   struct job job; /* first */
   struct dial *dial;
@@ -344,8 +344,8 @@ static void socket_ready(struct ev_loop *loop, ev_io *io, int events) {
   submit_step(io->data);
 }
 
-/* The attempt takes too long. A step is a computation, which ends soon; what has ended already, the loop
- * learns next. */
+/* The attempt takes too long. A step is a computation, which ends soon; what has ended already, the
+ * loop learns next. */
 static void timed_out(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)events;
   struct dial *dial = timer->data;

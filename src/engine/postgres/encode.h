@@ -12,8 +12,8 @@
 /* Beside two ids' arrays, at most all columns for an update and all for the children. */
 enum { ENCODER_PARAMETERS_MAX = 2 * EVD_COLUMN_COUNT + 4 };
 
-/* The parameters of one statement, as libpq takes them. Kept from one statement to the next, for its
- * memory. */
+/* The parameters of one statement, as libpq takes them. Kept from one statement to the next, for
+ * its memory. */
 struct encoder {
   struct buffer bytes;
   size_t offsets[ENCODER_PARAMETERS_MAX]; /* of the values in the bytes */

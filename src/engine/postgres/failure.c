@@ -41,8 +41,9 @@ static const struct meaning {
     {"", EVD_EDATABASE, false, FAILURE_NO_REMEDY},
 };
 
-/* Whether a prepared statement would return other types than when it was prepared. Its SQLSTATE says no
- * more than "not supported", and its message is in the server's language; but not where it comes from. */
+/* Whether a prepared statement would return other types than when it was prepared. Its SQLSTATE
+ * says no more than "not supported", and its message is in the server's language; but not where it
+ * comes from. */
 static bool is_stale_plan(const PGresult *result, const char *state) {
   const char *function = or_empty(PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION));
   return strcmp(state, "0A000") == 0 && strcmp(function, "RevalidateCachedQuery") == 0;
@@ -69,8 +70,8 @@ static void copy_key_column(char *field, size_t size, const char *detail) {
   }
 }
 
-/* The parameter that the server did not take: the context says "... parameter $5", in whatever language.
- * 0 when it was none. */
+/* The parameter that the server did not take: the context says "... parameter $5", in whatever
+ * language. 0 when it was none. */
 static unsigned failed_parameter(const PGresult *result) {
   const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
   const char *dollar = context != NULL ? strrchr(context, '$') : NULL;

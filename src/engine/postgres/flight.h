@@ -1,8 +1,8 @@
 /*
  * A batch on its way: the statements that it takes.
  *
- * Requests that differ only in their values share a statement; those of a batch are brought together
- * by the statement they need, and then by id, so that rows are locked in one order by all.
+ * Requests that differ only in their values share a statement; those of a batch are brought
+ * together by the statement they need, and then by id, so that rows are locked in one order by all.
  */
 #ifndef POSTGRES_FLIGHT_H
 #define POSTGRES_FLIGHT_H
@@ -50,8 +50,8 @@ struct flight *postgres_flight_new(struct batch *batch);
 /* Whether there is a step to be sent. */
 bool postgres_flight_has_step(const struct flight *flight);
 
-/* The step that is to be sent next, which now counts as sent. An insertion's steps are planned here,
- * one by one: it may have many rows. NULL when memory is out. */
+/* The step that is to be sent next, which now counts as sent. An insertion's steps are planned
+ * here, one by one: it may have many rows. NULL when memory is out. */
 const struct step *postgres_flight_next_step(struct flight *flight);
 
 /* The step that was last to be sent is not, nor is any other. */

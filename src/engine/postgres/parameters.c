@@ -5,10 +5,10 @@
 
 #include "sql/buffer.h"
 
-/* Ours, where neither the URL nor a service nor the environment says anything. A dead peer is noticed
- * in half a minute while nothing is under way; and else by its silence (connection.c), not by
- * tcp_user_timeout, which would cut off a server that is busy and reads nothing meanwhile. GSS is only
- * asked for by who wants it: looking for a ticket takes time. */
+/* Ours, where neither the URL nor a service nor the environment says anything. A dead peer is
+ * noticed in half a minute while nothing is under way; and else by its silence (connection.c), not
+ * by tcp_user_timeout, which would cut off a server that is busy and reads nothing meanwhile. GSS
+ * is only asked for by who wants it: looking for a ticket takes time. */
 static const struct {
   const char *keyword, *value;
 } presets[] = {
@@ -58,8 +58,8 @@ bool postgres_parameters_set(struct parameters *parameters, const char *keyword,
   return true;
 }
 
-/* Adds our settings to the options of the URL or, where it has none, of the environment, which libpq
- * looks at no more when it is given ours. */
+/* Adds our settings to the options of the URL or, where it has none, of the environment, which
+ * libpq looks at no more when it is given ours. */
 static bool add_session(struct parameters *parameters, const struct postgres_url *url,
                         const char *session) {
   if (session[0] == '\0') {

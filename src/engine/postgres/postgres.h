@@ -68,8 +68,8 @@ struct postgres {
   /* The first connection has seen to the schema, or opening has failed. */
   void (*opened)(struct postgres *postgres, const evd_error *error);
 
-  /* A batch of reads failed on the replica: the primary shall have the next. Changes the error so that it
-   * is tried again. */
+  /* A batch of reads failed on the replica: the primary shall have the next. Changes the error so
+   * that it is tried again. */
   void (*shun)(struct source *replica, struct batch *batch);
 
   /* What making a statement needs: here, so that it is not allocated each time. */
@@ -105,8 +105,8 @@ struct connection {
   struct job closing;       /* the worker's, at the end */
 };
 
-/* What sees to the table when a storage opens has at least so long, in milliseconds, however short the
- * operations' time is: they are many, and opening is once. */
+/* What sees to the table when a storage opens has at least so long, in milliseconds, however short
+ * the operations' time is: they are many, and opening is once. */
 #define SCHEMA_TIME_MS 5000
 
 /* How long one call from the loop may send or decode, in seconds, before others have their turn. */
@@ -137,8 +137,8 @@ void postgres_link_stop(struct connection *connection);
 /* Answers the batches for which memory was out. */
 void postgres_link_answer_refused(struct connection *connection);
 
-/* Frees the result that is being decoded, if there is one. That of thousands of rows is thousands of
- * pieces of memory, so the worker does it. */
+/* Frees the result that is being decoded, if there is one. That of thousands of rows is thousands
+ * of pieces of memory, so the worker does it. */
 void postgres_link_discard(struct connection *connection);
 
 /* send.c */
@@ -157,7 +157,8 @@ void postgres_receive_more(struct connection *connection);
 
 /* schema.c */
 
-/* Sends the first question about the table: for what is missing, if that may be made, or for its columns. */
+/* Sends the first question about the table: for what is missing, if that may be made, or for its
+ * columns. */
 void postgres_schema_send(struct connection *connection);
 
 /* Takes the answer for what is missing. */

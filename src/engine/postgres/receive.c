@@ -152,8 +152,8 @@ static void prepare_answered(struct connection *connection, unsigned number,
   note_failure(connection, result, false);
 }
 
-/* A statement that could not be given back is not there, or the transaction was over before. It stays
- * forgotten in either case: its name is not used again. */
+/* A statement that could not be given back is not there, or the transaction was over before. It
+ * stays forgotten in either case: its name is not used again. */
 static void deallocate_answered(struct connection *connection, const PGresult *result) {
   postgres_wire_answered(&connection->wire);
   if (!is_success(result)) {

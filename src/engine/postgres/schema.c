@@ -14,8 +14,8 @@ enum { OLDEST_SERVER = 140000 };
 static const char lock_sql[] =
     "select pg_advisory_xact_lock(hashtext('evdurable'), hashtext($1::text))";
 
-/* One row for each column, with what may keep us from using it. A domain counts as its base. An index of
- * those rows only where the column is not null makes it unique, too, but is no key. */
+/* One row for each column, with what may keep us from using it. A domain counts as its base. An
+ * index of those rows only where the column is not null makes it unique, too, but is no key. */
 static const char columns_sql[] =
     "select a.attname, coalesce(nullif(y.typbasetype, 0), a.atttypid)::integer, "
     "a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '', "
@@ -28,8 +28,8 @@ static const char columns_sql[] =
 
 enum { FIELD_NAME, FIELD_TYPE, FIELD_MUST_BE_GIVEN, FIELD_UNIQUE, FIELD_TYPE_NAME };
 
-/* Whether the table or one of its indexes is missing; the names of these and their number follow. What is
- * there needs no privilege to make it. */
+/* Whether the table or one of its indexes is missing; the names of these and their number follow.
+ * What is there needs no privilege to make it. */
 static const char lacks_sql[] =
     "select (select count(*) from pg_catalog.pg_index as i join pg_catalog.pg_class as c "
     "on c.oid = i.indexrelid where i.indrelid = pg_catalog.to_regclass($1::text) "
@@ -91,9 +91,9 @@ static void send_look(struct connection *connection, const char *table) {
   buffer_free(&sql);
 }
 
-/* Sends what makes the table and its indexes. It is a transaction of its own, so that the columns are
- * asked for whatever becomes of it, and, if it had to wait for another process that made them, as they
- * are after that at any level of isolation. */
+/* Sends what makes the table and its indexes. It is a transaction of its own, so that the columns
+ * are asked for whatever becomes of it, and, if it had to wait for another process that made them,
+ * as they are after that at any level of isolation. */
 static void send_creation(struct connection *connection, const char *table) {
   const struct table_name *name = &connection->source->table.name;
   size_t count;

@@ -81,8 +81,8 @@ static void send_encoded(struct connection *connection, const struct step *step)
   postgres_wire_break(wire); /* memory is out */
 }
 
-/* Gives a flight up that cannot be sent whole. What was sent is rolled back by a statement that fails;
- * no other flight is hurt. */
+/* Gives a flight up that cannot be sent whole. What was sent is rolled back by a statement that
+ * fails; no other flight is hurt. */
 static void give_up(struct connection *connection, struct flight *flight) {
   postgres_flight_give_up(flight);
   postgres_wire_query(&connection->wire, &(struct expected){.kind = EXPECT_ROLLBACK}, "select 1/0",

@@ -20,8 +20,8 @@ struct targets {
 };
 
 /* Takes apart comma-separated lists, as libpq does: hosts, numeric addresses, ports (one for all,
- * or one each); any may be NULL. A list of the wrong length makes a single target of them whole, for
- * libpq to complain of. False when memory is out. */
+ * or one each); any may be NULL. A list of the wrong length makes a single target of them whole,
+ * for libpq to complain of. False when memory is out. */
 bool postgres_targets_init(struct targets *targets, const char *hosts, const char *addresses,
                            const char *ports);
 

@@ -294,11 +294,12 @@ static const PQconninfoOption *find_option(const PQconninfoOption *options, cons
 }
 
 /*
- * Services. libpq reads their file for a connection only, and gives what is there to any keyword that
- * was not given: before the environment and its own defaults. We need to know as much, for we set some
- * keywords ourselves (where to connect to, first of all). So it is asked for a connection that it
- * refuses when it has put the keywords together, for one of them is not valid: it looks no host up, and
- * connects to none. That one's own value is left for libpq to find when it does connect.
+ * Services. libpq reads their file for a connection only, and gives what is there to any keyword
+ * that was not given: before the environment and its own defaults. We need to know as much, for we
+ * set some keywords ourselves (where to connect to, first of all). So it is asked for a connection
+ * that it refuses when it has put the keywords together, for one of them is not valid: it looks no
+ * host up, and connects to none. That one's own value is left for libpq to find when it does
+ * connect.
  */
 
 static const char refused_keyword[] = "channel_binding";

@@ -183,8 +183,9 @@ void postgres_wire_flush(struct wire *wire) {
 /* Receiving. */
 
 /*
- * A record of TLS that is larger than libpq's free room stays in part within the TLS library, where no
- * event tells of it: as long as the socket had something, it is read again in the next iteration.
+ * A record of TLS that is larger than libpq's free room stays in part within the TLS library, where
+ * no event tells of it: as long as the socket had something, it is read again in the next
+ * iteration.
  */
 void postgres_wire_read(struct wire *wire) {
   if (wire->broken) {

@@ -2,15 +2,16 @@
  * The wire to a PostgreSQL server: the only file that calls what of libpq may read or write on an
  * established connection, and the only one that starts and stops the watchers of its socket.
  *
- * libpq closes its socket by itself, in whichever call it finds that the server is gone; the number of
- * the descriptor is then free for the next socket or file that the program opens. So every call into
- * libpq here ends with a look at the connection. If libpq could not go on, or its socket is another,
- * the wire is broken from then on:
+ * libpq closes its socket by itself, in whichever call it finds that the server is gone; the number
+ * of the descriptor is then free for the next socket or file that the program opens. So every call
+ * into libpq here ends with a look at the connection. If libpq could not go on, or its socket is
+ * another, the wire is broken from then on:
  *
- *   OPEN ──a call fails, the socket is another, postgres_wire_break()──> BROKEN ──postgres_wire_stop()──> (gone)
+ *   OPEN ──a call fails, the socket is another, postgres_wire_break()──> BROKEN
+ *   BROKEN ──postgres_wire_stop()──> (gone)
  *
- * No watcher of a broken wire's socket is active, nothing more is sent or read, and `on_more` runs in
- * the next iteration of the loop: what arrived before the wire broke can still be taken with
+ * No watcher of a broken wire's socket is active, nothing more is sent or read, and `on_more` runs
+ * in the next iteration of the loop: what arrived before the wire broke can still be taken with
  * postgres_wire_result().
  */
 #ifndef POSTGRES_WIRE_H

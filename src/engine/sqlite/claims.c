@@ -47,7 +47,8 @@ static void selection_free(struct selection *selection) {
   buffer_free(&selection->parents);
 }
 
-/* Binds the parameters of a selection: the id, the time, the limit, where the operation has them. */
+/* Binds the parameters of a selection: the id, the time, the limit, where the operation has
+ * them. */
 static int bind_selection(struct statement *statement, const struct request *request) {
   int index = 1;
   int result = SQLITE_OK;
@@ -59,8 +60,8 @@ static int bind_selection(struct statement *statement, const struct request *req
   return result == SQLITE_OK ? sqlite_rows_bind_integer(statement, index, request->limit) : result;
 }
 
-/* Keeps the present row of a claim. One with a value that cannot be is claimed as well, and left out of
- * the answer: see struct left_out. */
+/* Keeps the present row of a claim. One with a value that cannot be is claimed as well, and left
+ * out of the answer: see struct left_out. */
 static evd_code keep_claimed(struct connection *connection, struct statement *statement,
                              struct request *request, struct selection *selection,
                              evd_error *error) {
@@ -129,8 +130,8 @@ static evd_code select_rows(struct connection *connection, struct request *reque
 }
 
 /*
- * Changes the selected rows, one after the other. The changes' parameters are bound once; the rowid,
- * and for claim_by_start_at the time at which the row expires, for each row.
+ * Changes the selected rows, one after the other. The changes' parameters are bound once; the
+ * rowid, and for claim_by_start_at the time at which the row expires, for each row.
  */
 static evd_code change_rows(struct connection *connection, struct request *request,
                             const struct selection *selection, evd_error *error) {

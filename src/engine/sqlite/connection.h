@@ -51,8 +51,8 @@ evd_code sqlite_connection_commit(struct connection *connection, evd_error *erro
 /* Rolls back, if there is a transaction, and resets all statements. */
 void sqlite_connection_rollback(struct connection *connection);
 
-/* EVD_EDATABASE when the database's file is no longer the one that was opened: what would be written
- * to it would be lost. */
+/* EVD_EDATABASE when the database's file is no longer the one that was opened: what would be
+ * written to it would be lost. */
 evd_code sqlite_connection_check_file(struct connection *connection, evd_error *error);
 
 /* Runs one statement that has no parameters and whose rows do not matter. */

@@ -125,8 +125,8 @@ static int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-/* How long to wait for another's lock. A batch that waits holds up all that is behind it, reads too:
- * so it comes back soon, and the loader tries again. */
+/* How long to wait for another's lock. A batch that waits holds up all that is behind it, reads
+ * too: so it comes back soon, and the loader tries again. */
 static void set_patience(struct connection *connection, int64_t timeout_ms) {
   int64_t *busy_timeout_ms = &connection->url.busy_timeout_ms;
   connection->batch_patience_ms = smaller(*busy_timeout_ms, BATCH_PATIENCE_MS);

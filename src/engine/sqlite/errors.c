@@ -136,8 +136,8 @@ static const char *column_in(const char *message) {
   return column < EVD_COLUMN_COUNT ? columns[column].name : "";
 }
 
-/* Whether a constraint has failed that is ours, by its name: it is that of its column of JSON. What is
- * stored was found to be JSON before, so json_valid() has said no for want of memory. */
+/* Whether a constraint has failed that is ours, by its name: it is that of its column of JSON. What
+ * is stored was found to be JSON before, so json_valid() has said no for want of memory. */
 static bool is_out_of_memory(int result, const char *message) {
   static const char failed[] = "CHECK constraint failed: ";
   if (result != SQLITE_CONSTRAINT_CHECK || strncmp(message, failed, strlen(failed)) != 0) {

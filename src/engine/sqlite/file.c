@@ -36,8 +36,8 @@ const char *sqlite_file_reading_advice(const struct sqlite_url *url) {
                                          : "to read only, use a file: URI with mode=ro";
 }
 
-/* Says why there is no such file. Where it may not be created, SQLite goes on to look whether it can
- * at least be read, and has only that one's errno. */
+/* Says why there is no such file. Where it may not be created, SQLite goes on to look whether it
+ * can at least be read, and has only that one's errno. */
 static evd_code set_missing(const struct sqlite_url *url, bool create, sqlite3 *db,
                             evd_error *error) {
   if (!create && directory_errno(url, F_OK) == 0) {

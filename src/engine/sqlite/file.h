@@ -24,9 +24,9 @@ evd_code sqlite_file_probe(sqlite3 *db, evd_error *error);
 /* For whoever may not write the file: how it can be read. */
 const char *sqlite_file_reading_advice(const struct sqlite_url *url);
 
-/* Makes an error of the functions above, or of what comes after them while a database is opened, one
- * that says what could not be opened: EVD_EUNAVAILABLE when it may be possible later. What has to do
- * with the table stays as it is. */
+/* Makes an error of the functions above, or of what comes after them while a database is opened,
+ * one that says what could not be opened: EVD_EUNAVAILABLE when it may be possible later. What has
+ * to do with the table stays as it is. */
 void sqlite_file_explain(const struct sqlite_url *url, evd_error *error);
 
 #endif

@@ -16,8 +16,9 @@ enum {
   WAIT_MIN_US = 100,
   WAIT_MAX_US = 10 * 1000,
   CACHE_KIB = 16 * 1024,
-  /* Pages in the log at which it is brought into the database: 16 MiB. At SQLite's own 1,000, a page
-   * that is changed again and again is written there so often that updates are a fifth slower. */
+  /* Pages in the log at which it is brought into the database: 16 MiB. At SQLite's own 1,000, a
+   * page that is changed again and again is written there so often that updates are a fifth
+   * slower. */
   CHECKPOINT_PAGES = 4000,
   WAL_LIMIT_BYTES = 64 * 1024 * 1024 /* what a checkpoint leaves of a larger log */
 };
@@ -136,8 +137,8 @@ static evd_code open_file(struct connection *connection, evd_error *error) {
   return code;
 }
 
-/* EVD_EDATABASE when the file may only be read, unless the URL asks for that: SQLite opens it all the
- * same, and the first write would be the first to fail. */
+/* EVD_EDATABASE when the file may only be read, unless the URL asks for that: SQLite opens it all
+ * the same, and the first write would be the first to fail. */
 static evd_code check_writable(struct connection *connection, evd_error *error) {
   const char *name = sqlite3_db_filename(connection->db, "main");
   const char *mode = name != NULL ? sqlite3_uri_parameter(name, "mode") : NULL;

@@ -14,13 +14,13 @@ struct statement *sqlite_step_prepare(struct connection *connection,
  * without a step. */
 int sqlite_step_read(struct connection *connection, struct statement *statement, int result);
 
-/* Ends a reading statement: `result` is what sqlite_step_read() gave last, or SQLITE_OK when it is left
- * early. */
+/* Ends a reading statement: `result` is what sqlite_step_read() gave last, or SQLITE_OK when it is
+ * left early. */
 evd_code sqlite_step_end(struct connection *connection, struct statement *statement, int result,
                          evd_error *error);
 
-/* Runs a writing statement to its end; `result` as for sqlite_step_read(). *count (may be NULL) is the
- * number of rows it touched. */
+/* Runs a writing statement to its end; `result` as for sqlite_step_read(). *count (may be NULL) is
+ * the number of rows it touched. */
 evd_code sqlite_step_write(struct connection *connection, struct statement *statement, int result,
                            int64_t *count, evd_error *error);
 

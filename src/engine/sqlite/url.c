@@ -69,8 +69,8 @@ static evd_code read_word(const struct parameter *parameter, const char *const *
                    (int)parameter->length, parameter->text);
 }
 
-/* Reads the journal mode. SQLite's "off" is none for us: a batch that fails is rolled back, and without
- * a journal what was written of it would stay, the half of a page split included. */
+/* Reads the journal mode. SQLite's "off" is none for us: a batch that fails is rolled back, and
+ * without a journal what was written of it would stay, the half of a page split included. */
 static evd_code read_journal_mode(const struct parameter *parameter, const char **mode,
                                   evd_error *error) {
   if (parameter->value_length == 3 && strncasecmp(parameter->value, "off", 3) == 0) {

@@ -7,8 +7,8 @@
  *
  * Parameters, ours: synchronous=off|normal|full|extra (default full), busy_timeout=milliseconds
  * (default 5000: for opening, and for migrations; batches wait less), and
- * journal_mode=wal|delete|truncate|persist|memory (default wal). A file: URI may have SQLite's own as
- * well; in an sqlite: URL any other is an error.
+ * journal_mode=wal|delete|truncate|persist|memory (default wal). A file: URI may have SQLite's own
+ * as well; in an sqlite: URL any other is an error.
  */
 #ifndef ENGINE_SQLITE_URL_H
 #define ENGINE_SQLITE_URL_H
