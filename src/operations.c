@@ -25,18 +25,18 @@ static evd_future *submit_changes(evd_storage *storage, struct request request,
 }
 
 static evd_code check_given_changes(const evd_changes *changes, evd_error *error) {
-  if (!changes) {
+  if (changes == NULL) {
     return error_set(error, EVD_EINVAL, "changes", "changes is NULL");
   }
   return check_changes(changes, error);
 }
 
 static evd_code check_given_filter(const evd_filter *filter, evd_error *error) {
-  return filter ? check_filter(filter, error) : EVD_OK;
+  return filter != NULL ? check_filter(filter, error) : EVD_OK;
 }
 
 static evd_filter filter_or_any(const evd_filter *filter) {
-  return filter ? *filter : (evd_filter){0};
+  return filter != NULL ? *filter : (evd_filter){0};
 }
 
 /* 1 to 5: by id. */

@@ -60,11 +60,11 @@ static evd_code check_options(const evd_options *options, evd_error *error) {
 }
 
 static void storage_free(evd_storage *storage) {
-  if (!storage) {
+  if (storage == NULL) {
     return;
   }
   loader_free(storage->loader);
-  if (storage->reactor) {
+  if (storage->reactor != NULL) {
     reactor_release(storage->reactor);
   }
   free(storage);
@@ -76,18 +76,18 @@ static void when_opened(void *owner, const evd_error *error) {
   evd_storage *storage = owner;
   evd_future *opening = storage->opening;
   storage->opening = NULL;
-  if (error) {
-    if (opening) {
+  if (error != NULL) {
+    if (opening != NULL) {
       future_fail(opening, error);
     }
     return; /* the engine closes itself */
   }
-  if (opening && future_is_observed(opening)) {
+  if (opening != NULL && future_is_observed(opening)) {
     loader_start(storage->loader, storage->ops, storage->engine);
     future_succeed(opening, &(struct result){.kind = RESULT_STORAGE, .storage = storage});
     return;
   }
-  if (opening) {
+  if (opening != NULL) {
     future_succeed(opening, &(struct result){.kind = RESULT_NOTHING});
   }
   storage->ops->close(storage->engine, false); /* nobody is there to close it */
@@ -108,7 +108,7 @@ static void when_told(void *owner, evd_log_level level, const char *message) {
  * meanwhile. */
 static void end(struct deferred *ending) {
   evd_storage *storage = (evd_storage *)((char *)ending - offsetof(evd_storage, ending));
-  if (storage->closing) {
+  if (storage->closing != NULL) {
     future_succeed(
         storage->closing,
         &(struct result){.kind = RESULT_NOTHING, .storage = storage, .let_go = storage_free});
@@ -131,7 +131,7 @@ static void when_closed(void *owner) {
 
 static evd_storage *storage_new(struct ev_loop *loop, const evd_options *options) {
   evd_storage *storage = calloc(1, sizeof *storage);
-  if (!storage) {
+  if (storage == NULL) {
     return NULL;
   }
   struct limits limits = limits_of(options);
@@ -140,9 +140,10 @@ static evd_storage *storage_new(struct ev_loop *loop, const evd_options *options
                               .data = options->log_data,
                               .level = options->log_level ? options->log_level : EVD_LOG_WARNING};
   storage->reactor = reactor_new(loop);
-  storage->loader = storage->reactor ? loader_new(storage->reactor, &limits, &storage->log) : NULL;
-  storage->opening = storage->loader ? future_new(storage->reactor) : NULL;
-  if (!storage->opening) {
+  storage->loader =
+      storage->reactor != NULL ? loader_new(storage->reactor, &limits, &storage->log) : NULL;
+  storage->opening = storage->loader != NULL ? future_new(storage->reactor) : NULL;
+  if (storage->opening == NULL) {
     storage_free(storage);
     return NULL;
   }
@@ -165,7 +166,7 @@ static evd_code open_engine(evd_storage *storage, const char *url, const char *t
                     .owner = storage},
   };
   storage->engine = storage->ops->open(&config, error);
-  return storage->engine ? EVD_OK : error->code;
+  return storage->engine != NULL ? EVD_OK : error->code;
 }
 
 /* The table is up to date, or cannot be brought there: the engine opens, or nothing does. */
@@ -176,11 +177,11 @@ static void when_migrated(const struct migrated *migrated, void *data) {
     log_message(&storage->log, EVD_LOG_INFO, "migrated table %s: %s", migrated->table,
                 migrated->steps);
   }
-  if (storage->opening && error.code == EVD_OK) {
+  if (storage->opening != NULL && error.code == EVD_OK) {
     open_engine(storage, migrated->url, migrated->table, EVD_SCHEMA_CHECK, &error);
   }
-  if (!storage->engine) {
-    if (storage->opening) { /* else it was cancelled */
+  if (storage->engine == NULL) {
+    if (storage->opening != NULL) { /* else it was cancelled */
       future_fail(storage->opening, &error);
     }
     storage_free(storage);
@@ -189,8 +190,8 @@ static void when_migrated(const struct migrated *migrated, void *data) {
 
 static evd_code begin_opening(evd_storage *storage, const char *url, const evd_options *options,
                               evd_error *error) {
-  const char *table = options->table ? options->table : "task_executions";
-  if (!url) {
+  const char *table = options->table != NULL ? options->table : "task_executions";
+  if (url == NULL) {
     return error_set(error, EVD_EINVAL, "url", "url is NULL");
   }
   if (check_options(options, error) != EVD_OK) {
@@ -199,7 +200,7 @@ static evd_code begin_opening(evd_storage *storage, const char *url, const evd_o
   storage->changes_table =
       options->schema == EVD_SCHEMA_CREATE || options->schema == EVD_SCHEMA_MIGRATE;
   storage->ops = engine_for_url(url, error);
-  if (!storage->ops) {
+  if (storage->ops == NULL) {
     return error->code;
   }
   if (options->schema != EVD_SCHEMA_MIGRATE) {
@@ -215,7 +216,7 @@ static evd_outcome cancel_opening(evd_future *future, void *maker) {
   (void)future;
   evd_storage *storage = maker;
   storage->opening = NULL;
-  if (storage->engine) { /* else when_migrated() sees it: a migration goes on to its end */
+  if (storage->engine != NULL) { /* else when_migrated() sees it: a migration goes on to its end */
     storage->ops->close(storage->engine, true);
   }
   return storage->changes_table ? EVD_OUTCOME_UNKNOWN : EVD_OUTCOME_NOT_APPLIED;
@@ -223,13 +224,13 @@ static evd_outcome cancel_opening(evd_future *future, void *maker) {
 
 evd_future *evd_storage_open(struct ev_loop *loop, const char *url, const evd_options *options) {
   static const evd_options defaults = {.table = NULL};
-  evd_storage *storage = storage_new(loop, options ? options : &defaults);
-  if (!storage) {
+  evd_storage *storage = storage_new(loop, options != NULL ? options : &defaults);
+  if (storage == NULL) {
     return NULL;
   }
   evd_future *future = storage->opening;
   evd_error error;
-  if (begin_opening(storage, url, options ? options : &defaults, &error) != EVD_OK) {
+  if (begin_opening(storage, url, options != NULL ? options : &defaults, &error) != EVD_OK) {
     future_fail(future, &error);
     storage_free(storage);
     return future;
@@ -270,12 +271,12 @@ static void end_drain(struct ev_loop *loop, ev_timer *drain, int events) {
 }
 
 evd_future *evd_storage_close(evd_storage *storage, int64_t drain_ms) {
-  if (!storage) {
+  if (storage == NULL) {
     return NULL;
   }
   struct reactor *reactor = storage->reactor;
   evd_future *future = future_new(reactor);
-  if (!future) {
+  if (future == NULL) {
     return NULL;
   }
   if (loader_is_refusing(storage->loader)) {
@@ -308,7 +309,7 @@ const char *evd_storage_engine(const evd_storage *storage) {
 void evd_storage_stats(const evd_storage *storage, evd_stats *stats) {
   struct engine_stats engine = {0};
   loader_stats(storage->loader, stats);
-  if (storage->engine) {
+  if (storage->engine != NULL) {
     storage->ops->stats(storage->engine, &engine);
   }
   stats->connections = engine.connections;

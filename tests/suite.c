@@ -53,10 +53,10 @@ enum { GROUPS = sizeof groups / sizeof *groups };
 
 /* Whether this group was asked for. */
 static bool is_wanted(const char *name, char *const *names) {
-  if (!*names) {
+  if (*names == NULL) {
     return true;
   }
-  while (*names && strcmp(*names, name) != 0) {
+  while (*names != NULL && strcmp(*names, name) != 0) {
     names++;
   }
   return *names != NULL;
@@ -113,7 +113,7 @@ int main(int argc, char **argv) {
     return work_role(argv[2], argv[3]);
   }
   suite.url = argc > 1 ? argv[1] : getenv("EVD_TEST_URL");
-  if (!suite.url) {
+  if (suite.url == NULL) {
     fprintf(stderr, "usage: %s URL [GROUP...]\n", argv[0]);
     return EXIT_FAILURE;
   }

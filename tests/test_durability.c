@@ -43,7 +43,7 @@ static void remember(struct log *log, const struct acknowledged *one) {
   if (log->count == log->size) {
     log->size = log->size * 2 + 4096;
     log->all = realloc(log->all, log->size * sizeof *log->all);
-    if (!log->all) {
+    if (log->all == NULL) {
       abort();
     }
   }
@@ -105,14 +105,14 @@ static evd_storage *open_storage(struct ev_loop *loop, const char *url, const ch
 
 /* Leaves nothing behind on a server. */
 static void drop_table(const char *url, const char *table) {
-  if (given_url) {
+  if (given_url != NULL) {
     native_run_once(url, text("drop table %s;", table));
   }
 }
 
 /* A server may still be at work on what a dead client has sent. */
 static void wait_for_servers(void) {
-  if (given_url) {
+  if (given_url != NULL) {
     usleep(300000);
   }
 }
@@ -122,7 +122,7 @@ static double random_between(double least, double most) {
 }
 
 static void what_was_acknowledged_survives_being_killed(void **state) {
-  const char *url = given_url ? given_url : text("sqlite:%s", scratch_new());
+  const char *url = given_url != NULL ? given_url : text("sqlite:%s", scratch_new());
   const char *table = text("durability_%d", (int)getpid());
   char kept_url[1024], kept_table[64];
   snprintf(kept_url, sizeof kept_url, "%s", url);
@@ -165,7 +165,7 @@ static void a_storage_killed_while_it_makes_its_table_opens_again(void **state) 
   for (int round = 0; round < EARLY_ROUNDS; round++) {
     watchdog(600);
     struct log log = {0};
-    const char *url = given_url ? given_url : text("sqlite:%s", scratch_new());
+    const char *url = given_url != NULL ? given_url : text("sqlite:%s", scratch_new());
     const char *table = text("durability_%d_%d", (int)getpid(), round);
     write_for(url, table, round, random_between(0.001, 0.02), &log);
     wait_for_servers();
@@ -186,7 +186,8 @@ int main(int argc, char **argv) {
   }
   given_url = argc > 1 ? argv[1] : NULL;
   const char *given_seed = getenv("EVD_TEST_SEED");
-  unsigned seed = given_seed ? (unsigned)strtoul(given_seed, NULL, 10) : (unsigned)time(NULL);
+  unsigned seed =
+      given_seed != NULL ? (unsigned)strtoul(given_seed, NULL, 10) : (unsigned)time(NULL);
   srandom(seed);
   printf("# EVD_TEST_SEED=%u\n", seed);
   fflush(stdout);

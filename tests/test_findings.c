@@ -40,7 +40,7 @@ static void expect_nothing_found(void) {
 static const char *expect_found(const char *object, enum severity severity) {
   struct findings findings = find();
   assert_non_null(findings.first);
-  expect(!findings.first->next, "%s %s", findings.first->next->object,
+  expect(findings.first->next == NULL, "%s %s", findings.first->next->object,
          findings.first->next->problem);
   assert_string_equal(findings.first->object, object);
   assert_int_equal(findings.first->severity, severity);
@@ -206,7 +206,7 @@ static bool count_row(const char *const *values, void *data) {
 static bool keep_row(const char *const *values, void *data) {
   const char **kept = data;
   for (int i = 0; i < 3; i++) {
-    kept[i] = values[i] ? text("%s", values[i]) : NULL;
+    kept[i] = values[i] != NULL ? text("%s", values[i]) : NULL;
   }
   return false;
 }
@@ -223,7 +223,7 @@ static void parameters_arrive_as_they_are(void **state) {
   expect(sql_client_query(client, sql, values, keep_row, (void *)row, &error) == EVD_OK, "%s",
          error.message);
   for (int i = 0; i < 3; i++) {
-    if (values[i]) {
+    if (values[i] != NULL) {
       assert_string_equal(row[i], values[i]);
     } else {
       assert_null(row[i]);
@@ -311,7 +311,7 @@ static void an_opening_that_is_cancelled_migrates_and_ends(void **state) {
 }
 
 static void what_was_done_is_logged(const evd_log_event *event, void *data) {
-  if (event->level == EVD_LOG_INFO && strstr(event->message, "create table")) {
+  if (event->level == EVD_LOG_INFO && strstr(event->message, "create table") != NULL) {
     (*(int *)data)++;
   }
 }

@@ -31,7 +31,7 @@ static size_t count_own_indexes(const char *table) {
     struct buffer index_name = {0};
     schema_index_name(&index_name, &name, false, indexes[i].suffix);
     const struct catalog_index *index = catalog_find_index(&catalog, index_name.text);
-    found += index && catalog_index_matches(&catalog, index, &indexes[i]);
+    found += index != NULL && catalog_index_matches(&catalog, index, &indexes[i]);
     buffer_free(&index_name);
   }
   catalog_free(&catalog);
@@ -136,7 +136,7 @@ static int run_role(char **arguments) {
   struct role role = {.table = arguments[1], .die_before = strtol(arguments[2], NULL, 10)};
   struct migrate_options options = {.wait_ms = 60000, .step = die_in_time, .data = &role};
   struct sql_client *client = sql_client_open(arguments[0], true, &error);
-  if (!client || table_name_parse(role.table, &name, &error) != EVD_OK ||
+  if (client == NULL || table_name_parse(role.table, &name, &error) != EVD_OK ||
       migrate_up(client, &name, &options, &result, &error) != EVD_OK) {
     fprintf(stderr, "%s\n", error.message);
     return 1;
@@ -249,7 +249,7 @@ static void expect_filled(const evd_execution *rows, size_t count) {
 static size_t count_indexes(void) {
   struct catalog catalog = engine_catalog(engine_case.table);
   size_t count = 0;
-  for (struct catalog_index *index = catalog.indexes; index; index = index->next) {
+  for (struct catalog_index *index = catalog.indexes; index != NULL; index = index->next) {
     count++;
   }
   catalog_free(&catalog);
@@ -308,7 +308,7 @@ static const char *insert_with(const char *id, evd_column column, const char *va
       values = text("%s, %s", values, small_row[i].value);
     }
   }
-  if (value) {
+  if (value != NULL) {
     names = text("%s, %s", names, evd_column_name(column));
     values = text("%s, %s", values, value);
   }
@@ -320,7 +320,7 @@ static bool holds_the_same(const evd_execution *a, const evd_execution *b, evd_c
   struct value left = column_get(a, column);
   struct value right = column_get(b, column);
   return left.kind == right.kind && left.integer == right.integer &&
-         (!left.text || strcmp(left.text, right.text) == 0);
+         (left.text == NULL || strcmp(left.text, right.text) == 0);
 }
 
 /* A column of a later migration in a table with rows, seen from the end: it is missing. */
@@ -344,7 +344,7 @@ static void expect_column_is_added(evd_column column) {
 
 static void a_missing_column_is_added_with_its_default(void **state) {
   for (evd_column column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (columns[column].default_text) {
+    if (columns[column].default_text != NULL) {
       expect_column_is_added(column);
     }
   }

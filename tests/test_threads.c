@@ -89,7 +89,7 @@ static void *insert_and_close(void *data) {
   struct thread *thread = data;
   thread->loop = ev_loop_new(EVFLAG_AUTO);
   open_storage(thread);
-  if (thread->storage) {
+  if (thread->storage != NULL) {
     insert_rows(thread);
     close_storage(thread, -1);
   }
@@ -111,7 +111,7 @@ static void *claim_all(void *data) {
   thread->loop = ev_loop_new(EVFLAG_AUTO);
   open_storage(thread);
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  size_t count = thread->storage ? 1 : 0;
+  size_t count = thread->storage != NULL ? 1 : 0;
   while (count > 0) {
     const evd_execution *rows;
     evd_future *claim = evd_claim_by_start_at(thread->storage, EVD_STATUS_READY, SAMPLE_TIME + 1000,
@@ -148,7 +148,7 @@ static void *open_and_close(void *data) {
   thread->loop = ev_loop_new(EVFLAG_AUTO);
   for (int i = 0; i < 15; i++) {
     open_storage(thread);
-    if (!thread->storage) {
+    if (thread->storage == NULL) {
       break;
     }
     for (int j = 0; j < 20; j++) {

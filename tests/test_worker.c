@@ -30,10 +30,10 @@ static void run(struct job *job) {
   noted->ran_on = pthread_self();
   noted->runs++;
   run_order[run_count++] = noted->number;
-  if (noted->running) {
+  if (noted->running != NULL) {
     sem_post(noted->running);
   }
-  if (noted->wait_for) {
+  if (noted->wait_for != NULL) {
     sem_wait(noted->wait_for);
   }
 }

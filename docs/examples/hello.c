@@ -47,7 +47,7 @@ int main(int argc, char **argv) {
     const evd_execution *row;
     evd_future_row(got, &row);
     char *json = evd_execution_to_json(row);
-    puts(json ? json : "out of memory");
+    puts(json != NULL ? json : "out of memory");
     free(json);
     evd_future_release(got);
   }

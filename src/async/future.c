@@ -56,7 +56,7 @@ static evd_error out_of_memory = {
 
 evd_future *future_new(struct reactor *reactor) {
   evd_future *future = calloc(1, sizeof *future);
-  if (!future) {
+  if (future == NULL) {
     return NULL;
   }
   future->reactor = reactor_retain(reactor);
@@ -65,18 +65,18 @@ evd_future *future_new(struct reactor *reactor) {
 }
 
 evd_future *evd_future_retain(evd_future *future) {
-  if (future) {
+  if (future != NULL) {
     future->references++;
   }
   return future;
 }
 
 static void group_free(struct group *group) {
-  if (!group) {
+  if (group == NULL) {
     return;
   }
   for (size_t i = 0; i < group->count; i++) {
-    if (group->members[i]) {
+    if (group->members[i] != NULL) {
       group->members[i]->waiter = NULL;
       evd_future_release(group->members[i]);
     }
@@ -85,11 +85,11 @@ static void group_free(struct group *group) {
 }
 
 void evd_future_release(evd_future *future) {
-  if (!future || --future->references > 0) {
+  if (future == NULL || --future->references > 0) {
     return;
   }
   records_release(future->result.rows);
-  if (future->result.let_go) {
+  if (future->result.let_go != NULL) {
     future->result.let_go(future->result.storage);
   }
   group_free(future->group);
@@ -131,7 +131,7 @@ static void wake(struct deferred *deferred) {
 }
 
 static void wake_awaiting(evd_future *future) {
-  for (struct await *await = innermost; await; await = await->outer) {
+  for (struct await *await = innermost; await != NULL; await = await->outer) {
     if (await->future == future) {
       await->wake.run = wake;
       reactor_defer(future->reactor, &await->wake);
@@ -142,17 +142,17 @@ static void wake_awaiting(evd_future *future) {
 static void finish(evd_future *future) {
   future->finished = true;
   wake_awaiting(future);
-  if (future->callback) {
+  if (future->callback != NULL) {
     reactor_defer(future->reactor, &future->delivery);
   }
-  if (future->waiter) {
+  if (future->waiter != NULL) {
     member_finished(future->waiter, future);
   }
 }
 
 static void set_error(evd_future *future, const evd_error *error) {
   future->error = malloc(sizeof *future->error);
-  if (future->error) {
+  if (future->error != NULL) {
     *future->error = *error;
   } else {
     future->error = &out_of_memory;
@@ -161,7 +161,7 @@ static void set_error(evd_future *future, const evd_error *error) {
 
 /* Takes the maker's reference off a future, after its last word. */
 static void leave(evd_future *future) {
-  if (future->cancel) {
+  if (future->cancel != NULL) {
     future->cancel = NULL;
     evd_future_release(future);
   }
@@ -181,7 +181,7 @@ void future_fail(evd_future *future, const evd_error *error) {
 
 evd_future *future_succeeded(struct reactor *reactor, const struct result *result) {
   evd_future *future = future_new(reactor);
-  if (future) {
+  if (future != NULL) {
     future_succeed(future, result);
   }
   return future;
@@ -189,7 +189,7 @@ evd_future *future_succeeded(struct reactor *reactor, const struct result *resul
 
 evd_future *future_failed(struct reactor *reactor, const evd_error *error) {
   evd_future *future = future_new(reactor);
-  if (future) {
+  if (future != NULL) {
     future_fail(future, error);
   }
   return future;
@@ -214,10 +214,10 @@ evd_future **future_link(evd_future *future) {
 /* The user's side. */
 
 evd_code evd_future_then(evd_future *future, evd_callback callback, void *data) {
-  if (!future) {
+  if (future == NULL) {
     return EVD_ENOMEM;
   }
-  if (!callback || future->callback || future->waiter) {
+  if (callback == NULL || future->callback != NULL || future->waiter != NULL) {
     return EVD_EMISUSE;
   }
   future->delivery.run = deliver;
@@ -247,7 +247,7 @@ static void run_loop_for(evd_future *future) {
 }
 
 evd_code evd_future_await(evd_future *future) {
-  if (!future || future->finished) {
+  if (future == NULL || future->finished) {
     return evd_future_code(future);
   }
   evd_future_retain(future);
@@ -264,16 +264,16 @@ static void cancel_members(const struct group *group) {
 }
 
 void evd_future_cancel(evd_future *future) {
-  if (!future || future->finished) {
+  if (future == NULL || future->finished) {
     return;
   }
   evd_future_retain(future);
-  if (future->group) {
+  if (future->group != NULL) {
     cancel_members(future->group); /* the last of them finishes this one */
   } else {
     evd_error error;
     error_set(&error, EVD_ECANCELED, "", "the operation was cancelled");
-    if (future->cancel) {
+    if (future->cancel != NULL) {
       error.outcome = future->cancel(future, future->maker);
     }
     future_fail(future, &error);
@@ -286,13 +286,13 @@ evd_code evd_future_code(const evd_future *future) {
 }
 
 const evd_error *evd_future_error(const evd_future *future) {
-  if (!future) {
+  if (future == NULL) {
     return &out_of_memory;
   }
   if (!future->finished) {
     return &pending_error;
   }
-  return future->error ? future->error : &no_error;
+  return future->error != NULL ? future->error : &no_error;
 }
 
 /* Results. */
@@ -304,7 +304,7 @@ static evd_code code_for(const evd_future *future, bool kind_fits) {
 
 /* Whether the future has a result of one of two kinds (the same twice for one). */
 static bool has(const evd_future *future, enum result_kind kind, enum result_kind other) {
-  return future && (future->result.kind == kind || future->result.kind == other);
+  return future != NULL && (future->result.kind == kind || future->result.kind == other);
 }
 
 evd_code evd_future_row(const evd_future *future, const evd_execution **row) {
@@ -346,7 +346,7 @@ evd_code evd_future_storage(const evd_future *future, evd_storage **storage) {
 /* Groups. */
 
 static void finish_group(evd_future *all) {
-  if (all->first_error) {
+  if (all->first_error != NULL) {
     set_error(all, all->first_error);
   }
   finish(all);
@@ -354,7 +354,7 @@ static void finish_group(evd_future *all) {
 
 static void member_finished(evd_future *all, evd_future *member) {
   struct group *group = all->group;
-  if (member->error && !all->first_error) {
+  if (member->error != NULL && all->first_error == NULL) {
     all->first_error = member->error;
   }
   if (--group->unfinished == 0) {
@@ -367,13 +367,13 @@ static void member_finished(evd_future *all, evd_future *member) {
 static void add_member(evd_future *all, evd_future *member) {
   struct group *group = all->group;
   group->members[group->count++] = member;
-  if (!member) {
-    all->first_error = all->first_error ? all->first_error : &out_of_memory;
+  if (member == NULL) {
+    all->first_error = all->first_error != NULL ? all->first_error : &out_of_memory;
     return;
   }
   member->waiter = all;
   if (member->finished) {
-    all->first_error = all->first_error ? all->first_error : member->error;
+    all->first_error = all->first_error != NULL ? all->first_error : member->error;
   } else {
     group->unfinished++;
   }
@@ -381,7 +381,7 @@ static void add_member(evd_future *all, evd_future *member) {
 
 static struct reactor *reactor_of_any(evd_future *const *futures, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (futures[i]) {
+    if (futures[i] != NULL) {
       return futures[i]->reactor;
     }
   }
@@ -389,7 +389,7 @@ static struct reactor *reactor_of_any(evd_future *const *futures, size_t count) 
 }
 
 static bool is_taken(const evd_future *future) {
-  return future && (future->callback || future->waiter);
+  return future != NULL && (future->callback != NULL || future->waiter != NULL);
 }
 
 /* Lets go of futures that evd_future_all() took over but has no memory for. They are chained by
@@ -399,7 +399,7 @@ static void release_untaken(evd_future *const *futures, size_t count) {
   static evd_future end;
   evd_future *chain = &end;
   for (size_t i = 0; i < count; i++) {
-    if (futures[i] && !is_taken(futures[i])) {
+    if (futures[i] != NULL && !is_taken(futures[i])) {
       futures[i]->waiter = chain;
       chain = futures[i];
     }
@@ -425,9 +425,9 @@ static void dissolve_group(evd_future *all, size_t taken) {
 
 evd_future *evd_future_all(evd_future *const *futures, size_t count) {
   struct reactor *reactor = reactor_of_any(futures, count);
-  evd_future *all = reactor ? future_new(reactor) : NULL;
+  evd_future *all = reactor != NULL ? future_new(reactor) : NULL;
   struct group *group = calloc(1, sizeof *group + count * sizeof *group->members);
-  if (!all || !group) {
+  if (all == NULL || group == NULL) {
     evd_future_release(all);
     free(group);
     release_untaken(futures, count);
@@ -451,7 +451,7 @@ evd_future *evd_future_all(evd_future *const *futures, size_t count) {
 }
 
 evd_future *evd_future_at(const evd_future *future, size_t index) {
-  if (!future || !future->group || index >= future->group->count) {
+  if (future == NULL || future->group == NULL || index >= future->group->count) {
     return NULL;
   }
   return future->group->members[index];

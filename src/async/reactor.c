@@ -11,7 +11,7 @@ static void wake(struct reactor *reactor) {
 }
 
 static void sleep_unless_wanted(struct reactor *reactor) {
-  if (reactor->first || reactor->flush_wanted) {
+  if (reactor->first != NULL || reactor->flush_wanted) {
     return;
   }
   ev_prepare_stop(reactor->loop, &reactor->prepare);
@@ -20,10 +20,10 @@ static void sleep_unless_wanted(struct reactor *reactor) {
 
 static void run_deferred(struct reactor *reactor) {
   /* One at a time from the head: a callback may run the loop itself, and so a tick within this. */
-  for (int i = 0; i < CALLBACKS_PER_TICK && reactor->first; i++) {
+  for (int i = 0; i < CALLBACKS_PER_TICK && reactor->first != NULL; i++) {
     struct deferred *deferred = reactor->first;
     reactor->first = deferred->next;
-    if (!reactor->first) {
+    if (reactor->first == NULL) {
       reactor->last = &reactor->first;
     }
     deferred->run(deferred);
@@ -38,7 +38,7 @@ static void tick(struct ev_loop *loop, ev_prepare *prepare, int events) {
   run_deferred(reactor);
   if (reactor->flush_wanted) {
     reactor->flush_wanted = false;
-    if (reactor->flush) {
+    if (reactor->flush != NULL) {
       reactor->flush(reactor->flush_data);
     }
   }
@@ -54,7 +54,7 @@ static void do_not_sleep(struct ev_loop *loop, ev_idle *idle, int events) {
 
 struct reactor *reactor_new(struct ev_loop *loop) {
   struct reactor *reactor = calloc(1, sizeof *reactor);
-  if (!reactor) {
+  if (reactor == NULL) {
     return NULL;
   }
   reactor->loop = loop;
@@ -91,10 +91,10 @@ void reactor_defer(struct reactor *reactor, struct deferred *deferred) {
 }
 
 void reactor_forget(struct reactor *reactor, const struct deferred *deferred) {
-  for (struct deferred **at = &reactor->first; *at; at = &(*at)->next) {
+  for (struct deferred **at = &reactor->first; *at != NULL; at = &(*at)->next) {
     if (*at == deferred) {
       *at = deferred->next;
-      if (!*at) {
+      if (*at == NULL) {
         reactor->last = at;
       }
       return;

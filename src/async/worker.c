@@ -46,9 +46,9 @@ static void jobs_push(struct jobs *jobs, struct job *job) {
 
 static struct job *jobs_pop(struct jobs *jobs) {
   struct job *job = jobs->first;
-  if (job) {
+  if (job != NULL) {
     jobs->first = job->next;
-    if (!jobs->first) {
+    if (jobs->first == NULL) {
       jobs->last = &jobs->first;
     }
   }
@@ -56,14 +56,14 @@ static struct job *jobs_pop(struct jobs *jobs) {
 }
 
 static void abandon(struct job *job) {
-  if (job->abandoned) {
+  if (job->abandoned != NULL) {
     job->abandoned(job);
   }
 }
 
 static void abandon_all(struct jobs *jobs) {
   struct job *job;
-  while ((job = jobs_pop(jobs))) {
+  while ((job = jobs_pop(jobs)) != NULL) {
     abandon(job);
   }
 }
@@ -78,7 +78,7 @@ static void destroy(struct worker *worker) {
 
 /* Waits for a job; NULL when the worker is leaving. Called with the mutex held. */
 static struct job *next_job(struct worker *worker) {
-  while (!worker->leaving && !worker->waiting.first) {
+  while (!worker->leaving && worker->waiting.first == NULL) {
     pthread_cond_wait(&worker->wake_worker, &worker->mutex);
   }
   return worker->leaving ? NULL : jobs_pop(&worker->waiting);
@@ -97,7 +97,7 @@ static void *work(void *data) {
   struct worker *worker = data;
   struct job *job;
   pthread_mutex_lock(&worker->mutex);
-  while ((job = next_job(worker))) {
+  while ((job = next_job(worker)) != NULL) {
     worker->running = true;
     pthread_mutex_unlock(&worker->mutex);
     job->run(job);
@@ -143,7 +143,7 @@ static void report_finished(struct ev_loop *loop, ev_async *wake_loop, int event
   if (more) {
     ev_feed_event(loop, wake_loop, EV_ASYNC);
   }
-  if (job) {
+  if (job != NULL) {
     let_loop_go(worker);
     job->done(job);
   }
@@ -162,7 +162,7 @@ static int start_thread(struct worker *worker) {
 
 struct worker *worker_new(struct ev_loop *loop, evd_error *error) {
   struct worker *worker = calloc(1, sizeof *worker);
-  if (!worker) {
+  if (worker == NULL) {
     error_set_no_memory(error);
     return NULL;
   }
@@ -193,7 +193,7 @@ void worker_submit(struct worker *worker, struct job *job) {
 }
 
 void worker_free(struct worker *worker) {
-  if (!worker) {
+  if (worker == NULL) {
     return;
   }
   if (worker->under_way == 0) {

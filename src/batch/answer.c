@@ -140,7 +140,7 @@ static void split(struct loader *loader, struct parcel *parcel) {
   size_t half = (batch->count + 1) / 2;
   struct parcel *first = parcel_new(loader, batch->operation, half);
   struct parcel *second = parcel_new(loader, batch->operation, batch->count - half);
-  if (!first || !second) {
+  if (first == NULL || second == NULL) {
     parcel_free(first);
     parcel_free(second);
     give_up(loader, parcel);
@@ -224,7 +224,7 @@ static void retry(struct loader *loader, struct parcel *parcel) {
 
 /* Tells the log of each statement, in the order in which they were run. */
 static void report_queries(struct loader *loader, struct batch *batch) {
-  while (batch->queries) {
+  while (batch->queries != NULL) {
     struct query_record *query = batch->queries;
     batch->queries = query->next;
     log_event(loader->log, &(evd_log_event){.level = EVD_LOG_QUERY,

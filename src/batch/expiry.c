@@ -38,10 +38,10 @@ evd_outcome loader_cancel(evd_future *future, void *maker) {
 
 static void describe_time_out(const struct loader *loader, const struct pending *pending,
                               evd_error *error) {
-  const evd_error *trouble = loader->engine ? loader->ops->trouble(loader->engine) : NULL;
+  const evd_error *trouble = loader->engine != NULL ? loader->ops->trouble(loader->engine) : NULL;
   long long time = (long long)loader->limits.timeout_ms;
   const char *name = evd_operation_name(pending->request.operation);
-  if (trouble && pending->state != PENDING_SENT) {
+  if (trouble != NULL && pending->state != PENDING_SENT) {
     error_set(error, EVD_EUNAVAILABLE, "", "%s: no connection within %lld ms: %s", name, time,
               trouble->message);
     error_set_native(error, trouble->native);
@@ -53,7 +53,7 @@ static void describe_time_out(const struct loader *loader, const struct pending 
 
 void loader_expire_some(struct loader *loader) {
   size_t ended = 0;
-  while (ended < SLICE && loader->oldest) {
+  while (ended < SLICE && loader->oldest != NULL) {
     struct pending *pending = loader->oldest;
     evd_error error;
     if (loader_time_left(loader, pending) > 0) {
@@ -77,7 +77,7 @@ void loader_on_expiry(struct ev_loop *loop, ev_timer *timer, int events) {
 
 static void free_parcels(struct loader *loader, struct parcel **list) {
   struct parcel *parcel;
-  while ((parcel = *list)) {
+  while ((parcel = *list) != NULL) {
     DL_DELETE2(*list, parcel, previous, next);
     ev_timer_stop(loader->loop, &parcel->back_off);
     parcel_free(parcel);
@@ -92,7 +92,7 @@ void loader_free_parcels(struct loader *loader) {
 bool loader_abort_some(struct loader *loader) {
   size_t ended = 0;
   struct pending *pending = loader->oldest;
-  while (pending && ended < SLICE) {
+  while (pending != NULL && ended < SLICE) {
     struct pending *younger = pending->younger;
     if (pending->state != PENDING_SENT) {
       ended += pending->future_count;
@@ -100,7 +100,7 @@ bool loader_abort_some(struct loader *loader) {
     }
     pending = younger;
   }
-  if (pending) {
+  if (pending != NULL) {
     reactor_arm(loader->reactor);
     return false;
   }

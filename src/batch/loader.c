@@ -17,7 +17,7 @@ static struct queue *longest_waiting(struct loader *loader) {
   struct queue *oldest = NULL;
   for (int i = 0; i < EVD_OPERATION_COUNT; i++) {
     struct queue *queue = &loader->queues[i];
-    if (queue->first && (!oldest || queue->first->number < oldest->first->number)) {
+    if (queue->first != NULL && (oldest == NULL || queue->first->number < oldest->first->number)) {
       oldest = queue;
     }
   }
@@ -29,7 +29,7 @@ static struct queue *longest_waiting(struct loader *loader) {
 static size_t capacity_for(const struct loader *loader, const struct queue *queue) {
   size_t capacity = loader->ops->capacity(loader->engine);
   for (int i = 0; i < EVD_OPERATION_COUNT && capacity > 1; i++) {
-    capacity -= loader->queues[i].first && &loader->queues[i] != queue;
+    capacity -= loader->queues[i].first != NULL && &loader->queues[i] != queue;
   }
   return capacity > 0 ? capacity : 1;
 }
@@ -59,7 +59,7 @@ static size_t next_batch_size(const struct loader *loader, const struct queue *q
   size_t weight = 0;
   size_t bytes = 0;
   size_t count = 0;
-  for (const struct pending *pending = queue->first; pending; pending = pending->next) {
+  for (const struct pending *pending = queue->first; pending != NULL; pending = pending->next) {
     weight += pending_weight(pending);
     bytes += pending->bytes;
     if (count > 0 && (weight > most || bytes > loader->limits.batch_bytes)) {
@@ -80,14 +80,14 @@ static void fail_first(struct loader *loader, struct queue *queue) {
 /* A new batch from the queue that has waited longest; NULL when there is nothing to send. */
 static struct parcel *gather(struct loader *loader) {
   struct queue *queue;
-  while ((queue = longest_waiting(loader))) {
+  while ((queue = longest_waiting(loader)) != NULL) {
     size_t size = next_batch_size(loader, queue);
     struct parcel *parcel = parcel_new(loader, queue->first->request.operation, size);
-    if (!parcel) {
+    if (parcel == NULL) {
       fail_first(loader, queue);
       continue;
     }
-    while (queue->first && parcel->batch.count < size) {
+    while (queue->first != NULL && parcel->batch.count < size) {
       struct pending *pending = queue->first;
       loader_dequeue(loader, pending);
       parcel_add(parcel, pending);
@@ -100,7 +100,7 @@ static struct parcel *gather(struct loader *loader) {
 /* The next batch to send; one whose requests were all withdrawn is none. */
 static struct parcel *next_parcel(struct loader *loader) {
   struct parcel *parcel;
-  while ((parcel = loader->again)) {
+  while ((parcel = loader->again) != NULL) {
     DL_DELETE2(loader->again, parcel, previous, next);
     if (parcel->batch.count > 0) {
       return parcel;
@@ -129,9 +129,9 @@ static void send_parcel(struct loader *loader, struct parcel *parcel) {
 
 /* Sends what the engine can take. */
 static void send_all(struct loader *loader) {
-  while (loader->engine && loader->ops->capacity(loader->engine) > 0) {
+  while (loader->engine != NULL && loader->ops->capacity(loader->engine) > 0) {
     struct parcel *parcel = next_parcel(loader);
-    if (!parcel) {
+    if (parcel == NULL) {
       return;
     }
     send_parcel(loader, parcel);
@@ -141,7 +141,7 @@ static void send_all(struct loader *loader) {
 /* Whether requests are out of time that the timer has not ended yet: the loop did not turn for
  * long. */
 static bool is_behind(const struct loader *loader) {
-  return loader->oldest && loader_time_left(loader, loader->oldest) <= 0;
+  return loader->oldest != NULL && loader_time_left(loader, loader->oldest) <= 0;
 }
 
 /* Does what the tick is for: sends, or goes on to end what is pending. What is out of time is not
@@ -159,7 +159,7 @@ static void flush(void *data) {
     send_all(loader);
     ended = loader->pending_requests == 0;
   }
-  if (loader->emptied && ended) {
+  if (loader->emptied != NULL && ended) {
     void (*emptied)(void *owner) = loader->emptied;
     loader->emptied = NULL;
     emptied(loader->owner);
@@ -171,7 +171,7 @@ static void flush(void *data) {
 struct loader *loader_new(struct reactor *reactor, const struct limits *limits,
                           const struct log *log) {
   struct loader *loader = calloc(1, sizeof *loader);
-  if (!loader) {
+  if (loader == NULL) {
     return NULL;
   }
   loader->loop = reactor->loop;
@@ -188,7 +188,7 @@ struct loader *loader_new(struct reactor *reactor, const struct limits *limits,
 }
 
 void loader_free(struct loader *loader) {
-  if (!loader) {
+  if (loader == NULL) {
     return;
   }
   ev_timer_stop(loader->loop, &loader->expiry);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 bool log_hears(const struct log *log, evd_log_level level) {
-  return log->callback && level <= log->level;
+  return log->callback != NULL && level <= log->level;
 }
 
 void log_event(const struct log *log, const evd_log_event *event) {

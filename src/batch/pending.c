@@ -24,11 +24,13 @@ static size_t align(size_t offset) {
 
 static struct layout lay_out(const struct request *request) {
   struct layout layout;
-  layout.key_length = KEY_PREFIX + (request->id ? strlen(request->id) : 0);
+  layout.key_length = KEY_PREFIX + (request->id != NULL ? strlen(request->id) : 0);
   layout.changes = align(offsetof(struct pending, key) + layout.key_length + 1);
-  layout.executions = layout.changes + (request->changes ? align(sizeof *request->changes) : 0);
+  layout.executions =
+      layout.changes + (request->changes != NULL ? align(sizeof *request->changes) : 0);
   layout.texts = layout.executions + request->execution_count * sizeof *request->executions;
-  layout.bytes = layout.texts + (request->changes ? changes_text_size(request->changes) : 0);
+  layout.bytes =
+      layout.texts + (request->changes != NULL ? changes_text_size(request->changes) : 0);
   for (size_t i = 0; i < request->execution_count; i++) {
     layout.bytes += execution_text_size(&request->executions[i]);
   }
@@ -36,7 +38,7 @@ static struct layout lay_out(const struct request *request) {
 }
 
 size_t pending_key(const struct request *request, char key[READ_KEY_MAX]) {
-  size_t length = request->id ? strlen(request->id) : 0;
+  size_t length = request->id != NULL ? strlen(request->id) : 0;
   key[0] = (char)request->operation;
   key[1] = (char)request->filter.status;
   key[2] = (char)request->filter.is_sleeping_task;
@@ -50,7 +52,7 @@ size_t pending_key(const struct request *request, char key[READ_KEY_MAX]) {
 struct pending *pending_new(const struct request *request) {
   struct layout layout = lay_out(request);
   struct pending *pending = malloc(layout.bytes);
-  if (!pending) {
+  if (pending == NULL) {
     return NULL;
   }
   memset(pending, 0, sizeof *pending);
@@ -59,11 +61,11 @@ struct pending *pending_new(const struct request *request) {
   pending->last_future = &pending->futures;
   pending->key_length = pending_key(request, pending->key);
   pending->key[pending->key_length] = '\0';
-  pending->request.id = request->id ? pending->key + KEY_PREFIX : NULL;
+  pending->request.id = request->id != NULL ? pending->key + KEY_PREFIX : NULL;
 
   char *block = (char *)pending;
   char *text = block + layout.texts;
-  if (request->changes) {
+  if (request->changes != NULL) {
     evd_changes *changes = (evd_changes *)(void *)(block + layout.changes);
     changes_copy_into(changes, request->changes, &text);
     pending->request.changes = changes;
@@ -104,7 +106,7 @@ void pending_remove_future(struct pending *pending, evd_future *future) {
 
 static evd_future *pop_future(struct pending *pending) {
   evd_future *future = pending->futures;
-  if (future) {
+  if (future != NULL) {
     pending_remove_future(pending, future);
   }
   return future;
@@ -132,15 +134,15 @@ void pending_succeed(struct pending *pending) {
     result.count = (int64_t)request->execution_count;
   }
   evd_future *future;
-  while ((future = pop_future(pending))) {
-    result.rows = request->rows ? records_retain(request->rows) : NULL;
+  while ((future = pop_future(pending)) != NULL) {
+    result.rows = request->rows != NULL ? records_retain(request->rows) : NULL;
     future_succeed(future, &result);
   }
 }
 
 void pending_fail(struct pending *pending, const evd_error *error) {
   evd_future *future;
-  while ((future = pop_future(pending))) {
+  while ((future = pop_future(pending)) != NULL) {
     future_fail(future, error);
   }
 }

@@ -23,7 +23,7 @@ void loader_enqueue(struct loader *loader, struct pending *pending) {
 }
 
 void loader_close_read(struct loader *loader, struct pending *read) {
-  if (read->handle.tbl) {
+  if (read->handle.tbl != NULL) {
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the table
     HASH_DELETE(handle, loader->reads, read);
     read->handle.tbl = NULL;
@@ -43,16 +43,16 @@ static struct line *line_of(struct loader *loader, const char *id) {
   struct line *line;
   size_t length = strlen(id);
   HASH_FIND(handle, loader->lines, id, length, line);
-  if (line) {
+  if (line != NULL) {
     return line;
   }
   line = calloc(1, sizeof *line + length + 1);
-  if (!line) {
+  if (line == NULL) {
     return NULL;
   }
   memcpy(line->id, id, length);
   HASH_ADD(handle, loader->lines, id, length, line);
-  if (!line->handle.tbl) { /* memory was out */
+  if (line->handle.tbl == NULL) { /* memory was out */
     free(line);
     return NULL;
   }
@@ -61,11 +61,11 @@ static struct line *line_of(struct loader *loader, const char *id) {
 
 bool loader_enter_line(struct loader *loader, struct pending *pending) {
   struct line *line = line_of(loader, pending->request.id);
-  if (!line) {
+  if (line == NULL) {
     return false;
   }
   pending->line = line;
-  if (line->first) {
+  if (line->first != NULL) {
     pending->state = PENDING_BLOCKED;
     DL_APPEND2(line->blocked, pending, previous, next);
   } else {
@@ -79,7 +79,7 @@ bool loader_enter_line(struct loader *loader, struct pending *pending) {
 static void leave_line(struct loader *loader, struct line *line) {
   struct pending *next = line->blocked;
   line->first = next;
-  if (next) {
+  if (next != NULL) {
     DL_DELETE2(line->blocked, next, previous, next);
     loader_enqueue(loader, next);
   } else {
@@ -92,7 +92,7 @@ static void leave_line(struct loader *loader, struct line *line) {
 
 struct parcel *parcel_new(struct loader *loader, evd_operation operation, size_t size) {
   struct parcel *parcel = calloc(1, sizeof *parcel + size * sizeof *parcel->requests);
-  if (parcel) {
+  if (parcel != NULL) {
     parcel->loader = loader;
     parcel->batch.operation = operation;
     parcel->batch.requests = parcel->requests;
@@ -112,7 +112,7 @@ struct pending *parcel_at(const struct parcel *parcel, size_t index) {
 }
 
 void parcel_free(struct parcel *parcel) {
-  if (parcel) {
+  if (parcel != NULL) {
     left_out_free(&parcel->found);
     left_out_free(&parcel->batch.left_out);
   }
@@ -156,7 +156,7 @@ void loader_watch_expiry(struct loader *loader) {
   if (loader->limits.timeout_ms < 0) {
     return;
   }
-  if (!loader->oldest) {
+  if (loader->oldest == NULL) {
     ev_timer_stop(loader->loop, &loader->expiry);
   } else if (!ev_is_active(&loader->expiry)) {
     double left = loader_time_left(loader, loader->oldest);
@@ -190,7 +190,7 @@ void loader_discard(struct loader *loader, struct pending *pending) {
   struct line *line = pending->line;
   loader->pending_bytes -= pending->bytes;
   pending_free(pending);
-  if (line) {
+  if (line != NULL) {
     leave_line(loader, line);
   }
   reactor_arm(loader->reactor); /* what it held may be what others, or loader_drain(), wait for */

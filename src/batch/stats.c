@@ -39,7 +39,7 @@ char *evd_stats_text(const evd_stats *stats) {
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  if (!out) {
+  if (out == NULL) {
     return NULL;
   }
   fprintf(out, "%-32s %10s %8s %9s %7s %6s %7s %6s %8s %7s %9s %9s %9s %9s %9s\n", "operation",

@@ -43,7 +43,7 @@ static struct pending *find_read(struct loader *loader, const struct request *re
   size_t length = pending_key(request, key);
   struct pending *found;
   HASH_FIND(handle, loader->reads, key, length, found);
-  if (found && !may_join(loader, found)) {
+  if (found != NULL && !may_join(loader, found)) {
     loader_close_read(loader, found); /* the next to come takes its place */
     found = NULL;
   }
@@ -53,7 +53,7 @@ static struct pending *find_read(struct loader *loader, const struct request *re
 /* Gives the request one more future. */
 static evd_future *attach_future(struct loader *loader, struct pending *pending) {
   evd_future *future = future_new(loader->reactor);
-  if (!future) {
+  if (future == NULL) {
     return NULL;
   }
   future_set_maker(future, loader_cancel, pending);
@@ -73,8 +73,8 @@ static bool is_update_by_id(evd_operation operation) {
 
 evd_future *loader_admit(struct loader *loader, const struct request *request) {
   struct pending *pending = pending_new(request);
-  evd_future *future = pending ? attach_future(loader, pending) : NULL;
-  if (!future) {
+  evd_future *future = pending != NULL ? attach_future(loader, pending) : NULL;
+  if (future == NULL) {
     free(pending);
     return NULL;
   }
@@ -105,7 +105,7 @@ evd_future *loader_submit(struct loader *loader, const struct request *request) 
   }
   if (operation_is_read(request->operation)) {
     struct pending *same = find_read(loader, request);
-    if (same) {
+    if (same != NULL) {
       loader->counters[request->operation].stats.merged++;
       return attach_future(loader, same);
     }

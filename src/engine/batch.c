@@ -12,7 +12,7 @@ void batch_record_query(struct batch *batch, const char *sql, double duration_ms
   }
   size_t length = strlen(sql) + 1;
   struct query_record *record = malloc(sizeof *record + length);
-  if (!record) {
+  if (record == NULL) {
     return; /* only the log misses it */
   }
   record->duration_ms = duration_ms;
@@ -26,7 +26,7 @@ void left_out_add(struct left_out *left_out, const char *id, const evd_error *wh
   if (left_out->count++ == 0) {
     left_out->why = *why;
   }
-  if (row) {
+  if (row != NULL) {
     memcpy(row->id, id, size);
     LL_PREPEND(left_out->rows, row);
   }

@@ -18,7 +18,7 @@ static const struct engine_ops *const engines[] = {
 };
 
 const struct engine_ops *engine_for_url(const char *url, evd_error *error) {
-  for (size_t i = 0; engines[i]; i++) {
+  for (size_t i = 0; engines[i] != NULL; i++) {
     if (engines[i]->accepts(url)) {
       return engines[i];
     }

@@ -99,7 +99,7 @@ static void on_finished(evd_future *future, void *data) {
 
 static void finish_row(struct chain *chain, const evd_execution *row) {
   struct finish *finish = malloc(sizeof *finish);
-  if (!finish || !chaos_read_name(row->execution_id, "te", &finish->worker, &finish->row)) {
+  if (finish == NULL || !chaos_read_name(row->execution_id, "te", &finish->worker, &finish->row)) {
     give_up(row->execution_id, &(evd_error){.message = "is nobody's row"});
   }
   finish->chain = chain;

@@ -6,7 +6,7 @@
 
 /* How far a row is on its way; -1 when it is not there. */
 static int progress_of_parent(const evd_execution *parent) {
-  if (!parent) {
+  if (parent == NULL) {
     return -1;
   }
   return parent->status == EVD_STATUS_READY     ? INSERTED
@@ -15,7 +15,7 @@ static int progress_of_parent(const evd_execution *parent) {
 }
 
 static int progress_of_child(const evd_execution *child) {
-  if (!child) {
+  if (child == NULL) {
     return -1;
   }
   if (child->close_status != EVD_CLOSE_IDLE) {
@@ -89,7 +89,7 @@ static int32_t verify_family(evd_storage *storage, int32_t round, int32_t family
   for (size_t i = 0; i < count; i++) {
     closed += verify_child(&children[i]);
   }
-  if (parent) {
+  if (parent != NULL) {
     int32_t expected = count > 0 ? CHILDREN - closed : 0;
     expect(parent->active_children_count == expected, "%s: counts %d children, not %d", parent_id,
            parent->active_children_count, expected);

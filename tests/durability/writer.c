@@ -52,7 +52,7 @@ static void acknowledge_step(enum act act, const struct step *step) {
 
 static struct step *step_new(struct writer *writer, int32_t family) {
   struct step *step = malloc(sizeof *step);
-  if (!step) {
+  if (step == NULL) {
     abort();
   }
   *step = (struct step){.writer = writer, .round = writer->round, .family = family};
@@ -94,7 +94,7 @@ static void finish(struct writer *writer, const evd_execution *row) {
     step->family = (int32_t)strtol(end + 1, &end, 10);
     step->child = (int32_t)strtol(end + 1, &end, 10);
   }
-  if (!end || *end) {
+  if (end == NULL || *end) {
     give_up(row->execution_id, &(evd_error){.message = "claimed, but no child"});
   }
   acknowledge_step(CLAIMED, step);

@@ -34,7 +34,7 @@ static void a_url_that_does_not_parse_is_refused(void **state) {
   const char *const *urls = strcmp(suite.engine, "sqlite") == 0     ? sqlite
                             : strcmp(suite.engine, "postgres") == 0 ? postgres
                                                                     : mysql;
-  for (; *urls; urls++) {
+  for (; *urls != NULL; urls++) {
     evd_error error = open_fails(*urls, NULL, EVD_EINVAL);
     assert_string_equal(error.field, "url");
   }
@@ -47,8 +47,8 @@ static void a_database_that_is_not_there_is_unavailable(void **state) {
   evd_error error = open_fails(url, NULL, EVD_EUNAVAILABLE);
   assert_int_equal(error.outcome, EVD_OUTCOME_NOT_APPLIED);
   assert_null(strstr(error.message, "secret"));
-  bool says_where =
-      strstr(error.message, "/nowhere/at/all/x.db") || strstr(error.message, "127.0.0.1");
+  bool says_where = strstr(error.message, "/nowhere/at/all/x.db") != NULL ||
+                    strstr(error.message, "127.0.0.1") != NULL;
   expect(says_where, "where? %s", error.message);
 }
 
@@ -200,7 +200,7 @@ static void a_cancelled_opening_does_not_hold_the_loop(void **state) {
   const char *url = suite.url;
   int port, listening = -1;
   if (is_sqlite) {
-    url = text("%s%cbusy_timeout=1000000", url, strchr(url, '?') ? '&' : '?');
+    url = text("%s%cbusy_timeout=1000000", url, strchr(url, '?') != NULL ? '&' : '?');
     suite_lock("true"); /* which making the table waits for */
   } else {
     listening = listen_silently(&port);

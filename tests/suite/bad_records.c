@@ -24,14 +24,14 @@ static void expect_refused_at(const evd_execution *bad, const char *field, int l
     if (errors[i]->outcome != EVD_OUTCOME_NOT_APPLIED || errors[i]->retryable) {
       fail_at(__FILE__, line, "it was not applied, and will never be");
     }
-    if (!strstr(errors[i]->message, field)) {
+    if (strstr(errors[i]->message, field) == NULL) {
       fail_at(__FILE__, line, "the message names no %s: %s", field, errors[i]->message);
     }
   }
   if (evd_future_await(inserted)) {
     fail_at(__FILE__, line, "a neighbour failed: %s", evd_future_error(inserted)->message);
   }
-  if (suite_get("te_beside")) {
+  if (suite_get("te_beside") != NULL) {
     fail_at(__FILE__, line, "half of a bad call was inserted");
   }
   await_ok(evd_delete(suite.storage, "te_good"));
@@ -208,7 +208,7 @@ static void expect_changes_refused_at(const evd_execution *row, const evd_change
   evd_future_await(refused);
   const evd_error *error = evd_future_error(refused);
   if (error->code != EVD_EINVAL || strcmp(error->field, field) != 0 ||
-      error->outcome != EVD_OUTCOME_NOT_APPLIED || !strstr(error->message, field)) {
+      error->outcome != EVD_OUTCOME_NOT_APPLIED || strstr(error->message, field) == NULL) {
     fail_at(__FILE__, line, "%s by \"%s\", not EVD_EINVAL by \"%s\": %s",
             evd_code_name(error->code), error->field, field, error->message);
   }

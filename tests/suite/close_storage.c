@@ -126,7 +126,7 @@ static void callbacks_come_before_closing_ends(void **state) {
   static const int64_t drains[] = {-1, 0};
   for (int i = 0; i < 2; i++) {
     int calls = 0;
-    if (!suite.storage) {
+    if (suite.storage == NULL) {
       suite.storage = suite_open((evd_options){0});
     }
     for (int j = 0; j < CALLS; j++) {
@@ -163,7 +163,7 @@ static void until_closing_has_ended_the_storage_may_be_used_in_vain(void **state
   enum { CALLS = 1500, MERGED = 64 }; /* so that many are answered at once */
   static const int64_t drains[] = {-1, 0, 20000};
   for (int i = 0; i < 6; i++) {
-    if (!suite.storage) {
+    if (suite.storage == NULL) {
       suite.storage = suite_open((evd_options){0});
     }
     struct insister insister = {.storage = suite.storage};
@@ -228,7 +228,7 @@ static void note_closed(evd_future *future, void *data) {
 
 static void close_within(evd_future *future, void *data) {
   struct closer *closer = data;
-  if (suite.storage) {
+  if (suite.storage != NULL) {
     evd_future_then(evd_storage_close(suite.storage, closer->drain_ms), note_closed, closer);
   }
   suite.storage = NULL;
@@ -237,7 +237,7 @@ static void close_within(evd_future *future, void *data) {
 static void a_callback_may_close_the_storage(void **state) {
   static const int64_t drains[] = {-1, 0, 1000};
   for (int i = 0; i < 3; i++) {
-    if (!suite.storage) {
+    if (suite.storage == NULL) {
       suite.storage = suite_open((evd_options){0});
     }
     await_ok(evd_delete_all(suite.storage));

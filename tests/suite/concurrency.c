@@ -251,12 +251,12 @@ static void of_storages_that_update_one_row_at_once_one_wins(void **state) {
 static void count_ids(struct process *process, int *times, int rows) {
   FILE *output = fdopen(dup(process->output), "r");
   char line[64];
-  while (output && fgets(line, sizeof line, output)) {
+  while (output != NULL && fgets(line, sizeof line, output) != NULL) {
     int number = sample_number(line);
     expect(number >= 0 && number < rows, "a strange id: %s", line);
     times[number]++;
   }
-  if (output) {
+  if (output != NULL) {
     fclose(output);
   }
 }

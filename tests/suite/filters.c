@@ -50,7 +50,7 @@ static evd_execution *insert_rows(void) {
 
 static const char *filter_text(const evd_filter *filter) {
   const char *status = evd_status_name(filter->status);
-  return text("filter of status %s, sleeping %d, finished %d", status ? status : "any",
+  return text("filter of status %s, sleeping %d, finished %d", status != NULL ? status : "any",
               filter->is_sleeping_task, filter->is_finished);
 }
 
@@ -71,7 +71,7 @@ static void a_get_returns_what_the_filter_admits(void **state) {
       expect((row != NULL) == admitted, "%s, row of status %s, sleeping %d, finished %d",
              filter_text(&filter), evd_status_name(rows[j].status), rows[j].is_sleeping_task,
              rows[j].is_finished);
-      if (row) {
+      if (row != NULL) {
         expect_row(row, &rows[j]);
       }
     }

@@ -20,7 +20,7 @@ void suite_needs_shared(void) {
 }
 
 evd_storage *suite_open(evd_options options) {
-  if (!options.table) {
+  if (options.table == NULL) {
     options.table = suite.table;
   }
   options.test_mode = true;
@@ -29,7 +29,7 @@ evd_storage *suite_open(evd_options options) {
 }
 
 void suite_close(evd_storage *storage) {
-  if (storage) {
+  if (storage != NULL) {
     await_ok(evd_storage_close(storage, -1));
   }
 }
@@ -97,7 +97,7 @@ void suite_lock(const char *where) {
 
 /* Rolls back first: a server may release the locks of a session that has gone a little later. */
 void suite_unlock(void) {
-  if (suite.lock) {
+  if (suite.lock != NULL) {
     native_run(suite.lock, "rollback");
     native_close(suite.lock);
   }

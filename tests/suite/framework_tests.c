@@ -14,7 +14,7 @@ static const char *literal(evd_execution *row, evd_column column) {
   switch (sample_kind(column)) {
   case SAMPLE_TEXT:
   case SAMPLE_JSON:
-    return *(const char *const *)value ? text("'%s'", *(const char *const *)value) : "null";
+    return *(const char *const *)value != NULL ? text("'%s'", *(const char *const *)value) : "null";
   case SAMPLE_INT32: return text("%d", *(const int32_t *)value);
   case SAMPLE_INT64:
     return *(const int64_t *)value == EVD_NONE ? "null"

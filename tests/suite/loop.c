@@ -90,7 +90,7 @@ struct turns {
 static void note_turn(struct ev_loop *loop, ev_prepare *prepare, int events) {
   struct turns *turns = prepare->data;
   evd_stats stats = {.pending_requests = 0};
-  if (!turns->closed || evd_future_code(turns->closed) == EVD_EPENDING) {
+  if (turns->closed == NULL || evd_future_code(turns->closed) == EVD_EPENDING) {
     evd_storage_stats(turns->storage, &stats);
   }
   uint64_t ended = turns->pending - stats.pending_requests;
@@ -204,7 +204,7 @@ static void *run_thread(void *data) {
   worker->failures += evd_future_await(opening) != EVD_OK;
   (void)evd_future_storage(opening, &storage);
   evd_future_release(opening);
-  if (storage) {
+  if (storage != NULL) {
     insert_rows(worker, storage);
     ev_run(loop, 0);
     evd_future *closed = evd_storage_close(storage, -1);

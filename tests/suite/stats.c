@@ -96,18 +96,18 @@ struct log {
 static void note_event(const evd_log_event *event, void *data) {
   struct log *log = data;
   log->events++;
-  log->wrong += !event->message;
+  log->wrong += event->message == NULL;
   if (event->level != EVD_LOG_QUERY) {
     log->wrong += event->sql != NULL;
     return;
   }
   log->queries++;
-  log->wrong += !event->sql || event->duration_ms < 0 || event->batch_size < 1 ||
+  log->wrong += event->sql == NULL || event->duration_ms < 0 || event->batch_size < 1 ||
                 event->operation >= EVD_OPERATION_COUNT;
-  if (!event->sql) {
+  if (event->sql == NULL) {
     return;
   }
-  if (event->operation == EVD_OPERATION_INSERT && strstr(event->sql, suite.table)) {
+  if (event->operation == EVD_OPERATION_INSERT && strstr(event->sql, suite.table) != NULL) {
     log->saw_insert = true;
     if (event->batch_size > log->largest_batch) {
       log->largest_batch = event->batch_size;

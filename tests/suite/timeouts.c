@@ -137,7 +137,7 @@ static void without_a_time_out_operations_wait(void **state) {
 
 /* The test's URL with one more parameter. */
 static const char *url_with(const char *parameter) {
-  return text("%s%c%s", suite.url, strchr(suite.url, '?') ? '&' : '?', parameter);
+  return text("%s%c%s", suite.url, strchr(suite.url, '?') != NULL ? '&' : '?', parameter);
 }
 
 static void the_most_retries_are_not_none(void **state) {

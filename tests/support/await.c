@@ -15,7 +15,7 @@ static struct kept_future *kept_futures;
 
 evd_future *keep_future(evd_future *future) {
   struct kept_future *kept = malloc(sizeof *kept);
-  if (!kept) {
+  if (kept == NULL) {
     abort();
   }
   kept->future = future;
@@ -56,7 +56,7 @@ void await_ok_at(evd_future *future, const char *file, int line) {
 evd_error await_error_at(evd_future *future, evd_code code, const char *file, int line) {
   await_this(future, code, file, line);
   const evd_error *error = evd_future_error(future);
-  if (!error || error->code != code || !error->message[0]) {
+  if (error == NULL || error->code != code || !error->message[0]) {
     fail_at(file, line, "an error without a code or a message");
   }
   return *error;
@@ -101,7 +101,7 @@ const evd_execution *await_rows_at(evd_future *future, size_t *count, const char
 evd_storage *await_storage_at(evd_future *future, const char *file, int line) {
   evd_storage *storage;
   await_this(future, EVD_OK, file, line);
-  if (evd_future_storage(future, &storage) || !storage) {
+  if (evd_future_storage(future, &storage) || storage == NULL) {
     fail_at(file, line, "no storage in the result");
   }
   return storage;

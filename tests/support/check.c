@@ -29,7 +29,7 @@ void fail_at(const char *file, int line, const char *format, ...) {
 
 void *keep_memory(size_t size) {
   struct kept *kept = calloc(1, sizeof *kept + size + 1);
-  if (!kept) {
+  if (kept == NULL) {
     abort();
   }
   LL_PREPEND(all_kept, kept);

@@ -135,7 +135,7 @@ static void *find_real(const char *name) {
   char sanitizers[64];
   snprintf(sanitizers, sizeof sanitizers, "__interceptor_%s", name);
   void *found = dlsym(RTLD_DEFAULT, sanitizers);
-  return found ? found : dlsym(RTLD_NEXT, name);
+  return found != NULL ? found : dlsym(RTLD_NEXT, name);
 }
 
 #pragma GCC visibility push(default)

@@ -47,7 +47,7 @@ static int set_up(void **state) {
   snprintf(table, sizeof table, "evd_%d_%u", (int)getpid(), ++number);
   engine_case = (struct engine_case){
       .engine = engines[pairing->engine].engine,
-      .url = variable ? getenv(variable) : text("sqlite:%s", scratch_new()),
+      .url = variable != NULL ? getenv(variable) : text("sqlite:%s", scratch_new()),
       .table = table,
   };
   suite = (struct suite){.url = engine_case.url, .table = table, .engine = engine_case.engine};
@@ -117,10 +117,10 @@ void engine_close(evd_storage *storage) {
 
 static void run_pairing(void **state) {
   const struct pairing *pairing = *state;
-  if (!engine_case.url) {
+  if (engine_case.url == NULL) {
     const char *variable = engines[pairing->engine].variable; /* NULL where an engine needs none */
     print_message("%s: %s is not set (tests/run sets it)\n", pairing->name,
-                  variable ? variable : "a URL");
+                  variable != NULL ? variable : "a URL");
     skip();
   }
   pairing->test->run(state);
@@ -128,7 +128,7 @@ static void run_pairing(void **state) {
 
 static int tear_down(void **state) {
   (void)state;
-  if (engine_case.url) {
+  if (engine_case.url != NULL) {
     native_run_once(engine_case.url, text("drop table if exists %s; drop table if exists "
                                           "%s_migrations;",
                                           engine_case.table, engine_case.table));
@@ -145,7 +145,7 @@ int run_on_engines(const struct engine_test *tests, size_t count) {
   size_t total = 0;
   for (size_t i = 0; i < sizeof engines / sizeof engines[0]; i++) {
     for (size_t j = 0; j < count && j < TESTS_MAX; j++) {
-      if (tests[j].engines && !strstr(tests[j].engines, engines[i].engine)) {
+      if (tests[j].engines != NULL && strstr(tests[j].engines, engines[i].engine) == NULL) {
         continue;
       }
       struct pairing *pairing = &pairings[total];

@@ -6,8 +6,8 @@
 
 /* Cuts the text at the first of the mark, or the last; what follows it, or "". */
 static char *cut(char *at, char mark) {
-  char *found = at ? strchr(at, mark) : NULL;
-  if (!found) {
+  char *found = at != NULL ? strchr(at, mark) : NULL;
+  if (found == NULL) {
     return NULL;
   }
   *found = '\0';
@@ -17,7 +17,7 @@ static char *cut(char *at, char mark) {
 /* Undoes %XX in place. */
 static char *decode(char *coded) {
   char *to = coded;
-  for (const char *from = coded; from && *from; from++) {
+  for (const char *from = coded; from != NULL && *from; from++) {
     char digits[3];
     snprintf(digits, sizeof digits, "%.2s", from + 1);
     if (*from == '%') {
@@ -27,7 +27,7 @@ static char *decode(char *coded) {
       *to++ = *from;
     }
   }
-  if (to) {
+  if (to != NULL) {
     *to = '\0';
   }
   return coded;
@@ -35,8 +35,8 @@ static char *decode(char *coded) {
 
 /* The path of "socket=" among the options. */
 static char *socket_option(char *options) {
-  char *found = options ? strstr(options, "socket=") : NULL;
-  if (!found) {
+  char *found = options != NULL ? strstr(options, "socket=") : NULL;
+  if (found == NULL) {
     return NULL;
   }
   found += strlen("socket=");
@@ -47,13 +47,13 @@ static char *socket_option(char *options) {
 void mysql_parts_read(struct mydb_parts *parts, const char *url) {
   *parts = (struct mydb_parts){.port = 3306};
   const char *after_scheme = strstr(url, "://");
-  snprintf(parts->memory, sizeof parts->memory, "%s", after_scheme ? after_scheme + 3 : "");
+  snprintf(parts->memory, sizeof parts->memory, "%s", after_scheme != NULL ? after_scheme + 3 : "");
   char *authority = parts->memory;
   char *options = cut(authority, '?');
   char *database = cut(authority, '/');
   char *host = strrchr(authority, '@');
-  char *user = host ? authority : NULL;
-  if (host) {
+  char *user = host != NULL ? authority : NULL;
+  if (host != NULL) {
     *host++ = '\0';
   } else {
     host = authority;
@@ -63,8 +63,8 @@ void mysql_parts_read(struct mydb_parts *parts, const char *url) {
   parts->user = decode(user);
   parts->password = decode(password);
   parts->socket = socket_option(options);
-  parts->host = *host && !parts->socket ? decode(host) : NULL; /* else it would be TCP */
-  if (port) {
+  parts->host = *host && parts->socket == NULL ? decode(host) : NULL; /* else it would be TCP */
+  if (port != NULL) {
     parts->port = (unsigned)strtoul(port, NULL, 10);
   }
   parts->database = decode(database);

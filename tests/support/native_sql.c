@@ -62,13 +62,13 @@ static const char *run_sqlite(sqlite3 *sqlite, const char *sql) {
     }
     int code = sqlite3_step(statement);
     result = NULL;
-    if (code == SQLITE_ROW && sqlite3_column_text(statement, 0)) {
+    if (code == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
       result = text("%s", (const char *)sqlite3_column_text(statement, 0));
     }
     while (code == SQLITE_ROW) {
       code = sqlite3_step(statement);
     }
-    if (statement && code != SQLITE_DONE) {
+    if (statement != NULL && code != SQLITE_DONE) {
       fail_with(sqlite3_sql(statement), sqlite3_errmsg(sqlite));
     }
     sqlite3_finalize(statement);
@@ -87,8 +87,8 @@ static void open_mysql(struct native *native, const char *url) {
   mysql_parts_read(&parts, url);
   native->mysql = mysql_init(NULL);
   mysql_options(native->mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  if (!mysql_real_connect(native->mysql, parts.host, parts.user, parts.password, parts.database,
-                          parts.port, parts.socket, CLIENT_MULTI_STATEMENTS)) {
+  if (mysql_real_connect(native->mysql, parts.host, parts.user, parts.password, parts.database,
+                         parts.port, parts.socket, CLIENT_MULTI_STATEMENTS) == NULL) {
     fail_with(url, mysql_error(native->mysql));
   }
 }
@@ -98,9 +98,9 @@ static const char *run_mysql(MYSQL *mysql, const char *sql) {
   int more = mysql_query(mysql, sql);
   while (more == 0) {
     MYSQL_RES *rows = mysql_store_result(mysql);
-    if (rows) {
+    if (rows != NULL) {
       MYSQL_ROW row = mysql_fetch_row(rows);
-      result = row && row[0] ? text("%s", row[0]) : NULL;
+      result = row != NULL && row[0] != NULL ? text("%s", row[0]) : NULL;
       mysql_free_result(rows);
     }
     more = mysql_next_result(mysql);
@@ -138,7 +138,7 @@ static const char *run_postgres(PGconn *postgres, const char *sql) {
 
 struct native *native_open(const char *url) {
   struct native *native = calloc(1, sizeof *native);
-  if (!native) {
+  if (native == NULL) {
     abort();
   }
 #ifdef EVD_WITH_SQLITE
@@ -162,17 +162,17 @@ struct native *native_open(const char *url) {
 
 const char *native_text(struct native *native, const char *sql) {
 #ifdef EVD_WITH_SQLITE
-  if (native->sqlite) {
+  if (native->sqlite != NULL) {
     return run_sqlite(native->sqlite, sql);
   }
 #endif
 #ifdef EVD_WITH_MYSQL
-  if (native->mysql) {
+  if (native->mysql != NULL) {
     return run_mysql(native->mysql, sql);
   }
 #endif
 #ifdef EVD_WITH_POSTGRES
-  if (native->postgres) {
+  if (native->postgres != NULL) {
     return run_postgres(native->postgres, sql);
   }
 #endif
@@ -185,7 +185,7 @@ void native_run(struct native *native, const char *sql) {
 
 int64_t native_number(struct native *native, const char *sql) {
   const char *number = native_text(native, sql);
-  return number ? strtoll(number, NULL, 10) : -1;
+  return number != NULL ? strtoll(number, NULL, 10) : -1;
 }
 
 void native_close(struct native *native) {
@@ -193,7 +193,7 @@ void native_close(struct native *native) {
   sqlite3_close(native->sqlite);
 #endif
 #ifdef EVD_WITH_MYSQL
-  if (native->mysql) {
+  if (native->mysql != NULL) {
     mysql_close(native->mysql);
   }
 #endif

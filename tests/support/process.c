@@ -14,7 +14,7 @@
 struct process process_start(const char *const *arguments) {
   char program[] = "/proc/self/exe";
   char *argv[ARGUMENTS_MAX + 2] = {program};
-  for (int i = 0; i < ARGUMENTS_MAX && arguments[i]; i++) {
+  for (int i = 0; i < ARGUMENTS_MAX && arguments[i] != NULL; i++) {
     argv[i + 1] = (char *)(size_t)arguments[i];
   }
   int ends[2];

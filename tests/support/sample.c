@@ -146,8 +146,8 @@ evd_execution sample_parent(const char *id, int32_t active_children) {
 int sample_number(const char *id) {
   const char *at = strrchr(id, '_');
   char *end;
-  long number = at ? strtol(at + 1, &end, 10) : -1;
-  return at && end > at + 1 ? (int)number : -1;
+  long number = at != NULL ? strtol(at + 1, &end, 10) : -1;
+  return at != NULL && end > at + 1 ? (int)number : -1;
 }
 
 evd_execution sample_full(const char *id) {
@@ -267,7 +267,7 @@ static bool same_json(const char *a, const char *b) {
   cJSON *left = cJSON_Parse(a);
   cJSON *right = cJSON_Parse(b);
   bool same = cJSON_Compare(left, right, true);
-  if (left && right && cJSON_IsNumber(left) && isinf(left->valuedouble)) {
+  if (left != NULL && right != NULL && cJSON_IsNumber(left) && isinf(left->valuedouble)) {
     same = cJSON_IsNumber(right) && left->valuedouble == right->valuedouble;
   }
   cJSON_Delete(left);
@@ -284,7 +284,7 @@ static bool same_member(const evd_execution *a, const evd_execution *b, evd_colu
   }
   const char *left_text = *(const char *const *)left;
   const char *right_text = *(const char *const *)right;
-  if (!left_text || !right_text) {
+  if (left_text == NULL || right_text == NULL) {
     return left_text == right_text;
   }
   return kind == SAMPLE_JSON ? same_json(left_text, right_text) : !strcmp(left_text, right_text);
@@ -293,7 +293,7 @@ static bool same_member(const evd_execution *a, const evd_execution *b, evd_colu
 evd_column sample_difference(const evd_execution *a, const evd_execution *b) {
   evd_column column = 0;
   while (column < EVD_COLUMN_COUNT) {
-    bool skipped = (model[column].flags & WITH_PARENT) && !a->parent_execution_id;
+    bool skipped = (model[column].flags & WITH_PARENT) && a->parent_execution_id == NULL;
     if (!skipped && !same_member(a, b, column)) {
       break;
     }
@@ -308,7 +308,8 @@ static const char *describe(const evd_execution *execution, evd_column column) {
   switch (model[column].kind) {
   case SAMPLE_TEXT:
   case SAMPLE_JSON:
-    return *(const char *const *)value ? text("\"%.200s\"", *(const char *const *)value) : "NULL";
+    return *(const char *const *)value != NULL ? text("\"%.200s\"", *(const char *const *)value)
+                                               : "NULL";
   case SAMPLE_INT64:
     return *(const int64_t *)value == EVD_NONE ? "NULL"
                                                : text("%lld", (long long)*(const int64_t *)value);
@@ -321,7 +322,7 @@ static const char *describe(const evd_execution *execution, evd_column column) {
 
 void expect_row_at(const evd_execution *row, const evd_execution *expected, const char *file,
                    int line) {
-  if (!row) {
+  if (row == NULL) {
     fail_at(file, line, "no row %s", expected->execution_id);
   }
   evd_column column = sample_difference(row, expected);
