@@ -25,7 +25,7 @@ struct bench_options {
 };
 
 /* How often a part is repeated: 1 to REPETITIONS_MAX times. */
-#define REPETITIONS_MAX 100
+enum { REPETITIONS_MAX = 100 };
 size_t bench_repetitions(const struct bench_options *options);
 
 /* Prints an error, made as by printf, to stderr, and returns false. */

@@ -10,9 +10,9 @@
 #include "bench.h"
 #include "report.h"
 
-#define POOL 4
+enum { POOL = 4 };
 #define POLL_SECONDS 0.001
-#define OPENING_SECONDS 30 /* until a pool must be full */
+enum { OPENING_SECONDS = 30 }; /* until a pool must be full */
 
 /* A storage whose pool is filling. */
 struct filling {

@@ -16,7 +16,7 @@
 #include "sql/mysql.h"
 
 /* Batches in flight at most: as many connections as the engine has by default. */
-#define DEPTH_MAX 4
+enum { DEPTH_MAX = 4 };
 
 struct floor {
   MYSQL *mysql;

@@ -11,7 +11,7 @@
 #include "model/columns.h"
 #include "sql/postgres.h"
 
-#define VALUES_MAX 64 /* of a statement */
+enum { VALUES_MAX = 64 }; /* of a statement */
 
 struct floor {
   PGconn *connection;

@@ -11,7 +11,7 @@
 #include "loop_delay.h"
 
 #define INTERVAL_S 0.001
-#define INTERVAL_NS 1000000
+enum { INTERVAL_NS = 1000000 };
 
 /* Numbers that were measured, in seconds. */
 struct samples {

@@ -10,10 +10,10 @@
 #include "memory.h"
 #include "rows.h"
 
-#define IN_FLIGHT 256
+enum { IN_FLIGHT = 256 };
 
 /* A row is read and updated so many rows after its insertion, when that has long been done. */
-#define LAG 1024
+enum { LAG = 1024 };
 
 /* What may be gained between two samples by chance (requests in flight, pages kept by malloc). */
 #define HEAP_SLACK_MIB 1.0

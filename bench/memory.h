@@ -6,7 +6,7 @@
 #include "report.h"
 
 /* The most samples of a run. */
-#define MEMORY_SAMPLES 10
+enum { MEMORY_SAMPLES = 10 };
 
 /*
  * Runs that many inserts, gets, updates and gets of children in a table that grows, and takes

@@ -10,7 +10,7 @@
 #include "report.h"
 
 /* How often the rows are got in a run: once would take too short a time to be measured well. */
-#define GET_PASSES 5
+enum { GET_PASSES = 5 };
 
 const char *op_name(enum op op) {
   static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim"};

@@ -15,7 +15,7 @@
 enum op { OP_INSERT, OP_GET, OP_UPDATE, OP_CLAIM, OP_COUNT };
 
 /* The rows that one claim takes. */
-#define CLAIM_LIMIT 100
+enum { CLAIM_LIMIT = 100 };
 
 /* One operation on a set of rows. Owns nothing. */
 struct op_work {

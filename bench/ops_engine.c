@@ -8,10 +8,10 @@
 #include "ops.h"
 
 /* Executions that one call inserts when a table is loaded. */
-#define LOAD_GROUP 100
+enum { LOAD_GROUP = 100 };
 
 /* Rounds in which no more connections were opened, after which the engine is warm. */
-#define WARM_ROUNDS 20
+enum { WARM_ROUNDS = 20 };
 
 static evd_future *submit_insert(struct flow *flow, size_t index) {
   const struct op_work *work = flow->data;

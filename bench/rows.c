@@ -6,8 +6,8 @@
 #include "rows.h"
 
 /* In every group so many rows are at the top of a tree, and so many are children of the first. */
-#define GROUP_TOPS 5
-#define GROUP_SIZE 10
+enum { GROUP_TOPS = 5 };
+enum { GROUP_SIZE = 10 };
 
 static const char retry_options[] =
     "{\"maxAttempts\":3,\"baseDelayMs\":1000,\"delayMultiplier\":2,\"maxDelayMs\":60000}";

@@ -11,7 +11,7 @@
 #include <evdurable.h>
 
 /* The bytes of an input, without its terminating zero. */
-#define ROW_INPUT_SIZE 200
+enum { ROW_INPUT_SIZE = 200 };
 
 struct rows {
   size_t count;

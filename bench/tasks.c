@@ -17,9 +17,9 @@
 #include "report.h"
 #include "rows.h"
 
-#define LIMIT 100
-#define CLAIMS_MAX 3 /* claims in flight; closings go one at a time */
-#define CHILDREN 50  /* of a parent */
+enum { LIMIT = 100 };
+enum { CLAIMS_MAX = 3 }; /* claims in flight; closings go one at a time */
+enum { CHILDREN = 50 };  /* of a parent */
 #define RUN_SECONDS 0.001
 #define EXECUTOR "executor-1"
 

@@ -1,3 +1,4 @@
+/* Opens and closes storages, and gives their statistics. */
 #include "storage.h"
 
 #include <limits.h>
@@ -10,12 +11,12 @@
 #include "sql/dialect.h"
 
 /* The defaults of evd_options; storage.h of the interface names them. */
-#define BATCH_MAX_REQUESTS 128
+enum { BATCH_MAX_REQUESTS = 128 };
 #define BATCH_MAX_BYTES (4u << 20)
-#define PENDING_MAX_REQUESTS 100000
+enum { PENDING_MAX_REQUESTS = 100000 };
 #define PENDING_MAX_BYTES (256u << 20)
-#define OPERATION_TIMEOUT_MS 30000
-#define RETRIES 10
+enum { OPERATION_TIMEOUT_MS = 30000 };
+enum { RETRIES = 10 };
 
 static size_t size_or(size_t value, size_t standard) {
   return value > 0 ? value : standard;

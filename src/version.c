@@ -1,3 +1,4 @@
+/* The library's version. */
 #include <evdurable/version.h>
 
 const char *evd_version(void) {

@@ -47,8 +47,8 @@ static int compare_ids(const void *a, const void *b) {
   return strcmp(a, b);
 }
 
-#define THREADS 4
-#define IDS_A_THREAD 50000
+enum { THREADS = 4 };
+enum { IDS_A_THREAD = 50000 };
 
 /* A thread that makes ids. */
 static void *make_ids(void *data) {
@@ -78,8 +78,8 @@ static void ids_of_threads_differ(void **state) {
   }
 }
 
-#define PROCESSES 8
-#define IDS_A_PROCESS 1000
+enum { PROCESSES = 8 };
+enum { IDS_A_PROCESS = 1000 };
 
 /* Each child of a fork inherits the state of the same thread. */
 static void ids_of_forked_processes_differ(void **state) {

@@ -1,3 +1,4 @@
+/* Futures: their life, their callbacks, waiting for them, and groups of them. */
 #include "async/future.h"
 
 #include <stdlib.h>

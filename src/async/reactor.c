@@ -1,9 +1,10 @@
+/* The tick: runs what was deferred, then flushes the loader, once in each iteration of the loop. */
 #include "async/reactor.h"
 
 #include <stdlib.h>
 
 /* So many callbacks in one tick at most, so that other watchers of the loop get their turn. */
-#define CALLBACKS_PER_TICK 256
+enum { CALLBACKS_PER_TICK = 256 };
 
 static void wake(struct reactor *reactor) {
   ev_prepare_start(reactor->loop, &reactor->prepare);

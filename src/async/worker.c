@@ -1,3 +1,4 @@
+/* A thread with a queue of jobs, whose ends are reported to the loop. */
 #include "async/worker.h"
 
 #include <ev.h>

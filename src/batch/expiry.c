@@ -5,7 +5,7 @@
 #include "model/error.h"
 
 /* About so many futures at most are finished in one iteration of the loop. */
-#define SLICE 256
+enum { SLICE = 256 };
 
 evd_outcome loader_outcome(const struct pending *pending) {
   bool known = pending->state != PENDING_SENT || operation_is_read(pending->request.operation);

@@ -1,8 +1,9 @@
+/* A log-linear histogram of durations. */
 #include "batch/histogram.h"
 
 #include <math.h>
 
-#define SUB_BITS 5
+enum { SUB_BITS = 5 };
 #define SUB_BUCKETS (1u << SUB_BITS)
 #define LARGEST ((UINT64_C(1) << 40) - 1)
 

@@ -1,3 +1,4 @@
+/* Forms batches from the waiting requests while the engine has capacity. */
 #include "batch/loader.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "model/error.h"
 
 /* Fewer reads are not spread over several batches. */
-#define READS_MIN 64
+enum { READS_MIN = 64 };
 
 /* The queue whose head was submitted first; NULL when all are empty. */
 static struct queue *longest_waiting(struct loader *loader) {

@@ -1,3 +1,4 @@
+/* Messages to the caller's log. */
 #include "batch/log.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* A pending request: the deep copy of what the caller gave, in one block of memory. */
 #include "batch/pending.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@ struct layout {
 };
 
 /* What stands before the id in a key. */
-#define KEY_PREFIX 4
+enum { KEY_PREFIX = 4 };
 
 static size_t align(size_t offset) {
   size_t to = _Alignof(max_align_t);

@@ -1,3 +1,4 @@
+/* The queues of waiting requests, the lines of updates of one id, and the batches under way. */
 #include "batch/queue.h"
 
 #include <math.h>

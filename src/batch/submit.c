@@ -10,7 +10,7 @@
 
 /* A read that has waited for longer, in seconds, or with so many is not joined by more. */
 #define MERGE_AGE_MAX 1.
-#define MERGE_MAX 64
+enum { MERGE_MAX = 64 };
 
 static evd_future *refuse(struct loader *loader, evd_code code, const char *why) {
   evd_error error;

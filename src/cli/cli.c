@@ -1,3 +1,4 @@
+/* What all subcommands share: common options, connecting, printing errors and JSON. */
 #include "cli/cli.h"
 
 #include <errno.h>

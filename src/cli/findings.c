@@ -1,3 +1,4 @@
+/* Prints findings as text or JSON. */
 #include "cli/findings.h"
 
 #include <stdio.h>

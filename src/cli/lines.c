@@ -1,3 +1,4 @@
+/* Reads files and standard input by lines, without blocking for long. */
 #include "cli/lines.h"
 
 #include <errno.h>

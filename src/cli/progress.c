@@ -1,3 +1,4 @@
+/* A line of progress on the standard error, if that is a terminal. */
 #include "cli/progress.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* Filters of executions as SQL, and executions read by an SQL session. */
 #include "cli/rows.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Prints a table whose columns are as wide as their longest cell. */
 #include "cli/table.h"
 
 #include <stdio.h>

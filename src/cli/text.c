@@ -1,3 +1,4 @@
+/* Reads and writes durations, times and texts for people. */
 #include "cli/text.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* What all engines do with a batch: recording statements, setting rows aside. */
 #include <stdlib.h>
 #include <string.h>
 

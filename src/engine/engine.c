@@ -1,3 +1,4 @@
+/* The engines that are built in, and which of them a URL is for. */
 #include "engine/engine.h"
 
 #include "config.h"

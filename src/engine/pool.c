@@ -1,3 +1,4 @@
+/* Opens, lends and closes connections; shared by the PostgreSQL and MySQL engines. */
 #include "engine/pool.h"
 
 #include <stdlib.h>

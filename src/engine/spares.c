@@ -1,3 +1,4 @@
+/* Keeps idle workers for the next connections. */
 #include "engine/spares.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Reads what a table has, from the database's own catalog. */
 #include "migrate/catalog.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* What the blocking SQL sessions of all databases share. */
 #include "migrate/client.h"
 
 #include <stdlib.h>

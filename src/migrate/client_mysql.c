@@ -1,3 +1,4 @@
+/* A blocking SQL session of MySQL or MariaDB. */
 #include <stdio.h>
 #include <stdlib.h>
 

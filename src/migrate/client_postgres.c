@@ -1,3 +1,4 @@
+/* A blocking SQL session of PostgreSQL. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>

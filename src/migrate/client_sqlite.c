@@ -1,3 +1,4 @@
+/* A blocking SQL session of SQLite. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Compares a table with what it should be, and says how to fix it. */
 #include "migrate/findings.h"
 
 #include <stdarg.h>

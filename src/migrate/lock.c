@@ -1,3 +1,4 @@
+/* Takes the lock of migrations, and waits for another's. */
 #include "migrate/lock.h"
 
 #include <time.h>

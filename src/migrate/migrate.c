@@ -1,3 +1,4 @@
+/* Runs the steps of the migrations, and records them. */
 #include "migrate/migrate.h"
 
 #include <stdio.h>

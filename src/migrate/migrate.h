@@ -16,7 +16,7 @@
 #include "migrate/record.h"
 
 /* How long another's migration is waited for. */
-#define MIGRATE_WAIT_MS 60000
+enum { MIGRATE_WAIT_MS = 60000 };
 
 struct migrate_options {
   evd_schema_options schema; /* its table has no meaning here */

@@ -1,3 +1,4 @@
+/* Migrates on a worker's thread, for evd_storage_open(). */
 #include "migrate/open.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Plans the steps that a table needs, in the order of the migrations. */
 #include "migrate/plan.h"
 
 #include <stdlib.h>

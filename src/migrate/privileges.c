@@ -1,3 +1,4 @@
+/* Which privileges are missing; the questions are each database's own. */
 #include "migrate/privileges.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The list of migrations, and the table that records them. */
 #include "migrate/record.h"
 
 #include <errno.h>

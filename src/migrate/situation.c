@@ -1,3 +1,4 @@
+/* Reads the record, the catalog and the plan together. */
 #include "migrate/situation.h"
 
 evd_code situation_read(struct sql_client *client, const struct table_name *table,

@@ -1,3 +1,4 @@
+/* Checks executions, changes and arguments before anything is sent. */
 #include "model/check.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The column table, and access to a record's members by it. */
 #include "model/columns.h"
 
 #include <math.h>

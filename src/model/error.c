@@ -1,3 +1,4 @@
+/* Fills in errors. */
 #include "model/error.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Clears, copies and changes records. */
 #include "model/execution.h"
 
 #include <stdlib.h>

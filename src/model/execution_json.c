@@ -15,7 +15,7 @@
 
 /* The longest key that is looked at. The longest of ours has 38 characters, each of which somebody
  * may have written as an escape of 6. */
-#define KEY_MAX 256
+enum { KEY_MAX = 256 };
 
 /* Adds a document, on one line. */
 static bool add_document(cJSON *object, const char *key, const char *text) {

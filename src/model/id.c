@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIGITS_TIME 10
-#define DIGITS_HALF 7 /* each half of the chance: 35 bits */
+enum { DIGITS_TIME = 10 };
+enum { DIGITS_HALF = 7 }; /* each half of the chance: 35 bits */
 #define HALF_MASK ((UINT64_C(1) << 35) - 1)
 
 /* What a thread knows of its last id. */

@@ -1,3 +1,4 @@
+/* A strict scanner of JSON texts. */
 #include "model/json.h"
 
 #include <endian.h>

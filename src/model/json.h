@@ -21,7 +21,7 @@ enum json_kind {
 };
 
 /* The deepest nesting of arrays and objects in a document. */
-#define JSON_DEPTH_MAX 512
+enum { JSON_DEPTH_MAX = 512 };
 
 /* The kind of the document's top value, or JSON_INVALID with *reason (static) and *offset (bytes).
  * See check_json() for what is valid. reason and offset may be NULL. */

@@ -1,3 +1,4 @@
+/* Reads JSON objects member by member, and writes integers exactly. */
 #include "model/json_object.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The rows of a result, with their texts, in chunks of memory. */
 #include "model/records.h"
 
 #include <stdalign.h>

@@ -1,3 +1,4 @@
+/* Properties of operations: reads, claims, and so on. */
 #include "model/request.h"
 
 static const char *const operation_names[EVD_OPERATION_COUNT] = {

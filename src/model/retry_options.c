@@ -10,7 +10,7 @@
 #include "model/json_object.h"
 
 /* The longest key that is looked at, with every character of it written as an escape of 6. */
-#define KEY_MAX 96
+enum { KEY_MAX = 96 };
 
 char *evd_retry_options_to_json(const evd_retry_options *options) {
   cJSON *object = cJSON_CreateObject();

@@ -1,3 +1,4 @@
+/* A text that grows. */
 #include "sql/buffer.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* The list of dialects, and what is asked of one. */
 #include "sql/dialect.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The statements of MySQL and MariaDB. */
 #include "sql/mysql.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Which texts the character set of a column can hold. */
 #include "sql/mysql_charset.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* Writes values as literals of MySQL's SQL. */
 #include "sql/mysql_literal.h"
 
 #include <string.h>

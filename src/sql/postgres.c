@@ -1,3 +1,4 @@
+/* The statements of PostgreSQL. */
 #include "sql/postgres.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* The definitions of the table and its indexes as SQL. */
 #include "sql/schema.h"
 
 #include <stdio.h>

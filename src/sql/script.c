@@ -1,3 +1,4 @@
+/* The schema and the migrations as scripts. */
 #include "sql/script.h"
 
 #include "model/columns.h"

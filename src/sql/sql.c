@@ -1,3 +1,4 @@
+/* Table names, quoting, and the conditions that the dialects share. */
 #include "sql/sql.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* The statements of SQLite. */
 #include "sql/sqlite.h"
 
 #include <string.h>

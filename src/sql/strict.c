@@ -1,3 +1,4 @@
+/* The trigger of strict transitions as SQL. */
 #include "sql/strict.h"
 
 #include <evdurable/execution.h>

@@ -1,3 +1,4 @@
+/* Replaces names in braces. */
 #include "sql/template.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* What is known of each row, and the comparison with the table at the end. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

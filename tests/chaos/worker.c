@@ -1,3 +1,4 @@
+/* A process that works on the table until it is killed. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

@@ -20,10 +20,10 @@
 #include <evdurable.h>
 
 /* Children of a family. */
-#define CHILDREN 3
+enum { CHILDREN = 3 };
 
 /* Families that the writer has under way at once. */
-#define IN_FLIGHT 64
+enum { IN_FLIGHT = 64 };
 
 /* The first argument of a writer; then follow the URL, the table and the round's number. */
 #define WRITE_ROLE "--write"

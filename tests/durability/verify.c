@@ -1,3 +1,4 @@
+/* Compares the table with what the writer was told. */
 #include "durability/durability.h"
 
 #include "support/await.h"

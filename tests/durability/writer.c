@@ -1,3 +1,4 @@
+/* A process that writes, and notes what was acknowledged, until it is killed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -23,6 +23,15 @@ lint_width() {
   ! code '*.[ch]' | LC_ALL=C.UTF-8 xargs -0 grep -nP '^(?!\s*").{101,}'
 }
 
+# Each file opens with a comment that says what it is for.
+lint_opening() {
+  local file bare=0
+  while IFS= read -r -d '' file; do
+    [ "$(head -c 2 "$file")" = '/*' ] || { echo "$file: no opening comment"; bare=1; }
+  done < <(code '*.[ch]')
+  return "$bare"
+}
+
 lint_tidy() {
   local flags
   read -ra flags <<<"$CPPFLAGS $CFLAGS"
@@ -60,7 +69,7 @@ lint_rooms() {
 }
 
 failed=0
-for check in format width tidy cppcheck scripts wire rooms; do
+for check in format width opening tidy cppcheck scripts wire rooms; do
   echo "lint: $check"
   "lint_$check" || { echo "lint: $check found something" >&2; failed=1; }
 done

@@ -1,3 +1,4 @@
+/* The storage, the table and the rows that each test of the suite begins with. */
 #include "suite/suite.h"
 
 #include <stdio.h>

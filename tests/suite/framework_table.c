@@ -1,3 +1,4 @@
+/* Makes tables as the TypeScript framework does. */
 #include "suite/framework_table.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Other processes that claim from the same table. */
 #include "suite/processes.h"
 
 #include <stdio.h>

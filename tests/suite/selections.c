@@ -1,3 +1,4 @@
+/* Operations that select rows, in a form that tests can loop over. */
 #include "suite/selections.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* How long operations may take in these tests. */
-#define TIMEOUT_MS 200
+enum { TIMEOUT_MS = 200 };
 
 static void set_up_locked(evd_execution *row) {
   suite_needs_shared();

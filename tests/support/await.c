@@ -1,3 +1,4 @@
+/* Waits for futures, and fails the test for results that it does not expect. */
 #include "support/await.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Failures with a message, and texts that live until the end of a test. */
 #include "support/check.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* Runs batches on an engine, without a loader. */
 #include "support/engine_driver.h"
 
 #include <ev.h>

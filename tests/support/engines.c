@@ -1,3 +1,4 @@
+/* Runs each test on every engine that the environment has. */
 #include "support/engines.h"
 
 #include <stdio.h>

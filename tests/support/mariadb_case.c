@@ -1,3 +1,4 @@
+/* The server and the loop of a test. */
 #include "support/mariadb_case.h"
 
 #include <time.h>

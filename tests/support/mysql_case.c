@@ -1,3 +1,4 @@
+/* The database, the engine and the session of a test. */
 #include "support/mysql_case.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Splits a URL into what mysql_real_connect() takes. */
 #include "support/mysql_url.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Sessions of the databases' own clients. */
 #include "support/native_sql.h"
 
 #include "config.h"

@@ -1,3 +1,4 @@
+/* The database and the storage of a test. */
 #include "support/postgres_case.h"
 
 struct postgres_case test;

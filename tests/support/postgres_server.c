@@ -1,3 +1,4 @@
+/* Starts, kills and stops servers, and makes databases. */
 #include "support/postgres_server.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Starts this program again in another role. */
 #include "support/process.h"
 
 #include <fcntl.h>
@@ -9,7 +10,7 @@
 #include <unistd.h>
 
 /* The most arguments that a role takes. */
-#define ARGUMENTS_MAX 14
+enum { ARGUMENTS_MAX = 14 };
 
 struct process process_start(const char *const *arguments) {
   char program[] = "/proc/self/exe";

@@ -1,3 +1,4 @@
+/* A proxy that cuts, stalls and counts connections. */
 #include "support/proxy.h"
 
 #include <arpa/inet.h>

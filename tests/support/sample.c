@@ -1,3 +1,4 @@
+/* The model of the record, and sample executions made from it. */
 #include "support/sample.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Names of new files, which are deleted at the end of a test. */
 #include "support/scratch.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* An engine that holds its batches, and a loader on it. */
 #include "support/scripted_engine.h"
 
 #include <stdio.h>

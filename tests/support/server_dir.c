@@ -1,3 +1,4 @@
+/* Temporary directories of servers, and the scripts that start and stop them. */
 #include "support/server_dir.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* Makes the calls on sockets fail, one after another. */
 #include "support/socket_faults.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* Measures the turns of a loop. */
 #include "support/turns.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* Ends the program when a test takes too long. */
 #include "support/watchdog.h"
 
 #include <signal.h>

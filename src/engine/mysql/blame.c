@@ -1,3 +1,4 @@
+/* Finds the column that an error is about, where MySQL does not say. */
 #include "engine/mysql/blame.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Connects on a worker's thread, and prepares the session. */
 #include "engine/mysql/connect.h"
 
 #include <errno.h>

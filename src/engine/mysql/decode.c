@@ -1,3 +1,4 @@
+/* Decodes rows of the text protocol into records. */
 #include "engine/mysql/decode.h"
 
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* Closes connections on a worker's thread. */
 #include "engine/mysql/disconnect.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The engine's life, and the batches that it gives to its connections. */
 #include "engine/mysql/engine.h"
 
 #include <stdlib.h>

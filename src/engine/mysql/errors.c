@@ -1,3 +1,4 @@
+/* Turns errors of the server and of Connector/C into errors of the library. */
 #include "engine/mysql/errors.h"
 
 #include <stdio.h>

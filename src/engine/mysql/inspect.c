@@ -1,3 +1,4 @@
+/* Creates the table, and finds out what its columns, indexes and character sets are. */
 #include "engine/mysql/inspect.h"
 
 #include <stdlib.h>

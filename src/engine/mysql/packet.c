@@ -1,3 +1,4 @@
+/* Puts the statements of a script into packets of at most the server's size. */
 #include "engine/mysql/packet.h"
 
 #include <stdlib.h>

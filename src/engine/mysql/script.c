@@ -1,3 +1,4 @@
+/* The script of a batch: which packet comes next, and what its answers mean. */
 #include "engine/mysql/script.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* A connection's states: sends packets, reads answers, and times them out. */
 #include "engine/mysql/session.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Clears the errors that OpenSSL keeps for the thread. */
 #include "engine/mysql/tls.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* Parses mysql:// and mariadb:// URLs. */
 #include "engine/mysql/url.h"
 
 #include <limits.h>

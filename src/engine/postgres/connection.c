@@ -1,3 +1,4 @@
+/* A connection's life: set-up, batches, closing. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Decodes binary results into the answers of requests. */
 #include "engine/postgres/decode.h"
 
 #include <endian.h>

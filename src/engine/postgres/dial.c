@@ -1,3 +1,4 @@
+/* Connects without blocking the loop: resolves names and tries each address in turn. */
 #include "engine/postgres/dial.h"
 
 #include <poll.h>

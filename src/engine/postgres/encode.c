@@ -1,3 +1,4 @@
+/* Encodes the parameters of a statement in PostgreSQL's binary formats. */
 #include "engine/postgres/encode.h"
 
 #include <endian.h>

@@ -1,3 +1,4 @@
+/* The engine's life, and the primary and the replica that it connects to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Turns errors of the server into errors of the library. */
 #include "engine/postgres/failure.h"
 
 #include <stdio.h>

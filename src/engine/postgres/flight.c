@@ -1,3 +1,4 @@
+/* Divides a batch into statements, each for the requests of one signature. */
 #include "engine/postgres/flight.h"
 
 #include <stdlib.h>

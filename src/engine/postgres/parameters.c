@@ -1,3 +1,4 @@
+/* The keywords and values that libpq connects with. */
 #include "engine/postgres/parameters.h"
 
 #include <stdlib.h>

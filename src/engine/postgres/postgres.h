@@ -107,7 +107,7 @@ struct connection {
 
 /* What sees to the table when a storage opens has at least so long, in milliseconds, however short
  * the operations' time is: they are many, and opening is once. */
-#define SCHEMA_TIME_MS 5000
+enum { SCHEMA_TIME_MS = 5000 };
 
 /* How long one call from the loop may send or decode, in seconds, before others have their turn. */
 #define CONNECTION_TURN 0.00025

@@ -1,3 +1,4 @@
+/* The prepared statements of a connection, the least recently used of which gives way. */
 #include "engine/postgres/prepared.h"
 
 #include <stdio.h>

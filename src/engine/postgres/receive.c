@@ -1,3 +1,4 @@
+/* Reads results, and matches each with the statement that it answers. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Creates the table when a connection is set up, and checks its columns. */
 #include "sql/schema.h"
 
 #include <stdio.h>

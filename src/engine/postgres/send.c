@@ -1,3 +1,4 @@
+/* Sends the statements of a batch into the pipeline. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* The hosts of a URL and their addresses, in the order in which they are tried. */
 #include "engine/postgres/targets.h"
 
 #include <arpa/inet.h>

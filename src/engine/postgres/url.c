@@ -1,3 +1,4 @@
+/* Parses PostgreSQL URLs and keyword strings. */
 #include "engine/postgres/url.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* All calls of libpq that read or write on an established connection, and its watchers. */
 #include "engine/postgres/wire.h"
 
 #include <poll.h>

@@ -1,3 +1,4 @@
+/* Runs a batch as one transaction, and retries what is busy. */
 #include "engine/sqlite/batches.h"
 
 #include "async/clock.h"

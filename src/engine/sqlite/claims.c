@@ -1,3 +1,4 @@
+/* Selects rows, and changes exactly those: claims, expiries, closing. */
 #include "engine/sqlite/claims.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The connection to the file, and its settings. */
 #include "engine/sqlite/connection.h"
 
 #include "engine/sqlite/errors.h"

@@ -1,3 +1,4 @@
+/* Turns SQLite's result codes into errors of the library. */
 #include "engine/sqlite/errors.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Opens the file of a database, and explains why that fails. */
 #include "engine/sqlite/file.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Opens the connection and prepares the table. */
 #include "engine/sqlite/open.h"
 
 #include <math.h>

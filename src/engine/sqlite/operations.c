@@ -1,3 +1,4 @@
+/* What each operation does. */
 #include "engine/sqlite/operations.h"
 
 #include "engine/sqlite/claims.h"

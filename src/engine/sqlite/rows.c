@@ -1,3 +1,4 @@
+/* Binds records as parameters, and reads rows into records. */
 #include "engine/sqlite/rows.h"
 
 #include "model/columns.h"

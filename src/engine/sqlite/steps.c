@@ -1,3 +1,4 @@
+/* Runs prepared statements. */
 #include "engine/sqlite/steps.h"
 
 #include "async/clock.h"

@@ -1,3 +1,4 @@
+/* Creates the table, and checks its columns and indexes. */
 #include "engine/sqlite/table.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* Parses SQLite URLs and file names. */
 #include "engine/sqlite/url.h"
 
 #include <ctype.h>
