@@ -30,7 +30,7 @@ struct loop_delay {
   struct samples turns; /* the CPU time of each */
 };
 
-/* Adds a number; it is left out when memory is out. */
+/* Adds a number; it is left out if memory ran out. */
 static void samples_add(struct samples *samples, double seconds) {
   if (samples->count == samples->size) {
     size_t size = samples->size == 0 ? 16384 : samples->size * 2;

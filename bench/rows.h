@@ -21,7 +21,7 @@ struct rows {
   size_t *random; /* 0 .. count - 1 in a random order, always the same */
 };
 
-/* Makes rows that are ready; NULL when memory is out. */
+/* Makes rows that are ready; NULL if memory ran out. */
 struct rows *rows_new(size_t count);
 void rows_free(struct rows *rows); /* NULL is fine */
 

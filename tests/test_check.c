@@ -215,13 +215,13 @@ static void an_enumeration_is_one_of_its_values(void **state) {
 
   (void)state;
   execution.status = (evd_status)10;
-  expect_refused(&execution, "status", "is none of its values");
+  expect_refused(&execution, "status", "has an invalid value");
   execution = sample_execution("id");
   execution.on_children_finished_processing_status = (evd_ocfp_status)4;
-  expect_refused(&execution, "on_children_finished_processing_status", "none of its values");
+  expect_refused(&execution, "on_children_finished_processing_status", "has an invalid value");
   execution = sample_execution("id");
   execution.close_status = (evd_close_status)5;
-  expect_refused(&execution, "close_status", "is none of its values");
+  expect_refused(&execution, "close_status", "has an invalid value");
 }
 
 static void parent_and_root_are_given_whole(void **state) {

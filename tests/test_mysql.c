@@ -189,8 +189,9 @@ static void what_a_record_cannot_hold_is_an_error_that_names_the_column(void **s
     evd_error error = driver_run(&test.driver, &request, 1);
     assert_int_equal(error.code, EVD_EDATABASE);
     assert_string_equal(error.field, cases[i].column);
-    expect(strstr(error.message, text("of execution a is %s in", cases[i].says)) != NULL, "%s",
-           error.message);
+    expect(strstr(error.message, text("of execution a has an invalid value in the database: %s",
+                                      cases[i].says)) != NULL,
+           "%s", error.message);
     assert_null(request.rows);
     assert_non_null(driver_get(&test.driver, "b"));
 

@@ -144,7 +144,7 @@ static void an_unknown_or_bad_option_is_named(void **state) {
       {"lock_wait_timeout=5s", "lock_wait_timeout"},
       {"ssl=maybe", "ssl"},
       {"charset=latin1", "charset"},
-      {"=1", "no option"},
+      {"=1", "unknown option"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     const char *message = complaint(text("mysql://h/d?%s", bad[i][0]));

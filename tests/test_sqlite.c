@@ -292,7 +292,7 @@ static void a_claim_leaves_out_what_no_execution_can_have(void **state) {
   driver_close(&driver);
 }
 
-/* SQLite's json_valid() says no where memory is out, and a constraint of ours asks it. */
+/* SQLite's json_valid() says no where memory ran out, and a constraint of ours asks it. */
 static void memory_that_runs_out_is_no_constraint(void **state) {
   (void)state;
   enum { STEP = 16 * 1024, BYTES = 300000 };

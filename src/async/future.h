@@ -36,10 +36,10 @@ struct result {
  * whether the operation may be applied all the same. */
 typedef evd_outcome (*future_cancel)(evd_future *future, void *maker);
 
-/* A pending future with one reference, the user's. NULL when memory is out. */
+/* A pending future with one reference, the user's. NULL if memory ran out. */
 evd_future *future_new(struct reactor *reactor);
 
-/* A future that is finished from the start; NULL when memory is out. */
+/* A future that is finished from the start; NULL if memory ran out. */
 evd_future *future_succeeded(struct reactor *reactor, const struct result *result);
 evd_future *future_failed(struct reactor *reactor, const evd_error *error);
 

@@ -35,7 +35,7 @@ struct reactor {
   ev_idle idle;       /* active with it: the loop must not sleep before the tick */
 };
 
-/* NULL when memory is out. */
+/* NULL if memory ran out. */
 struct reactor *reactor_new(struct ev_loop *loop);
 struct reactor *reactor_retain(struct reactor *reactor);
 void reactor_release(struct reactor *reactor);

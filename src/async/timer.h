@@ -13,7 +13,7 @@
 
 #include <ev.h>
 
-/* Starts a timer, or starts it anew: it fires in so many seconds from this call, then each `repeat`
+/* Starts a timer, or starts it anew: it fires `seconds` from this call, then every `repeat`
  * seconds if that is not 0. With 0 seconds it fires in the next iteration of the loop. */
 static inline void timer_start(struct ev_loop *loop, ev_timer *timer, double seconds,
                                double repeat) {

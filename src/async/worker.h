@@ -20,7 +20,7 @@ struct job {
 };
 
 /* Starts the thread. While no job is under way it holds no reference on the loop.
- * NULL with the error when there is no thread or memory to be had. */
+ * NULL with the error if no thread or memory is available. */
 struct worker *worker_new(struct ev_loop *loop, evd_error *error);
 
 /* Jobs run one after the other, in the order of submission. Loop's thread only. */

@@ -4,7 +4,7 @@
 #include "batch/queue.h"
 #include "model/error.h"
 
-/* About so many futures at most are finished in one iteration of the loop. */
+/* How many futures are finished in one iteration of the loop, about. */
 enum { SLICE = 256 };
 
 evd_outcome loader_outcome(const struct pending *pending) {

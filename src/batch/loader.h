@@ -53,7 +53,7 @@ struct limits {
   int attempts;       /* of a batch, the first included */
 };
 
-/* NULL when memory is out. The reactor's flush becomes the loader's. */
+/* NULL if memory ran out. The reactor's flush becomes the loader's. */
 struct loader *loader_new(struct reactor *reactor, const struct limits *limits,
                           const struct log *log);
 
@@ -63,11 +63,11 @@ void loader_free(struct loader *loader);
 /* The engine is open: batches may leave. */
 void loader_start(struct loader *loader, const struct engine_ops *ops, struct engine *engine);
 
-/* Takes a copy of the request. NULL when memory is out. */
+/* Takes a copy of the request. NULL if memory ran out. */
 evd_future *loader_submit(struct loader *loader, const struct request *request);
 
 /* A request for which there is nothing to do: it is refused like others, or answered at once with a
- * result of this kind that is empty. NULL when memory is out. */
+ * result of this kind that is empty. NULL if memory ran out. */
 evd_future *loader_submit_nothing(struct loader *loader, enum result_kind kind);
 
 /* The engine is gone, and nothing is pending: all that is left to do is to refuse. */

@@ -52,7 +52,7 @@ struct pending {
 /* Writes the key of a request; returns its length. */
 size_t pending_key(const struct request *request, char key[READ_KEY_MAX]);
 
-/* A copy of the request with all that it points to. NULL when memory is out. */
+/* A copy of the request with all that it points to. NULL if memory ran out. */
 struct pending *pending_new(const struct request *request);
 
 /* Frees it and what it holds; its futures must be gone. */

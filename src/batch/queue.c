@@ -53,7 +53,7 @@ static struct line *line_of(struct loader *loader, const char *id) {
   }
   memcpy(line->id, id, length);
   HASH_ADD(handle, loader->lines, id, length, line);
-  if (line->handle.tbl == NULL) { /* memory was out */
+  if (line->handle.tbl == NULL) { /* memory ran out */
     free(line);
     return NULL;
   }

@@ -98,7 +98,7 @@ evd_future *loader_admit(struct loader *loader, const struct request *request);
 void loader_defer(struct loader *loader, const struct request *claim,
                   const struct left_out *left_out);
 
-/* Puts an update into the line of its id. False when memory is out. */
+/* Puts an update into the line of its id. False if memory ran out. */
 bool loader_enter_line(struct loader *loader, struct pending *pending);
 
 /* Takes a request out of its queue. */
@@ -128,7 +128,7 @@ void loader_watch_expiry(struct loader *loader);
 /* The engine has answered a batch: batch.done. */
 void loader_batch_done(struct batch *batch);
 
-/* An empty batch for so many requests. NULL when memory is out. */
+/* An empty batch that has room for `size` requests. NULL if memory ran out. */
 struct parcel *parcel_new(struct loader *loader, evd_operation operation, size_t size);
 void parcel_add(struct parcel *parcel, struct pending *pending);
 struct pending *parcel_at(const struct parcel *parcel, size_t index);

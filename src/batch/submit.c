@@ -8,7 +8,7 @@
 #include "batch/queue.h"
 #include "model/error.h"
 
-/* A read that has waited for longer, in seconds, or with so many is not joined by more. */
+/* A read that is older, in seconds, or has this many futures takes no more. */
 #define MERGE_AGE_MAX 1.
 enum { MERGE_MAX = 64 };
 
@@ -59,7 +59,7 @@ static evd_future *attach_future(struct loader *loader, struct pending *pending)
   future_set_maker(future, loader_cancel, pending);
   pending_add_future(pending, future);
   if (loader->pending_requests++ == 0) {
-    ev_ref(loader->loop); /* somebody waits: the loop must not end for want of watchers */
+    ev_ref(loader->loop); /* somebody waits: the loop must not end because it has no watchers */
   }
   evd_operation_stats *stats = &loader->counters[pending->request.operation].stats;
   stats->requests++;

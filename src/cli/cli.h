@@ -51,7 +51,7 @@ enum { CLI_OPTION_URL = 1000, CLI_OPTION_TABLE, CLI_OPTION_JSON, CLI_OPTION_HELP
 
 /* The next option that is the subcommand's own. Common ones are taken care of. -1 after the last;
  * CLI_OPTION_HELP when the help was printed: the subcommand ends with CLI_OK; '?' when the option
- * is wrong, which has been said: it ends with CLI_USAGE. */
+ * is wrong, after the error was printed: it ends with CLI_USAGE. */
 int cli_next_option(struct cli *cli, int argc, char **argv, const struct option *options,
                     const char *help);
 
@@ -72,7 +72,7 @@ int cli_fail_text(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* cli_fail() for a query of the table: where that is not there, says so, and how to make it. */
 int cli_fail_query(const struct cli *cli, struct sql_client *client, const evd_error *error);
 
-/* Connects with an SQL session; NULL with *status when that fails, which has been said. */
+/* Connects with an SQL session; NULL with *status on failure, after the error was printed. */
 struct sql_client *cli_connect(struct cli *cli, bool create, int *status);
 
 /* Opens a storage on the default loop, whose table must be there; NULL as above. */
@@ -84,7 +84,7 @@ void cli_close_storage(evd_storage *storage);
 /* Waits for a future and takes it over on failure, which it says; NULL then. */
 evd_future *cli_await(evd_future *future);
 
-/* Prints an object or array on one line, and frees it. CLI_OK, or CLI_FAILED when memory is out. */
+/* Prints an object or array on one line, and frees it. CLI_OK, or CLI_FAILED if memory ran out. */
 int cli_print_json(cJSON *json);
 
 /* Adds an integer, exactly. */

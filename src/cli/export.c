@@ -28,7 +28,7 @@ struct export {
   int64_t rows;       /* printed */
   int64_t page_rows;  /* of the page, printed or not */
   int64_t left_out;   /* not printed: they hold what no execution can */
-  bool failed;        /* which has been said, or is with the output */
+  bool failed;        /* the error was printed, or will be with the output */
   struct progress progress;
 };
 

@@ -15,7 +15,7 @@
 #include "model/error.h"
 #include "model/hash.h"
 
-/* So many inserts are under way at once, of so many bytes: enough to fill the engine's batches. */
+/* How many inserts are under way at once, and their bytes: enough to fill the engine's batches. */
 enum { WINDOW_REQUESTS = 4096, WINDOW_BYTES = 32 << 20, TIMEOUT_MS = 300000, SAID_MAX = 50 };
 
 static const char help[] =
@@ -228,7 +228,7 @@ static void begin(struct line *line) {
   await(line, evd_get(line->import->storage, line->execution->execution_id, NULL), looked_up_id);
 }
 
-/* A new line, the last under way. NULL when memory is out, which has been said. */
+/* A new line, the last under way. NULL if memory ran out, after the error was printed. */
 static struct line *add_line(struct import *import, size_t bytes) {
   struct line *line = calloc(1, sizeof *line);
   if (line == NULL) {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* The text of a file, "-" being the standard input, to be released with free(). NULL when it cannot
- * be read or has a zero byte, which has been said. */
+ * be read or has a zero byte, after the error was printed. */
 char *lines_read_file(const char *path);
 
 /* A file being read. Owns its buffer. */
@@ -18,14 +18,14 @@ struct lines {
   size_t size;
   size_t begin, end; /* of what was read and not handed out */
   bool ended;        /* there is no more to read */
-  bool failed;       /* which has been said */
+  bool failed;       /* the error was printed */
   uint64_t number;   /* of the line handed out last */
   size_t length;     /* of that line; where strlen() finds less, it has a zero byte */
   int64_t taken;     /* bytes handed out */
   int64_t total;     /* bytes of the file; -1 when that is not known */
 };
 
-/* Opens a file, "-" being the standard input. False when that failed, which has been said. */
+/* Opens a file, "-" being the standard input. False on failure, after the error was printed. */
 bool lines_open(struct lines *lines, const char *path);
 
 /* Whether lines_next() would not have to wait: there is a line, or an end, or bytes to read. */

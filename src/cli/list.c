@@ -24,7 +24,7 @@ static const char help[] =
 /* What the rows go to. */
 struct listing {
   bool json;
-  bool failed; /* memory ran out, which has been said */
+  bool failed; /* memory ran out; the error was printed */
   int64_t now;
   int64_t left_out; /* rows that hold what no execution can */
   struct table table;

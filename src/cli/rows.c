@@ -13,7 +13,7 @@
 #include "model/execution.h"
 #include "model/json.h"
 
-/* Of so many rows that are left out it is said why. */
+/* For how many rows that are skipped the reason is printed. */
 enum { LEFT_OUT_SAID_MAX = 50 };
 
 /* Options. */

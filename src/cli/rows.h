@@ -54,7 +54,7 @@ enum {
   "  --older-than D   created more than D ago: 7d, 12h, 90s, ...\n"                              \
   "  --newer-than D   created less than D ago\n"
 
-/* Takes one of these options: CLI_OK, or CLI_USAGE, which has been said. */
+/* Takes one of these options: CLI_OK, or CLI_USAGE, after the error was printed. */
 int rows_option(struct row_filter *filter, int option, const char *value);
 
 /* A query under way: its text, and what its "?" stand for. */

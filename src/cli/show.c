@@ -26,7 +26,7 @@ struct tree {
   evd_storage *storage;
   const char *id; /* the execution asked for */
   int64_t nodes;  /* that may still be printed */
-  bool failed;    /* which has been said */
+  bool failed;    /* the error was printed */
 };
 
 /* The columns, those that are not NULL. */

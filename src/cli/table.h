@@ -14,7 +14,7 @@ struct table_row;
 struct table {
   size_t columns;
   struct table_row *first, *last;
-  bool failed; /* memory was out: rows are missing */
+  bool failed; /* memory ran out: rows are missing */
 };
 
 /* Begins with a row of headings. A heading that begins with ">" is of a column of numbers. */

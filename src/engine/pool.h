@@ -101,7 +101,7 @@ struct pool_callbacks {
 
 struct pool;
 
-/* A pool without connections. The engine owns it. NULL when memory is out. */
+/* A pool without connections. The engine owns it. NULL if memory ran out. */
 struct pool *pool_new(const struct pool_config *config, const struct pool_callbacks *callbacks);
 
 /* Begins to open the first connection. */

@@ -20,7 +20,7 @@ struct spares {
   size_t size; /* that there is room for */
 };
 
-/* For so many workers. False when memory is out. */
+/* Room for `size` workers. False if memory ran out. */
 bool spares_init(struct spares *spares, size_t size);
 
 /* A spare worker, or a new one. NULL with the error when there is no thread or memory. */

@@ -50,7 +50,7 @@ struct catalog {
   char
       foreign[CATALOG_TYPE_SIZE]; /* a column, not ours, that an insert would have to fill; or "" */
   struct catalog_index *indexes;
-  bool failed; /* memory was out */
+  bool failed; /* memory ran out */
 };
 
 /* Reads it; a table that is not there is no error. */

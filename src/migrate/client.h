@@ -65,7 +65,7 @@ evd_code sql_client_integer(struct sql_client *client, const char *sql,
                             const char *const *parameters, int64_t otherwise, int64_t *integer,
                             evd_error *error);
 
-/* Whether an error is for want of a privilege. */
+/* Whether an error says that a privilege is missing. */
 bool sql_client_is_denied(const struct sql_client *client, const evd_error *error);
 
 void sql_client_close(struct sql_client *client); /* NULL is fine */

@@ -19,7 +19,7 @@ struct finding {
 
 struct findings {
   struct finding *first, *last;
-  bool failed; /* memory was out */
+  bool failed; /* memory ran out */
 };
 
 /* Adds what is wrong with the table, compared with what its migrations should have led to. */

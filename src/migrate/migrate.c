@@ -36,7 +36,7 @@ static void explain_failed_step(const struct migrate_result *result, const char 
   explain_failure(what, stays, error);
 }
 
-/* Of a commit whose answer did not come, nobody knows. */
+/* The outcome of a commit without an answer is unknown. */
 static void explain_failed_commit(evd_error *error) {
   bool unanswered = error->code == EVD_EUNAVAILABLE;
   explain_failure("commit",

@@ -19,7 +19,7 @@ struct planner {
   int number;           /* of the migration whose steps are being added */
   struct plan *plan;
   struct step *last; /* NULL: none yet */
-  bool failed;       /* memory was out */
+  bool failed;       /* memory ran out */
 };
 
 /* Adds a step; takes both texts over. */
@@ -189,14 +189,13 @@ static evd_code check_table(const struct planner *planner, evd_error *error) {
   const struct catalog *catalog = planner->catalog;
   if (catalog->is_other) {
     return error_set(error, EVD_ESCHEMA, "table",
-                     "%s is no table, but a view or another thing that keeps a table from having "
-                     "the name",
+                     "%s is not a table: a view or another object has this name",
                      planner->table->name);
   }
   if (catalog->exists && planner->options->schema.framework_shape && !catalog->framework_shape) {
     return error_set(error, EVD_ESCHEMA, "table",
-                     "table %s is there already, and not in the framework's shape; export it, make "
-                     "another and import",
+                     "table %s exists already and does not have the framework's shape; export it, "
+                     "create another and import",
                      planner->table->name);
   }
   return EVD_OK;

@@ -110,8 +110,8 @@ static bool take_row(const char *const *values, void *data) {
 /* Says that a table with the record's name is none. */
 static evd_code refuse(const struct table_name *name, const char *why, evd_error *error) {
   return error_set(error, EVD_ESCHEMA, "table",
-                   "%s%s%s is no record of migrations of evdurable (%.128s); rename it, or "
-                   "call the table of executions otherwise",
+                   "%s%s%s is not evdurable's record of migrations (%.128s); rename it, or use "
+                   "another name for the table of executions",
                    name->schema, name->schema[0] != '\0' ? "." : "", name->name, why);
 }
 
@@ -130,7 +130,7 @@ static evd_code read_rows(struct sql_client *client, const struct table_name *na
     return refuse(name, cause.message, error);
   }
   if (code == EVD_OK && reading.unfit) {
-    return refuse(name, "a row is of no migration", error);
+    return refuse(name, "a row is not a migration", error);
   }
   return code;
 }
@@ -179,7 +179,7 @@ evd_code record_read(struct sql_client *client, const struct table_name *table,
   enum catalog_kind kind;
   evd_code code = catalog_find(client, &name, &kind, error);
   if (code == EVD_OK && kind == CATALOG_OTHER) {
-    code = refuse(&name, "it is no table", error);
+    code = refuse(&name, "it is not a table", error);
   } else if (code == EVD_OK && kind == CATALOG_TABLE) {
     code = read_rows(client, &name, record, error);
   } else if (code == EVD_OK) {

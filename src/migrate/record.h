@@ -24,7 +24,7 @@ struct migration {
   char name[64];
   bool known;         /* to this library; one of a newer library may not be */
   bool applied;       /* it is recorded */
-  bool unread;        /* whether it is recorded cannot be read, for want of a privilege */
+  bool unread;        /* a privilege is missing to read whether it is recorded */
   int64_t applied_at; /* milliseconds since the epoch */
   char version
       [32]; /* of the library that did it; by a script, of that which brought the migration */

@@ -58,7 +58,8 @@ evd_code check_time(int64_t time, const char *field, evd_error *error) {
     return missing(field, error);
   }
   if (time < -COLUMN_INTEGER_MAX || time > COLUMN_INTEGER_MAX) {
-    return error_set(error, EVD_EINVAL, field, "%s is not within +-(2^53 - 1) milliseconds", field);
+    return error_set(error, EVD_EINVAL, field,
+                     "%s is not between -(2^53 - 1) and 2^53 - 1 milliseconds", field);
   }
   return EVD_OK;
 }
@@ -82,7 +83,7 @@ static evd_code check_name(const char *name, unsigned number, const char *field,
   if (number == 0) {
     return missing(field, error);
   }
-  return error_set(error, EVD_EINVAL, field, "%s is none of its values (%u)", field, number);
+  return error_set(error, EVD_EINVAL, field, "%s has an invalid value (%u)", field, number);
 }
 
 evd_code check_status(evd_status status, const char *field, evd_error *error) {
@@ -257,7 +258,7 @@ static evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error
   if (maybe == EVD_ANY || maybe == EVD_NO || maybe == EVD_YES) {
     return EVD_OK;
   }
-  return error_set(error, EVD_EINVAL, field, "%s of the filter is none of its values (%u)", field,
+  return error_set(error, EVD_EINVAL, field, "%s of the filter has an invalid value (%u)", field,
                    (unsigned)maybe);
 }
 

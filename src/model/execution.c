@@ -115,7 +115,7 @@ evd_code execution_unfit(evd_column column, const char *id, const char *value, e
   const char *quote = value != NULL ? "\"" : "";
 
   return error_set(error, EVD_EDATABASE, columns[column].name,
-                   "%s of execution %s is %s%.64s%s in the database, which it cannot be",
+                   "%s of execution %s has an invalid value in the database: %s%.64s%s",
                    columns[column].name, id != NULL ? id : "NULL", quote,
                    value != NULL ? value : "NULL", quote);
 }

@@ -105,7 +105,7 @@ static evd_code read_string(struct reader *reader, evd_column column,
     return error_set_no_memory(reader->error);
   }
   if (!column_set_text(reader->execution, column, reader->text)) {
-    return wrong(reader, column, "one of its values");
+    return wrong(reader, column, "a known value");
   }
   reader->text += member->value_length;
   return EVD_OK;
@@ -126,7 +126,7 @@ static evd_code read_integer(struct reader *reader, evd_column column,
 
   if (member->kind != JSON_NUMBER || !json_integer(member->value, member->value_length, &integer) ||
       !column_set_integer(reader->execution, column, integer)) {
-    return wrong(reader, column, "a whole number that fits");
+    return wrong(reader, column, "an integer in range");
   }
   return EVD_OK;
 }
@@ -169,7 +169,7 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
     return error_set(reader->error, EVD_EINVAL, key, "%s is not a key of an execution", key);
   }
   if ((reader->seen & COLUMN_BIT(column)) != 0) {
-    return error_set(reader->error, EVD_EINVAL, columns[column].name, "%s is there twice", key);
+    return error_set(reader->error, EVD_EINVAL, columns[column].name, "%s occurs twice", key);
   }
   return read_value(reader, column, member);
 }
@@ -188,7 +188,7 @@ static evd_code complete(struct reader *reader) {
       return error_set(reader->error, EVD_EINVAL, column->name, "%s is missing", column->json_key);
     }
     if (seen && with_parent && !has_parent) {
-      return error_set(reader->error, EVD_EINVAL, column->name, "%s is there without a parent",
+      return error_set(reader->error, EVD_EINVAL, column->name, "%s is given without a parent",
                        column->json_key);
     }
   }
@@ -218,7 +218,7 @@ static evd_code check_object(const char *json, evd_error *error) {
   size_t offset;
 
   if (json == NULL) {
-    return error_set(error, EVD_EINVAL, "", "there is no text");
+    return error_set(error, EVD_EINVAL, "", "the text is NULL");
   }
   switch (json_scan_outer(json, strlen(json), &reason, &offset)) {
   case JSON_OBJECT: return EVD_OK;

@@ -1,4 +1,4 @@
-/* Tables by uthash, which would end the program when memory is out: so made, an addition fails
+/* Tables by uthash, which would end the program if memory ran out: so made, an addition fails
  * instead, and the handle's `tbl` stays NULL. */
 #ifndef MODEL_HASH_H
 #define MODEL_HASH_H

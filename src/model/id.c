@@ -42,7 +42,7 @@ static void count_fork(void) {
   atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
 }
 
-/* Has the child of a fork know of it. Tries again with the next id when memory is out. */
+/* Has the child of a fork know of it. Tries again with the next id if memory ran out. */
 static void watch_forks(void) {
   if (!atomic_load_explicit(&watches_forks, memory_order_relaxed) &&
       pthread_atfork(NULL, NULL, count_fork) == 0) {

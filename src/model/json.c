@@ -471,7 +471,7 @@ enum json_kind json_kind_of(char first) {
   }
 }
 
-/* Scans a document of at most so many levels. */
+/* Scans a document of limited depth. */
 static enum json_kind scan(const char *text, size_t length, size_t depth_max, const char **reason,
                            size_t *offset) {
   const unsigned char *start = (const unsigned char *)text;
@@ -516,7 +516,7 @@ static bool may_swell(const char *text) {
 }
 
 const char *json_jsonb_refuses(const char *text) {
-  /* Any double fits in so many digits; what all numbers grow by is bytes. */
+  /* Any double fits in this many digits; GROWTH_MAX is in bytes. */
   enum { DIGITS_MAX = 400, GROWTH_MAX = 16 * 1024 * 1024 };
   const unsigned char *start = (const unsigned char *)text;
   struct scanner scanner = {

@@ -27,20 +27,20 @@ struct json_member {
 bool json_next_member(const char **at, struct json_member *member);
 
 /* Writes what a string for which json_string_is_text() stands for, ended by zero: never more than
- * its length. False when memory is out. */
+ * its length. False if memory ran out. */
 bool json_unquote(const char *string, size_t length, char *to);
 
 /* Reads a number that is spelled as an integer; false when it is not, or does not fit. */
 bool json_integer(const char *number, size_t length, int64_t *integer);
 
-/* Reads a number; false when it is spelled with more than 63 characters or memory is out. */
+/* Reads a number; false when it is spelled with more than 63 characters or memory ran out. */
 bool json_real(const char *number, size_t length, double *real);
 
-/* Adds an integer to an object; false when memory is out. */
+/* Adds an integer to an object; false if memory ran out. */
 bool json_add_integer(cJSON *object, const char *key, int64_t integer);
 
 /* The text of an object, to be released with free(), and the end of the object. NULL when the
- * object is NULL or not whole, or memory is out. */
+ * object is NULL or not whole, or memory ran out. */
 char *json_finish(cJSON *object, bool is_whole);
 
 #endif

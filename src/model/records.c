@@ -13,7 +13,7 @@
 #define CHUNK_MIN ((size_t)4096)
 #define CHUNK_MAX ((size_t)1024 * 1024)
 
-/* An array of rows of so many bytes is pages of its own: it grows by moving the pages, where a copy
+/* An array of rows of this size has pages of its own: it grows by moving the pages, where a copy
  * of all rows would hold up the loop. */
 #define OWN_PAGES ((size_t)256 * 1024)
 
@@ -94,7 +94,7 @@ void records_release(struct records *records) {
 }
 
 /* An array of more rows, with those of the old one, if there is one, which is gone then. NULL when
- * memory is out. */
+ * memory ran out. */
 static evd_execution *larger_rows(evd_execution *old, size_t old_capacity, size_t capacity) {
   size_t old_size = rows_size(old_capacity);
   size_t size = rows_size(capacity);

@@ -13,19 +13,19 @@
 
 struct records;
 
-/* For about so many rows of about so many bytes of text in all. NULL when memory is out. */
+/* Room for about that many rows and bytes of text. NULL if memory ran out. */
 struct records *records_new(size_t rows, size_t text_bytes);
 
 struct records *records_retain(struct records *records);
 void records_release(struct records *records); /* NULL is fine */
 
-/* A new last row, cleared; valid until the next call. NULL when memory is out. */
+/* A new last row, cleared; valid until the next call. NULL if memory ran out. */
 evd_execution *records_add(struct records *records);
 
 /* Takes the last row, of which there must be one, off again. */
 void records_remove_last(struct records *records);
 
-/* A copy of the text, ended by zero, that lives as long as the records. NULL when memory is out. */
+/* A copy of the text, ended by zero, that lives as long as the records. NULL if memory ran out. */
 const char *records_text(struct records *records, const char *text, size_t length);
 
 size_t records_count(const struct records *records); /* NULL has none */

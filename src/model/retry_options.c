@@ -35,7 +35,7 @@ static evd_code read_integer(const struct json_member *member, const char *key, 
       *integer >= 0 && *integer <= max) {
     return EVD_OK;
   }
-  return error_set(error, EVD_EINVAL, key, "%s is not a whole number from 0 to %lld", key,
+  return error_set(error, EVD_EINVAL, key, "%s is not an integer from 0 to %lld", key,
                    (long long)max);
 }
 
@@ -44,7 +44,8 @@ static evd_code read_multiplier(const struct json_member *member, double *real, 
       *real >= 0 && *real <= DBL_MAX) {
     return EVD_OK;
   }
-  return error_set(error, EVD_EINVAL, "delayMultiplier", "delayMultiplier is not a number from 0");
+  return error_set(error, EVD_EINVAL, "delayMultiplier",
+                   "delayMultiplier is not a number of at least 0");
 }
 
 /* Reads a member. A null is as if it were not there; so is a key of somebody else's. */

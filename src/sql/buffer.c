@@ -9,7 +9,7 @@
 
 enum { FIRST_SIZE = 256 };
 
-/* Makes room for `length` more bytes and the ending zero; false, for good, when memory is out. */
+/* Makes room for `length` more bytes and the ending zero; false, for good, if memory ran out. */
 static bool buffer_reserve(struct buffer *buffer, size_t length) {
   if (buffer->failed) {
     return false;

@@ -9,7 +9,7 @@ struct buffer {
   char *text; /* ended by zero; NULL while empty */
   size_t length;
   size_t size;
-  bool failed; /* memory was out: the text is not whole */
+  bool failed; /* memory ran out: the text is not whole */
 };
 
 void buffer_append(struct buffer *buffer, const char *text);

@@ -55,7 +55,7 @@ evd_code dialect_error_no_scheme(evd_error *error) {
     }
   }
   evd_code code = error_set(error, EVD_EINVAL, "url",
-                            "url is of no engine built into this library: it begins with %s",
+                            "url: this library has no engine for it; it must begin with %s",
                             schemes.failed ? "the engine's scheme" : schemes.text);
   buffer_free(&schemes);
   return code;

@@ -107,7 +107,7 @@ struct dialect {
   struct lock_statements lock;
 
   /* The database's own error codes. */
-  const char *const *denied;   /* for want of a privilege; ended by NULL */
+  const char *const *denied;   /* a privilege is missing; ended by NULL */
   const char *unknown_setting; /* it has no such setting; or NULL */
 
   const struct setting *settings; /* ended by one without a name */
@@ -129,7 +129,7 @@ const char *dialect_scheme(const struct dialect *dialect, const char *url,
 /* EVD_EINVAL with field "url": no engine that is built in takes it. */
 evd_code dialect_error_no_scheme(evd_error *error);
 
-/* Whether a native error code is one of the dialect's for want of a privilege. */
+/* Whether a native error code says that a privilege is missing. */
 bool dialect_is_denied(const struct dialect *dialect, const char *native);
 
 #endif

@@ -101,8 +101,11 @@ static void expect_all_but(evd_future *claim, int rows, int bad) {
   }
   assert_int_equal(times_logged, 1);
   assert_int_equal(logged[0] - '0', EVD_LOG_ERROR);
-  expect(strstr(logged, text("close_status of execution te_%d is \"ajar\"", bad)) != NULL, "%s",
-         logged);
+  expect(
+      strstr(logged,
+             text("close_status of execution te_%d has an invalid value in the database: \"ajar\"",
+                  bad)) != NULL,
+      "%s", logged);
 }
 
 /* Waits until this many rows fulfil the condition. */

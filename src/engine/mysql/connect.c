@@ -210,7 +210,7 @@ evd_code mydb_connect_dial(MYSQL *mysql, const struct mydb_url *url, unsigned lo
   }
   if (greeting == GREETING_WITHOUT_TLS ||
       (connected && url->ssl && mysql_get_ssl_cipher(mysql) == NULL)) {
-    return error_set(error, EVD_EUNAVAILABLE, "", "%s: ssl is on, and the server offers no TLS",
+    return error_set(error, EVD_EUNAVAILABLE, "", "%s: ssl is on, but the server offers no TLS",
                      url->where);
   }
   return connected ? EVD_OK : failed(mysql, url, error);

@@ -10,7 +10,7 @@
 
 /* Reads a decimal number; false when the text is none or too large. */
 static bool read_integer(const char *text, size_t length, int64_t *integer) {
-  enum { DIGITS_MAX = 19 }; /* of the largest; a number of so many does not overflow 64 bits */
+  enum { DIGITS_MAX = 19 }; /* a number with that many digits does not overflow 64 bits */
   bool negative = length > 0 && text[0] == '-';
   size_t i = negative ? 1 : 0;
   if (i == length || length - i > DIGITS_MAX) {

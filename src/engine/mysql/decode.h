@@ -13,7 +13,7 @@
 /*
  * Adds a row that has all columns, in the order of the column table, to records.
  *
- * @return the new record; NULL with the error when memory is out (EVD_ENOMEM) or when the table
+ * @return the new record; NULL with the error if memory ran out (EVD_ENOMEM) or when the table
  *         has a value that cannot be (EVD_EDATABASE, with the column's name; nothing is added).
  */
 evd_execution *mydb_decode_row(struct records *records, MYSQL_ROW row, const unsigned long *lengths,

@@ -237,8 +237,7 @@ void mydb_errors_fill(unsigned number, const char *message, const struct mydb_ta
   evd_column column = column_of(number, message, table);
   const char *field = column != EVD_COLUMN_COUNT ? columns[column].name : "";
   if (is_json_constraint(number, message, column)) {
-    error_set(error, EVD_EINVAL, field, "%s: the database does not take this JSON: %s", field,
-              message);
+    error_set(error, EVD_EINVAL, field, "%s: the database rejects this JSON: %s", field, message);
   } else {
     error_set(error, code, field, "%s", message);
   }

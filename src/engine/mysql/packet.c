@@ -23,7 +23,7 @@ bool mydb_packet_is_full(const struct script *script) {
   return script->sql.failed || script->sql.length >= mydb_packet_enough(script);
 }
 
-/* Whether there is no room for so much SQL in the packet. */
+/* Whether the SQL does not fit into the packet. */
 static bool is_too_long(const struct script *script) {
   return script->sql.length + COMMIT_ROOM > script->max_packet;
 }
@@ -128,7 +128,7 @@ static void write_statement(struct script *script, struct mydb_writer *writer,
   }
 }
 
-/* Makes room for one more statement; false when memory is out. */
+/* Makes room for one more statement; false if memory ran out. */
 static bool reserve_statement(struct script *script) {
   if (script->statement_count < script->statement_size) {
     return true;

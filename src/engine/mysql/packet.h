@@ -88,7 +88,7 @@ bool mydb_packet_is_full(const struct script *script);
 size_t mydb_packet_id_bytes(const char *id);
 
 /* Adds a statement to the packet. False when it has to go into the next one, since this would be
- * too long, or for Galera's sake: then nothing was added; also when memory is out
+ * too long, or for Galera's sake: then nothing was added; also if memory ran out
  * (script->sql.failed). The first statement of a packet is always added, and so is what locks or
  * selects. */
 bool mydb_packet_add(struct script *script, enum script_kind kind, size_t first, size_t count);

@@ -74,7 +74,7 @@ evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsi
 void mydb_script_selection_done(struct script *script);
 void mydb_script_selection_free(struct script *script);
 
-/* In lookup.c, for gets and updates by id: sorts the requests (false when memory is out), gives a
+/* In lookup.c, for gets and updates by id: sorts the requests (false if memory ran out), gives a
  * row of a get to those it is for, and notes whether their filters admit a row that was locked. */
 bool mydb_script_sort_requests(struct script *script);
 evd_code mydb_script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,

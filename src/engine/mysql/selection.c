@@ -26,7 +26,7 @@ struct script_parent {
   struct mydb_decrement decrement;
 };
 
-/* Keeps the ids of a row; NULL when memory is out. */
+/* Keeps the ids of a row; NULL if memory ran out. */
 static const evd_execution *keep_ids(struct records *records, MYSQL_ROW row,
                                      const unsigned long *lengths) {
   evd_execution *execution = records_add(records);
@@ -128,7 +128,7 @@ static bool count_parent(struct script *script, const char *id) {
   }
   parent->decrement = (struct mydb_decrement){id, 1};
   HASH_ADD_KEYPTR(hh, script->parents, id, strlen(id), parent);
-  if (parent->hh.tbl == NULL) { /* memory is out */
+  if (parent->hh.tbl == NULL) { /* memory ran out */
     free(parent);
     return false;
   }

@@ -143,7 +143,8 @@ static void settle(struct session *session, const evd_error *error) {
     return;
   }
   evd_error open;
-  error_set(&open, EVD_EUNAVAILABLE, "", "%s: a transaction is open that was not begun",
+  error_set(&open, EVD_EUNAVAILABLE, "",
+            "%s: the session has an open transaction that was not begun here",
             session->pooled.where);
   bool undone =
       error == NULL && session->script.commits && !mydb_script_has_commit(&session->script);
@@ -415,7 +416,7 @@ static void time_out(struct session *session) {
   }
   evd_error error;
   error_set(&error, EVD_EUNAVAILABLE, "", "%s: the server %s in %g s", session->pooled.where,
-            session->state == SESSION_SENDING ? "took nothing" : "did not answer",
+            session->state == SESSION_SENDING ? "accepted no data" : "did not answer",
             session->timer.repeat);
   error.outcome = outcome_unanswered(session);
   lose(session, session->failed ? &session->error : &error);

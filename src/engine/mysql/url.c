@@ -153,7 +153,7 @@ static evd_code read_host(const UriUriA *uri, struct mydb_url *url, evd_error *e
       (!read_number(uri->portText.first, (size_t)(uri->portText.afterLast - uri->portText.first),
                     65535, &url->port) ||
        url->port == 0)) {
-    return bad(error, "the port is not a number from 1 to 65535");
+    return bad(error, "the port must be a number from 1 to 65535");
   }
   return EVD_OK;
 }
@@ -165,7 +165,7 @@ static evd_code read_database(const UriUriA *uri, struct mydb_url *url, evd_erro
     return bad(error, "the database is missing: mysql://user:password@host:port/database");
   }
   if (segment->next != NULL) {
-    return bad(error, "the path has more than a database's name");
+    return bad(error, "the path must be the name of a database");
   }
   return decode(segment->text.first, segment->text.afterLast, "database", &url->database, error);
 }
@@ -197,14 +197,13 @@ static evd_code set_option(const struct option *option, const char *text, struct
   }
   case OPTION_SWITCH:
     if (!read_switch(text, member)) {
-      return error_set(error, EVD_EINVAL, "url", "url: option %s is neither on nor off",
-                       option->name);
+      return error_set(error, EVD_EINVAL, "url", "url: option %s must be on or off", option->name);
     }
     return EVD_OK;
   case OPTION_SECONDS:
   case OPTION_CONNECTIONS:
     if (!read_number(text, strlen(text), maximum, &number) || number < option->minimum) {
-      return error_set(error, EVD_EINVAL, "url", "url: option %s is not a number from %u to %u",
+      return error_set(error, EVD_EINVAL, "url", "url: option %s must be a number from %u to %u",
                        option->name, option->minimum, maximum);
     }
     if (option->kind == OPTION_CONNECTIONS) {
@@ -214,9 +213,7 @@ static evd_code set_option(const struct option *option, const char *text, struct
     }
     return EVD_OK;
   case OPTION_CHARSET:
-    return strcasecmp(text, "utf8mb4") == 0
-               ? EVD_OK
-               : bad(error, "option charset is not utf8mb4, the only one there is");
+    return strcasecmp(text, "utf8mb4") == 0 ? EVD_OK : bad(error, "option charset must be utf8mb4");
   }
   return EVD_OK;
 }
@@ -230,7 +227,7 @@ static evd_code read_option(const UriQueryListA *item, struct mydb_url *url, boo
       return set_option(&options[i], item->value != NULL ? item->value : "", url, error);
     }
   }
-  return error_set(error, EVD_EINVAL, "url", "url: there is no option %.64s", item->key);
+  return error_set(error, EVD_EINVAL, "url", "url: unknown option %.64s", item->key);
 }
 
 /* Whether an option was given. */
@@ -250,7 +247,7 @@ static evd_code settle(struct mydb_url *url, const bool *given, evd_error *error
     url->ssl = companions || url->ssl_verify;
   }
   if (!url->ssl && (companions || url->ssl_verify)) {
-    return bad(error, "ssl is off, yet other ssl_ options are given");
+    return bad(error, "ssl is off, but other ssl_ options are given");
   }
   if (!was_given(given, "ssl_verify")) {
     url->ssl_verify = url->ssl_ca != NULL;
@@ -315,7 +312,7 @@ static evd_code name_place(struct mydb_url *url, evd_error *error) {
 /* Reads all parts of a URL that has been taken apart. */
 static evd_code read_parts(const UriUriA *uri, struct mydb_url *url, evd_error *error) {
   if (uri->fragment.first != NULL) {
-    return bad(error, "there is a # that is not written %23");
+    return bad(error, "a # must be written as %23");
   }
   evd_code code = read_user(&uri->userInfo, url, error);
   if (code == EVD_OK) {

@@ -54,7 +54,7 @@ struct mydb_url {
 bool mydb_url_accepts(const char *url);
 
 /* Reads a URL. EVD_EINVAL, field "url", with the part or the option that is wrong in the message;
- * a password is in no message. NULL with the error, also when memory is out. */
+ * a password is in no message. NULL with the error, also if memory ran out. */
 struct mydb_url *mydb_url_parse(const char *text, evd_error *error);
 
 /* One holder more, one fewer. Any thread. */

@@ -219,7 +219,7 @@ static void try_target(struct dial *dial) {
   }
   if (is_over && !dial->out_of_memory) {
     fail(dial, EVD_EUNAVAILABLE,
-         dial->complaints.length > 0 ? dial->complaints.text : "there is no address");
+         dial->complaints.length > 0 ? dial->complaints.text : "the host has no address");
     dial_free(dial);
   } else if (dial->out_of_memory || !begin_target(dial)) {
     fail(dial, EVD_ENOMEM, "out of memory");

@@ -33,7 +33,7 @@ typedef void (*dial_callback)(PGconn *pg, const evd_error *error, void *data);
 /*
  * Begins to connect: in steps on the worker, with names resolved on the spares. `session` are
  * settings for the server ("-c name=value ..."), "" for none. Nothing of the arguments but worker
- * and spares needs to outlive the call. NULL when memory is out.
+ * and spares needs to outlive the call. NULL if memory ran out.
  */
 struct dial *postgres_dial_start(struct ev_loop *loop, struct worker *worker, struct spares *spares,
                                  const struct postgres_url *url, const char *session,

@@ -26,7 +26,7 @@ struct encoder {
   evd_column refused;                  /* the column of that document */
 };
 
-/* Encodes the parameters of a step, in the order of sql/postgres.h. False when memory is out. */
+/* Encodes the parameters of a step, in the order of sql/postgres.h. False if memory ran out. */
 bool postgres_encode(struct encoder *encoder, const struct postgres_table *table,
                      const struct step *step);
 

@@ -139,7 +139,7 @@ static size_t request_size(const struct request *request) {
   return size;
 }
 
-/* How many of the requests share a statement: with the same key, and of so many bytes together. */
+/* How many of the requests share a statement: with the same key, up to a number of bytes. */
 static size_t requests_of_step(const struct entry *entries, size_t count) {
   size_t bytes = request_size(entries[0].request);
   size_t taken = 1;

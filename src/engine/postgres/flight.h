@@ -44,14 +44,14 @@ struct flight {
   bool synced;       /* all was sent, with a sync: the outcome is the server's */
 };
 
-/* A flight for the batch; NULL when memory is out. */
+/* A flight for the batch; NULL if memory ran out. */
 struct flight *postgres_flight_new(struct batch *batch);
 
 /* Whether there is a step to be sent. */
 bool postgres_flight_has_step(const struct flight *flight);
 
 /* The step that is to be sent next, which now counts as sent. An insertion's steps are planned
- * here, one by one: it may have many rows. NULL when memory is out. */
+ * here, one by one: it may have many rows. NULL if memory ran out. */
 const struct step *postgres_flight_next_step(struct flight *flight);
 
 /* The step that was last to be sent is not, nor is any other. */

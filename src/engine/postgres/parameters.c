@@ -9,7 +9,7 @@
 /* Ours, where neither the URL nor a service nor the environment says anything. A dead peer is
  * noticed in half a minute while nothing is under way; and else by its silence (connection.c), not
  * by tcp_user_timeout, which would cut off a server that is busy and reads nothing meanwhile. GSS
- * is only asked for by who wants it: looking for a ticket takes time. */
+ * is only asked for on request: looking for a ticket takes time. */
 static const struct {
   const char *keyword, *value;
 } presets[] = {

@@ -17,11 +17,11 @@ struct parameters {
 };
 
 /* The URL's parameters, `session` ("-c name=value ...") beside its own options, and our defaults
- * where neither it nor the environment has one. False when memory is out. */
+ * where neither it nor the environment has one. False if memory ran out. */
 bool postgres_parameters_init(struct parameters *parameters, const struct postgres_url *url,
                               const char *session);
 
-/* Sets a keyword to a copy of the value; NULL takes it away. False when memory is out. */
+/* Sets a keyword to a copy of the value; NULL takes it away. False if memory ran out. */
 bool postgres_parameters_set(struct parameters *parameters, const char *keyword, const char *value);
 
 void postgres_parameters_free(struct parameters *parameters);

@@ -93,7 +93,7 @@ struct connection {
   ev_timer watch;     /* looks whether the server still answers, while it has to */
   double progress_at; /* when it last answered or took something, or was first asked */
 
-  struct batch *refused;  /* memory was out: to be answered from the loop; a list */
+  struct batch *refused;  /* memory ran out: to be answered from the loop; a list */
   struct flight *flights; /* in the order of sending; a list */
   struct flight *sending; /* the first that is not sent whole; NULL when all are */
   struct prepared prepared;
@@ -114,7 +114,7 @@ enum { SCHEMA_TIME_MS = 5000 };
 
 /* connection.c: its life */
 
-/* Begins to connect to a source; NULL when memory is out. */
+/* Begins to connect to a source; NULL if memory ran out. */
 struct connection *postgres_connection_new(struct source *source);
 
 /* The pool's callback. */
@@ -134,7 +134,7 @@ void postgres_link_watch(struct connection *connection);
 /* Stops all watchers, for good. */
 void postgres_link_stop(struct connection *connection);
 
-/* Answers the batches for which memory was out. */
+/* Answers the batches for which memory ran out. */
 void postgres_link_answer_refused(struct connection *connection);
 
 /* Frees the result that is being decoded, if there is one. That of thousands of rows is thousands

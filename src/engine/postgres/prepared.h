@@ -29,7 +29,7 @@ struct prepared {
 /* The number of the statement with this key, which is now the latest used; 0 when there is none. */
 unsigned postgres_prepared_find(struct prepared *prepared, const struct statement_key *key);
 
-/* A new statement; 0 when memory is out. Another may be beyond the bound now: see
+/* A new statement; 0 if memory ran out. Another may be beyond the bound now: see
  * postgres_prepared_evict(). */
 unsigned postgres_prepared_add(struct prepared *prepared, const struct statement_key *key);
 

@@ -59,7 +59,7 @@ static void send_patience(struct connection *connection) {
   }
 }
 
-/* Sends a statement of the table's making; without memory for its text, gives the connection up. */
+/* Sends a statement of the table's making; if memory runs out, gives the connection up. */
 static void send_made(struct connection *connection, const struct buffer *sql) {
   if (sql->failed) {
     postgres_wire_break(&connection->wire);
@@ -178,8 +178,8 @@ static evd_code read_column(struct postgres_table *table, const PGresult *result
   }
   const struct postgres_type *type = postgres_type_for(column, field_oid(result, row, FIELD_TYPE));
   if (type == NULL) {
-    return error_set(error, EVD_ESCHEMA, name, "column %s of table %s cannot be of type %s", name,
-                     table->name.name, PQgetvalue(result, row, FIELD_TYPE_NAME));
+    return error_set(error, EVD_ESCHEMA, name, "column %s of table %s has the unsupported type %s",
+                     name, table->name.name, PQgetvalue(result, row, FIELD_TYPE_NAME));
   }
   table->types[column] = type;
   *present |= COLUMN_BIT(column);
@@ -223,7 +223,7 @@ evd_code postgres_schema_adopt(struct source *source, const PGresult *result, ev
     const struct postgres_type *type = postgres_type_for((evd_column)column, oid);
     if (type == NULL) {
       return error_set(error, EVD_ESCHEMA, columns[column].name,
-                       "the type of column %s has changed to one that it cannot be of",
+                       "the type of column %s has changed to an unsupported one",
                        columns[column].name);
     }
     source->table.types[column] = type;

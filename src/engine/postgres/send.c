@@ -11,10 +11,11 @@
 #include "model/error.h"
 #include "model/json.h"
 
-/* The server ends a session that sends it a larger message; of it, so much is not values. */
+/* The largest message that a server accepts (it ends the session otherwise), less what is not
+ * values. */
 enum { MESSAGE_MAX = 0x3fffffff - 64 * 1024 };
 
-/* The statement's text, in the engine's buffer; NULL when memory is out. */
+/* The statement's text, in the engine's buffer; NULL if memory ran out. */
 static const char *statement_text(const struct source *source, const struct statement_key *key) {
   struct buffer *sql = &source->postgres->sql;
   buffer_reset(sql);
@@ -31,7 +32,7 @@ static void deallocate(struct wire *wire, unsigned number) {
   postgres_wire_query(wire, &(struct expected){EXPECT_DEALLOCATE, number}, sql, NULL);
 }
 
-/* Prepares a statement ahead of its first use; its number, or 0 when memory is out. */
+/* Prepares a statement ahead of its first use; its number, or 0 if memory ran out. */
 static unsigned prepare(struct connection *connection, const struct statement_key *key) {
   const char *sql = statement_text(connection->source, key);
   unsigned number = sql != NULL ? postgres_prepared_add(&connection->prepared, key) : 0;
@@ -79,7 +80,7 @@ static void send_encoded(struct connection *connection, const struct step *step)
       return;
     }
   }
-  postgres_wire_break(wire); /* memory is out */
+  postgres_wire_break(wire); /* memory ran out */
 }
 
 /* Gives a flight up that cannot be sent whole. What was sent is rolled back by a statement that
@@ -122,7 +123,7 @@ static void send_next(struct connection *connection, struct flight *flight) {
   if (step != NULL) {
     send_step(connection, flight, step);
   } else {
-    postgres_wire_break(&connection->wire); /* memory is out */
+    postgres_wire_break(&connection->wire); /* memory ran out */
   }
 }
 

@@ -40,7 +40,7 @@ static size_t list_length(const char *list) {
   return count;
 }
 
-/* A copy of a list's element, "" where there is no list; NULL when memory is out. */
+/* A copy of a list's element, "" where there is no list; NULL if memory ran out. */
 static char *list_element(const char *list, size_t index) {
   for (; list != NULL && index > 0; index--) {
     list += strcspn(list, ",");

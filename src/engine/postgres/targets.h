@@ -21,21 +21,21 @@ struct targets {
 
 /* Takes apart comma-separated lists, as libpq does: hosts, numeric addresses, ports (one for all,
  * or one each); any may be NULL. A list of the wrong length makes a single target of them whole,
- * for libpq to complain of. False when memory is out. */
+ * for libpq to complain of. False if memory ran out. */
 bool postgres_targets_init(struct targets *targets, const char *hosts, const char *addresses,
                            const char *ports);
 
 /* Whether a target is a name that is not resolved yet. */
 bool postgres_targets_is_name(const struct targets *targets, size_t i);
 
-/* Takes a target out, as a list of its own. False when memory is out. */
+/* Takes a target out, as a list of its own. False if memory ran out. */
 bool postgres_targets_take(struct targets *targets, size_t i, struct targets *taken);
 
-/* Puts a list's targets in at a place; the list is empty after. False when memory is out. */
+/* Puts a list's targets in at a place; the list is empty after. False if memory ran out. */
 bool postgres_targets_insert(struct targets *targets, size_t i, struct targets *list);
 
 /* Puts each host's addresses in its place. Blocks. What has none stays away, and is complained of.
- * False when memory is out. */
+ * False if memory ran out. */
 bool postgres_targets_resolve(struct targets *targets, struct buffer *complaints);
 
 /* Brings them into a random order, by erand48()'s state. */

@@ -79,7 +79,7 @@ static evd_code set_number(int64_t *number, const struct own_option *option, con
   errno = 0;
   long long read = strtoll(value, &end, 10);
   if (errno != 0 || end == value || *end != '\0' || read < option->min || read > option->max) {
-    return error_set(error, EVD_EINVAL, "url", "url: %s is a whole number from %lld to %lld",
+    return error_set(error, EVD_EINVAL, "url", "url: %s must be an integer from %lld to %lld",
                      option->name, (long long)option->min, (long long)option->max);
   }
   *number = read;
@@ -91,7 +91,7 @@ static evd_code set_switch(int64_t *number, const struct own_option *option, con
   bool on = strcmp(value, "on") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
   bool off = strcmp(value, "off") == 0 || strcmp(value, "false") == 0 || strcmp(value, "0") == 0;
   if (!on && !off) {
-    return error_set(error, EVD_EINVAL, "url", "url: %s is on or off", option->name);
+    return error_set(error, EVD_EINVAL, "url", "url: %s must be on or off", option->name);
   }
   *number = on;
   return EVD_OK;
@@ -115,7 +115,7 @@ static evd_code set_isolation(char **isolation, const char *value, evd_error *er
     }
   }
   return error_set(error, EVD_EINVAL, "url",
-                   "url: isolation is read-committed, repeatable-read or serializable");
+                   "url: isolation must be read-committed, repeatable-read or serializable");
 }
 
 static evd_code set_own(struct reader *reader, const struct own_option *option, const char *value) {
@@ -167,9 +167,10 @@ static evd_code read_query_part(struct reader *reader, const char *part, size_t 
   if (key == NULL || (equals != NULL && value == NULL)) {
     code = error_set_no_memory(reader->error);
   } else if (option != NULL && value != NULL) {
-    code = percent_decode(value) ? set_own(reader, option, value)
-                                 : error_set(reader->error, EVD_EINVAL, "url",
-                                             "url: %s is not well percent-encoded", option->name);
+    code = percent_decode(value)
+               ? set_own(reader, option, value)
+               : error_set(reader->error, EVD_EINVAL, "url",
+                           "url: %s is not correctly percent-encoded", option->name);
   } else {
     const char *separator = strchr(reader->rest.text, '?') == NULL ? "?" : "&";
     buffer_append(&reader->rest, separator);
@@ -368,7 +369,7 @@ static evd_code check_ports(const struct postgres_url *url, evd_error *error) {
     long number = strtol(port, &end, 10);
     bool ends = *end == ',' || *end == '\0';
     if (!ends || (end != port && (number < 1 || number > 65535))) {
-      return error_set(error, EVD_EINVAL, "url", "url: a port is a number from 1 to 65535");
+      return error_set(error, EVD_EINVAL, "url", "url: the port must be a number from 1 to 65535");
     }
     port = end + (*end == ',');
   }

@@ -81,7 +81,7 @@ static size_t place_of(const struct wire *wire, size_t number) {
   return place < wire->expected_size ? place : place - wire->expected_size;
 }
 
-/* Makes room for one more expected answer; false when memory is out. */
+/* Makes room for one more expected answer; false if memory ran out. */
 static bool reserve_expected(struct wire *wire) {
   if (wire->expected_count < wire->expected_size) {
     return true;

@@ -29,7 +29,7 @@ struct selection {
   struct buffer parents; /* the parents' ids, each ended by zero */
 };
 
-/* A new last row; NULL when memory is out. */
+/* A new last row; NULL if memory ran out. */
 static struct selected *selection_add(struct selection *selection) {
   if (selection->count == selection->size) {
     size_t size = selection->size > 0 ? selection->size * 2 : 64;

@@ -138,7 +138,7 @@ static const char *column_in(const char *message) {
 }
 
 /* Whether a constraint has failed that is ours, by its name: it is that of its column of JSON. What
- * is stored was found to be JSON before, so json_valid() has said no for want of memory. */
+ * is stored was found to be JSON before, so json_valid() failed because memory ran out. */
 static bool is_out_of_memory(int result, const char *message) {
   static const char failed[] = "CHECK constraint failed: ";
   if (result != SQLITE_CONSTRAINT_CHECK || strncmp(message, failed, strlen(failed)) != 0) {

@@ -25,7 +25,7 @@ const char *sqlite_rows_value_text(struct statement *statement, int index);
 
 /* Adds the statement's present row to *records, which is made if it is NULL, for about
  * `expected` rows. `first` is the statement's first column that is one of the execution's. NULL
- * with the error when memory is out or the row has a value that cannot be (EVD_EDATABASE;
+ * with the error if memory ran out or the row has a value that cannot be (EVD_EDATABASE;
  * nothing is added then). */
 evd_execution *sqlite_rows_add(struct statement *statement, int first, size_t expected,
                                struct records **records, evd_error *error);

@@ -159,8 +159,8 @@ static evd_code check_columns(struct connection *connection, const struct shape 
   }
   if (!shape->is_table || !shape->has_rowid) {
     return error_set(error, EVD_ESCHEMA, "table",
-                     "%s is not an ordinary table: a view, a virtual table or one WITHOUT ROWID "
-                     "will not do",
+                     "%s is not an ordinary table: views, virtual tables and tables WITHOUT ROWID "
+                     "are not supported",
                      name);
   }
   if (shape->foreign[0] != '\0') {

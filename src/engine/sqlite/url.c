@@ -75,10 +75,11 @@ static evd_code read_word(const struct parameter *parameter, const char *const *
 static evd_code read_journal_mode(const struct parameter *parameter, const char **mode,
                                   evd_error *error) {
   if (parameter->value_length == 3 && strncasecmp(parameter->value, "off", 3) == 0) {
-    return error_set(error, EVD_EINVAL, "url",
-                     "url: \"%.*s\" will not do: without a journal nothing can be rolled back, and "
-                     "an ordinary duplicate may destroy the database",
-                     (int)parameter->length, parameter->text);
+    return error_set(
+        error, EVD_EINVAL, "url",
+        "url: \"%.*s\" is not supported: without a journal nothing can be rolled back, and "
+        "an ordinary duplicate may destroy the database",
+        (int)parameter->length, parameter->text);
   }
   return read_word(parameter, journal_words, mode, error);
 }
