@@ -12,11 +12,6 @@
 /* How often the rows are got in a run: once would take too short a time to be measured well. */
 enum { GET_PASSES = 5 };
 
-const char *op_name(enum op op) {
-  static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim"};
-  return names[op];
-}
-
 /* Describes the work of an operation. Where rows are got again, nobody waits for them any more:
  * equal reads that wait would be one. */
 static void describe(struct op_work *work, enum op op, const struct target *target,

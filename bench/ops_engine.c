@@ -13,6 +13,11 @@ enum { LOAD_GROUP = 100 };
 /* Rounds in which no more connections were opened, after which the engine is warm. */
 enum { WARM_ROUNDS = 20 };
 
+const char *op_name(enum op op) {
+  static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim"};
+  return names[op];
+}
+
 static evd_future *submit_insert(struct flow *flow, size_t index) {
   const struct op_work *work = flow->data;
   return evd_insert(flow->storage, &work->rows->executions[index], 1);
