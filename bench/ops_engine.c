@@ -36,7 +36,10 @@ static evd_future *submit_update(struct flow *flow, size_t index) {
 static evd_future *submit_claim(struct flow *flow, size_t index) {
   (void)index;
   const struct op_work *work = flow->data;
-  return evd_claim_by_start_at(flow->storage, EVD_STATUS_READY, work->before, work->started_at,
+  return evd_claim_by_start_at(flow->storage,
+                               &(evd_due){.status = EVD_STATUS_READY,
+                                          .start_at_before = work->before,
+                                          .started_at = work->started_at},
                                &work->changes, CLAIM_LIMIT);
 }
 

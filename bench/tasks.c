@@ -149,7 +149,10 @@ static void start_claim(struct tasks *tasks) {
   evd_set(&changes, updated_at, now);
   tasks->claims++;
   then(tasks,
-       evd_claim_by_start_at(tasks->storage, EVD_STATUS_READY, now + 1, now, &changes, LIMIT),
+       evd_claim_by_start_at(
+           tasks->storage,
+           &(evd_due){.status = EVD_STATUS_READY, .start_at_before = now + 1, .started_at = now},
+           &changes, LIMIT),
        on_claimed, tasks);
 }
 

@@ -121,18 +121,27 @@ static evd_future *claim(evd_storage *storage, struct request *request, const ev
   return submit_changes(storage, *request, changes);
 }
 
-evd_future *evd_claim_by_start_at(evd_storage *storage, evd_status status, int64_t start_at_before,
-                                  int64_t started_at, const evd_changes *changes, int64_t limit) {
+static evd_code check_due(const evd_due *due, evd_error *error) {
+  if (due == NULL) {
+    return error_set(error, EVD_EINVAL, "due", "due is NULL");
+  }
+  evd_code code = check_status(due->status, "status", error);
+  if (code == EVD_OK) {
+    code = check_time(due->start_at_before, "start_at_before", error);
+  }
+  return code == EVD_OK ? check_time(due->started_at, "started_at", error) : code;
+}
+
+evd_future *evd_claim_by_start_at(evd_storage *storage, const evd_due *due,
+                                  const evd_changes *changes, int64_t limit) {
   evd_error error;
-  if (check_status(status, "status", &error) != EVD_OK ||
-      check_time(start_at_before, "start_at_before", &error) != EVD_OK ||
-      check_time(started_at, "started_at", &error) != EVD_OK) {
+  if (check_due(due, &error) != EVD_OK) {
     return fail(storage, &error);
   }
   struct request request = {.operation = EVD_OPERATION_CLAIM_BY_START_AT,
-                            .status = status,
-                            .before = start_at_before,
-                            .started_at = started_at};
+                            .status = due->status,
+                            .before = due->start_at_before,
+                            .started_at = due->started_at};
   return claim(storage, &request, changes, limit, RESULT_ROWS);
 }
 

@@ -66,9 +66,8 @@ static void expect_table_works(const char *table) {
   evd_changes running = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
   await_ok(evd_insert(storage, &execution, 1));
-  (void)await_rows(
-      evd_claim_by_start_at(storage, EVD_STATUS_READY, SAMPLE_MAX_TIME, SAMPLE_TIME, &running, 10),
-      &count);
+  (void)await_rows(evd_claim_by_start_at(storage, sample_due(SAMPLE_MAX_TIME), &running, 10),
+                   &count);
   assert_true(count > 0);
   assert_int_equal(await_count(evd_delete(storage, "te_works")), 1);
   engine_close(storage);

@@ -170,9 +170,9 @@ static void go_on(struct worker *worker) {
   evd_set(&changes, updated_at, SAMPLE_TIME + 1);
   if (worker->act == CLAIMING) {
     evd_set(&changes, status, EVD_STATUS_RUNNING);
-    evd_future_then(evd_claim_by_start_at(worker->storage, EVD_STATUS_READY, INT64_C(1) << 50,
-                                          SAMPLE_TIME, &changes, CLAIM),
-                    on_claimed, worker);
+    evd_future_then(
+        evd_claim_by_start_at(worker->storage, sample_due(INT64_C(1) << 50), &changes, CLAIM),
+        on_claimed, worker);
   } else {
     evd_set(&changes, close_status, EVD_CLOSE_CLOSED);
     evd_future_then(evd_close_finished(worker->storage, true, EVD_CLOSE_IDLE, &changes, CLAIM),

@@ -138,9 +138,7 @@ static void writes_know_nothing_of_the_types_that_a_replica_has(void **state) {
   await_ok(evd_insert(storage, &later, 1));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  await_rows(
-      evd_claim_by_start_at(storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME, &changes, 10),
-      &count);
+  await_rows(evd_claim_by_start_at(storage, sample_due(SAMPLE_TIME * 2), &changes, 10), &count);
   assert_int_equal(count, 2);
   assert_string_equal(await_row(evd_get(storage, "te_1", NULL))->input, "{\"n\":  2}");
   await_ok(evd_storage_close(storage, -1));

@@ -94,10 +94,8 @@ static void one_large_row_does_not_make_a_claim_of_many_fail(void **state) {
   await_ok(evd_insert(test.storage, rows, ROWS));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  const evd_execution *claimed =
-      await_rows(evd_claim_by_start_at(test.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
-                                       &changes, ROWS),
-                 &count);
+  const evd_execution *claimed = await_rows(
+      evd_claim_by_start_at(test.storage, sample_due(SAMPLE_TIME * 2), &changes, ROWS), &count);
   assert_int_equal(count, ROWS);
   assert_int_equal(strlen(claimed[0].input), LARGE);
 }

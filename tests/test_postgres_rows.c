@@ -56,8 +56,7 @@ static void insert(const char *id, int64_t later) {
 static evd_future *claim(int64_t limit) {
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, "e");
-  return evd_claim_by_start_at(test.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
-                               &changes, limit);
+  return evd_claim_by_start_at(test.storage, sample_due(SAMPLE_TIME * 2), &changes, limit);
 }
 
 /* Until no row is claimed but this one. */
@@ -112,9 +111,8 @@ static void a_claim_whose_changes_cannot_be_taken_fails(void **state) {
   insert("te_1", 0);
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, "é\u4e2d");
-  evd_error error = await_error(evd_claim_by_start_at(test.storage, EVD_STATUS_READY,
-                                                      SAMPLE_TIME * 2, SAMPLE_TIME, &changes, 100),
-                                EVD_EINVAL);
+  evd_error error = await_error(
+      evd_claim_by_start_at(test.storage, sample_due(SAMPLE_TIME * 2), &changes, 100), EVD_EINVAL);
   assert_string_equal(error.field, "executor_id");
   assert_int_equal(native_number(test.native, "select count(*) from task_executions where status = "
                                               "'ready'"),

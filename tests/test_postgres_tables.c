@@ -156,10 +156,8 @@ static void a_time_out_that_cannot_be_fails_no_claim_of_others(void **state) {
   sql("update task_executions set timeout_ms = 9223372036854775807 where execution_id = 'te_1'");
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  const evd_execution *rows =
-      await_rows(evd_claim_by_start_at(test.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
-                                       &changes, 10),
-                 &count);
+  const evd_execution *rows = await_rows(
+      evd_claim_by_start_at(test.storage, sample_due(SAMPLE_TIME * 2), &changes, 10), &count);
   assert_int_equal(count, 1);
   assert_string_equal(rows[0].execution_id, "te_2");
   assert_int_equal(rows[0].expires_at, SAMPLE_TIME + rows[0].timeout_ms);

@@ -81,8 +81,10 @@ static bool claim_and_finish(struct worker_state *worker) {
   evd_changes changes = {0};
   evd_set(&changes, status, EVD_STATUS_RUNNING);
   int64_t now = evd_now();
-  evd_future *claim =
-      evd_claim_by_start_at(worker->storage, EVD_STATUS_READY, now, now, &changes, 64);
+  evd_future *claim = evd_claim_by_start_at(
+      worker->storage,
+      &(evd_due){.status = EVD_STATUS_READY, .start_at_before = now, .started_at = now}, &changes,
+      64);
   const evd_execution *rows = NULL;
   size_t count = 0;
   bool worked = await_worker(claim, "claim") && evd_future_rows(claim, &rows, &count) == EVD_OK &&

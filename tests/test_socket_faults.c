@@ -55,7 +55,11 @@ static void work(const struct way *way, evd_storage *storage) {
       evd_insert(storage, &row, 1),
       evd_get(storage, id, NULL),
       evd_update(storage, id, NULL, &changes),
-      evd_claim_by_start_at(storage, EVD_STATUS_READY, INT64_C(1) << 50, 0, &changes, 1),
+      evd_claim_by_start_at(storage,
+                            &(evd_due){.status = EVD_STATUS_READY,
+                                       .start_at_before = INT64_C(1) << 50,
+                                       .started_at = 0},
+                            &changes, 1),
       evd_get_by_parent(storage, id),
   };
   for (size_t i = 0; i < sizeof futures / sizeof futures[0]; i++) {

@@ -114,8 +114,8 @@ static void *claim_all(void *data) {
   size_t count = thread->storage != NULL ? 1 : 0;
   while (count > 0) {
     const evd_execution *rows;
-    evd_future *claim = evd_claim_by_start_at(thread->storage, EVD_STATUS_READY, SAMPLE_TIME + 1000,
-                                              SAMPLE_TIME, &changes, 7);
+    evd_future *claim =
+        evd_claim_by_start_at(thread->storage, sample_due(SAMPLE_TIME + 1000), &changes, 7);
     (void)finish(thread, claim);
     (void)evd_future_rows(claim, &rows, &count);
     for (size_t i = 0; i < count; i++) {

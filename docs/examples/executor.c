@@ -140,8 +140,10 @@ static void claim(struct ev_loop *loop, ev_timer *timer, int events) {
   evd_set(&changes, status, EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, NAME);
   evd_set(&changes, started_at, now);
-  evd_future *future = evd_claim_by_start_at(executor->storage, EVD_STATUS_READY, now + 1,
-                                             now + SLACK_MS, &changes, CLAIM_LIMIT);
+  const evd_due due = {.status = EVD_STATUS_READY,
+                       .start_at_before = now + 1,
+                       .started_at = now + SLACK_MS}; /* before others take it for expired */
+  evd_future *future = evd_claim_by_start_at(executor->storage, &due, &changes, CLAIM_LIMIT);
   if (evd_future_then(future, claimed, executor) == EVD_OK) {
     executor->claiming = true;
     executor->pending++;

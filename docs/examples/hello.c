@@ -37,8 +37,8 @@ int main(int argc, char **argv) {
   const evd_execution *rows;
   size_t count;
   int64_t now = evd_now();
-  evd_future *claimed =
-      done(evd_claim_by_start_at(storage, EVD_STATUS_READY, now + 1, now, &start, 100));
+  evd_due due = {.status = EVD_STATUS_READY, .start_at_before = now + 1, .started_at = now};
+  evd_future *claimed = done(evd_claim_by_start_at(storage, &due, &start, 100));
   evd_future_rows(claimed, &rows, &count);
   for (size_t i = 0; i < count; i++) { /* here the tasks would do their work */
     evd_filter running = {.status = EVD_STATUS_RUNNING};

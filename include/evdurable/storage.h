@@ -176,14 +176,20 @@ EVD_API evd_future *evd_update_and_insert_children(evd_storage *storage, const c
                                                    const evd_changes *changes,
                                                    const evd_execution *children, size_t count);
 
+/** Which executions evd_claim_by_start_at() claims, and when their runs expire. */
+typedef struct evd_due {
+  evd_status status;       /**< Normally EVD_STATUS_READY. */
+  int64_t start_at_before; /**< start_at < this; evd_now() + 1 claims all that is due. */
+  int64_t started_at;      /**< expires_at becomes this + the row's timeout_ms, at most
+                                2^53 - 1. Later than now, it gives the run that much more time
+                                before others may take it for expired. */
+} evd_due;
+
 /**
- * Claims executions with this status and start_at < start_at_before, ordered by start_at
- * (updateByStatusAndStartAtLessThanAndReturn). Result: rows. To claim what is due now, pass
- * evd_now() + 1. Besides applying the changes, it always sets expires_at to started_at + the row's
- * timeout_ms, at most 2^53 - 1.
+ * Claims executions that are due, ordered by start_at (updateByStatusAndStartAtLessThanAndReturn),
+ * applies the changes and sets expires_at. Result: rows.
  */
-EVD_API evd_future *evd_claim_by_start_at(evd_storage *storage, evd_status status,
-                                          int64_t start_at_before, int64_t started_at,
+EVD_API evd_future *evd_claim_by_start_at(evd_storage *storage, const evd_due *due,
                                           const evd_changes *changes, int64_t limit);
 
 /**

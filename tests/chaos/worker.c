@@ -140,9 +140,9 @@ static void claim(struct chain *chain) {
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, worker->name);
   worker->under_way++;
-  evd_future_then(evd_claim_by_start_at(worker->storage, EVD_STATUS_READY, SAMPLE_TIME + 1000,
-                                        SAMPLE_TIME, &changes, CLAIM_LIMIT),
-                  on_claimed, chain);
+  evd_future_then(
+      evd_claim_by_start_at(worker->storage, sample_due(SAMPLE_TIME + 1000), &changes, CLAIM_LIMIT),
+      on_claimed, chain);
 }
 
 static void on_inserted(evd_future *future, void *data) {

@@ -130,9 +130,9 @@ static void claim(struct writer *writer) {
     return;
   }
   writer->claims++;
-  evd_future_then(evd_claim_by_start_at(writer->storage, EVD_STATUS_READY, SAMPLE_TIME + 1000,
-                                        SAMPLE_TIME, &changes, 20),
-                  when_claimed, writer);
+  evd_future_then(
+      evd_claim_by_start_at(writer->storage, sample_due(SAMPLE_TIME + 1000), &changes, 20),
+      when_claimed, writer);
 }
 
 static void when_parented(evd_future *future, void *data) {

@@ -37,7 +37,11 @@ static void a_status_outside_its_set_is_refused(void **state) {
   static const int wrong[] = {0, 10, -1};
   for (int i = 0; i < 3; i++) {
     evd_status status = (evd_status)wrong[i];
-    expect_refused(evd_claim_by_start_at(suite.storage, status, 1, 1, &changes, 1), "status");
+    expect_refused(
+        evd_claim_by_start_at(suite.storage,
+                              &(evd_due){.status = status, .start_at_before = 1, .started_at = 1},
+                              &changes, 1),
+        "status");
     expect_refused(
         evd_claim_by_children_finished(suite.storage, status, EVD_OCFP_IDLE, &changes, 1),
         "status");
@@ -57,10 +61,18 @@ static void a_time_out_of_range_is_refused(void **state) {
   evd_changes changes = sample_changes(0);
   static const int64_t wrong[] = {SAMPLE_MAX_TIME + 1, INT64_MAX, EVD_NONE};
   for (int i = 0; i < 3; i++) {
-    expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, wrong[i], 1, &changes, 1),
-                   "start_at_before");
-    expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, wrong[i], &changes, 1),
-                   "started_at");
+    expect_refused(
+        evd_claim_by_start_at(
+            suite.storage,
+            &(evd_due){.status = EVD_STATUS_READY, .start_at_before = wrong[i], .started_at = 1},
+            &changes, 1),
+        "start_at_before");
+    expect_refused(
+        evd_claim_by_start_at(
+            suite.storage,
+            &(evd_due){.status = EVD_STATUS_READY, .start_at_before = 1, .started_at = wrong[i]},
+            &changes, 1),
+        "started_at");
     expect_refused(
         evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, wrong[i], &changes, 1),
         "before");
@@ -91,6 +103,7 @@ static void missing_arguments_are_refused(void **state) {
   evd_changes changes = sample_changes(0);
   expect_refused(evd_insert(suite.storage, NULL, 1), "executions");
   expect_refused(evd_update(suite.storage, "te_1", NULL, NULL), "changes");
+  expect_refused(evd_claim_by_start_at(suite.storage, NULL, &changes, 1), "due");
   expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, NULL, NULL, 0),
                  "changes");
   expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, &changes, NULL, 1),
@@ -101,7 +114,11 @@ static void missing_arguments_are_refused(void **state) {
       EVD_EINVAL);
   expect(strncmp(error.message, "children[1].", 12) == 0, "%s", error.message);
   expect_refused(evd_update_by_parent(suite.storage, "te_1", true, NULL), "changes");
-  expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, 1, NULL, 1), "changes");
+  expect_refused(evd_claim_by_start_at(
+                     suite.storage,
+                     &(evd_due){.status = EVD_STATUS_READY, .start_at_before = 1, .started_at = 1},
+                     NULL, 1),
+                 "changes");
   expect_refused(
       evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY, EVD_OCFP_IDLE, NULL, 1),
       "changes");
@@ -120,7 +137,10 @@ static void bad_changes_are_refused_by_every_operation(void **state) {
   expect_refused(evd_update_and_insert_children(suite.storage, "te_1", NULL, &changes, NULL, 0),
                  "output");
   expect_refused(evd_update_by_parent(suite.storage, "te_1", true, &changes), "output");
-  expect_refused(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, 1, 1, &changes, 1),
+  expect_refused(evd_claim_by_start_at(
+                     suite.storage,
+                     &(evd_due){.status = EVD_STATUS_READY, .start_at_before = 1, .started_at = 1},
+                     &changes, 1),
                  "output");
   expect_refused(
       evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY, EVD_OCFP_IDLE, &changes, 1),

@@ -174,8 +174,7 @@ static void do_a_bit_of_everything(void) {
   }
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   for (int i = 0; i < 6; i++) {
-    claims[i] = evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME + 100,
-                                      SAMPLE_TIME, &changes, 10);
+    claims[i] = evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME + 100), &changes, 10);
   }
   size_t claimed = 0;
   for (int i = 0; i < 6; i++) {

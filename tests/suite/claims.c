@@ -27,8 +27,11 @@ static void a_claim_by_start_at_is_for_one_status(void **state) {
   for (int i = 0; i < EVD_STATUS_CANCELLED; i++) {
     evd_changes changes = sample_changes(0);
     evd_set(&changes, start_at, SAMPLE_TIME + 1000);
-    expect_claimed(evd_claim_by_start_at(suite.storage, rows[i].status, SAMPLE_TIME + 1000,
-                                         SAMPLE_TIME, &changes, 10),
+    expect_claimed(evd_claim_by_start_at(suite.storage,
+                                         &(evd_due){.status = rows[i].status,
+                                                    .start_at_before = SAMPLE_TIME + 1000,
+                                                    .started_at = SAMPLE_TIME},
+                                         &changes, 10),
                    1, &rows[i].execution_id);
   }
 }
@@ -44,9 +47,8 @@ static void a_claim_by_start_at_is_for_what_starts_strictly_before(void **state)
   }
   await_ok(evd_insert(suite.storage, rows, 6));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  expect_claimed(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME, SAMPLE_TIME,
-                                       &changes, 10),
-                 3, early);
+  expect_claimed(evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME), &changes, 10), 3,
+                 early);
   for (int i = 3; i < 6; i++) {
     suite_expect(&rows[i]);
   }
@@ -66,8 +68,11 @@ static void a_claim_by_start_at_sets_expires_at_by_each_rows_timeout(void **stat
   evd_set(&changes, executor_id, "executor");
   size_t count;
   const evd_execution *claimed =
-      await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME + 10,
-                                       SAMPLE_TIME + 50, &changes, 10),
+      await_rows(evd_claim_by_start_at(suite.storage,
+                                       &(evd_due){.status = EVD_STATUS_READY,
+                                                  .start_at_before = SAMPLE_TIME + 10,
+                                                  .started_at = SAMPLE_TIME + 50},
+                                       &changes, 10),
                  &count);
   assert_int_equal(count, 4);
   for (int i = 0; i < 4; i++) {
@@ -194,10 +199,8 @@ static void a_thousand_rows_are_claimed_in_one_call(void **state) {
   await_ok(evd_insert(suite.storage, rows, ROWS));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  const evd_execution *claimed =
-      await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME + ROWS,
-                                       SAMPLE_TIME, &changes, ROWS),
-                 &count);
+  const evd_execution *claimed = await_rows(
+      evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME + ROWS), &changes, ROWS), &count);
   assert_int_equal(count, ROWS);
   for (int i = 0; i < ROWS; i++) {
     assert_string_equal(claimed[i].execution_id, rows[i].execution_id);

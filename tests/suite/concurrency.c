@@ -97,9 +97,9 @@ static void claim_tasks(struct life *life) {
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   while (life->claims < 2) {
     life->claims++;
-    evd_future_then(evd_claim_by_start_at(life->storage, EVD_STATUS_READY, SAMPLE_TIME + 1000,
-                                          SAMPLE_TIME, &changes, 50),
-                    when_claimed, life);
+    evd_future_then(
+        evd_claim_by_start_at(life->storage, sample_due(SAMPLE_TIME + 1000), &changes, 50),
+        when_claimed, life);
   }
 }
 
@@ -155,8 +155,7 @@ static void storages_that_claim_at_once_share_the_rows_out(void **state) {
     evd_future *futures[STORAGES];
     claimed = 0;
     for (int i = 0; i < STORAGES; i++) {
-      futures[i] = evd_claim_by_start_at(storages[i], EVD_STATUS_READY, SAMPLE_TIME + 1000,
-                                         SAMPLE_TIME, &changes, 7);
+      futures[i] = evd_claim_by_start_at(storages[i], sample_due(SAMPLE_TIME + 1000), &changes, 7);
     }
     for (int i = 0; i < STORAGES; i++) {
       size_t count;

@@ -132,8 +132,7 @@ static void a_row_that_cannot_be_read_is_left_out_of_a_claim(void **state) {
   native_run(native, text("update %s set close_status = 'ajar' where execution_id = 'te_%d';",
                           suite.table, BAD));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  expect_all_but(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2,
-                                       SAMPLE_TIME, &changes, ROWS),
+  expect_all_but(evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME * 2), &changes, ROWS),
                  ROWS, BAD);
   await_rows_where(native, 1,
                    text("status = 'ready' and execution_id = 'te_%d' and started_at is null and "
@@ -145,8 +144,8 @@ static void a_row_that_cannot_be_read_is_left_out_of_a_claim(void **state) {
   assert_int_equal(stats.rows_unreadable, 1);
   evd_error error = await_error(evd_get(suite.storage, text("te_%d", BAD), NULL), EVD_EDATABASE);
   assert_string_equal(error.field, "close_status");
-  evd_future *claim = evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2,
-                                            SAMPLE_TIME, &changes, ROWS);
+  evd_future *claim =
+      evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME * 2), &changes, ROWS);
   size_t count;
   await_rows(claim, &count);
   assert_int_equal(count, 0);
@@ -173,8 +172,7 @@ static evd_future *claim_by(evd_operation operation, int64_t limit) {
   switch (operation) {
   case EVD_OPERATION_CLAIM_BY_START_AT:
     evd_set(&changes, status, EVD_STATUS_RUNNING);
-    return evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
-                                 &changes, limit);
+    return evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME * 2), &changes, limit);
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
     evd_set(&changes, on_children_finished_processing_status, EVD_OCFP_PROCESSING);
     evd_set(&changes, on_children_finished_processing_expires_at, SAMPLE_TIME);
@@ -251,10 +249,8 @@ static void a_claim_expires_within_the_bounds_of_times(void **state) {
                                   suite.table));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  const evd_execution *claimed =
-      await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2,
-                                       SAMPLE_TIME, &changes, 10),
-                 &count);
+  const evd_execution *claimed = await_rows(
+      evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME * 2), &changes, 10), &count);
   assert_int_equal(count, 2);
   for (size_t i = 0; i < count; i++) {
     bool is_longest = claimed[i].timeout_ms == longest;
@@ -274,8 +270,7 @@ static void a_claim_of_nothing_but_what_cannot_be_read_is_empty(void **state) {
   native_run_once(suite.url, text("update %s set close_status = 'ajar';", suite.table));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME * 2, SAMPLE_TIME,
-                                   &changes, 10),
+  await_rows(evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME * 2), &changes, 10),
              &count);
   assert_int_equal(count, 0);
   struct native *native = native_open(suite.url);
@@ -302,10 +297,8 @@ static void times_with_a_fraction_are_rounded(void **state) {
   expect_row(got, &row);
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  const evd_execution *claimed =
-      await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME + 1,
-                                       SAMPLE_TIME, &changes, 10),
-                 &count);
+  const evd_execution *claimed = await_rows(
+      evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME + 1), &changes, 10), &count);
   assert_int_equal(count, 1);
   assert_int_equal(claimed[0].expires_at, SAMPLE_TIME + 1001);
   suite_expect(&claimed[0]);

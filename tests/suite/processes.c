@@ -42,8 +42,7 @@ static int work_once(evd_storage *storage, bool *left) {
   evd_changes run = sample_changes(EVD_STATUS_RUNNING);
   evd_changes close = sample_changes(0);
   evd_set(&close, close_status, EVD_CLOSE_READY);
-  evd_future *claim =
-      evd_claim_by_start_at(storage, EVD_STATUS_READY, SAMPLE_TIME + 1000, SAMPLE_TIME, &run, 20);
+  evd_future *claim = evd_claim_by_start_at(storage, sample_due(SAMPLE_TIME + 1000), &run, 20);
   const evd_execution *rows;
   size_t count;
   if (evd_future_await(claim) || evd_future_rows(claim, &rows, &count)) {

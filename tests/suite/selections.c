@@ -13,7 +13,11 @@ static void select_start_at(evd_execution *row, int order) {
 }
 
 static evd_future *claim_start_at(evd_storage *storage, const evd_changes *changes, int64_t limit) {
-  return evd_claim_by_start_at(storage, EVD_STATUS_READY, BEFORE, SAMPLE_TIME + 7, changes, limit);
+  return evd_claim_by_start_at(storage,
+                               &(evd_due){.status = EVD_STATUS_READY,
+                                          .start_at_before = BEFORE,
+                                          .started_at = SAMPLE_TIME + 7},
+                               changes, limit);
 }
 
 static void leave_status(evd_changes *changes) {

@@ -43,8 +43,8 @@ static void many_rows_are_inserted_claimed_and_closed_in_short_turns(void **stat
   expect_short_turns("get by parent", evd_get_by_parent(suite.storage, "te_parent"));
 
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  expect_short_turns("claim", evd_claim_by_start_at(suite.storage, EVD_STATUS_READY,
-                                                    SAMPLE_TIME * 2, SAMPLE_TIME, &changes, ROWS));
+  expect_short_turns(
+      "claim", evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME * 2), &changes, ROWS));
   changes = sample_changes(EVD_STATUS_COMPLETED);
   evd_set(&changes, is_finished, true);
   expect_short_turns("update by parent",

@@ -276,10 +276,8 @@ static void a_claim_returns_large_rows(void **state) {
   await_ok(evd_insert(suite.storage, executions, 12));
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
   size_t count;
-  const evd_execution *rows =
-      await_rows(evd_claim_by_start_at(suite.storage, EVD_STATUS_READY, SAMPLE_TIME + 100,
-                                       SAMPLE_TIME, &changes, 100),
-                 &count);
+  const evd_execution *rows = await_rows(
+      evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME + 100), &changes, 100), &count);
   assert_int_equal(count, 12);
   for (int i = 0; i < 12; i++) {
     sample_apply(&executions[i], &changes);
