@@ -185,8 +185,7 @@ static const struct dialect *find_dialect(const struct cli *cli,
 
 /* Whether a file's text is this. */
 static bool file_has(FILE *file, const char *text) {
-  int byte = 0;
-  while (*text != '\0' && (byte = fgetc(file)) == (unsigned char)*text) {
+  while (*text != '\0' && fgetc(file) == (unsigned char)*text) {
     text++;
   }
   return *text == '\0' && fgetc(file) == EOF;
