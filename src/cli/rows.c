@@ -216,7 +216,7 @@ evd_code rows_unfit(evd_column column, const char *id, const char *value, evd_er
   char shown_value[EVD_ID_MAX * 4 + 4];
   text_printable(id != NULL ? id : "NULL", EVD_ID_MAX, shown_id, sizeof shown_id);
   text_printable(value != NULL ? value : "NULL", EVD_ID_MAX, shown_value, sizeof shown_value);
-  return execution_unfit(column, shown_id, shown_value, error);
+  return execution_unfit(column, shown_id, value != NULL ? shown_value : NULL, error);
 }
 
 /* Reads one value; false when the column of an execution cannot have it. */
