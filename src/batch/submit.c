@@ -9,7 +9,7 @@
 #include "model/error.h"
 
 /* A read that is older, in seconds, or has this many futures takes no more. */
-#define MERGE_AGE_MAX 1.
+#define MERGE_AGE_MAX 1.0
 enum { MERGE_MAX = 64 };
 
 static evd_future *refuse(struct loader *loader, evd_code code, const char *why) {

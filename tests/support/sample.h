@@ -54,7 +54,7 @@ bool sample_is_nullable(evd_column column);
 /* Sets a column to a value that no sample has; updated_at to a fixed time. */
 void sample_set(evd_changes *changes, evd_column column);
 
-/* What evd_claim_by_start_at() takes: ready executions with start_at below this, from SAMPLE_TIME. */
+/* For evd_claim_by_start_at(): ready executions with start_at below this, from SAMPLE_TIME. */
 #define sample_due(before) \
   (&(evd_due){.status = EVD_STATUS_READY, .start_at_before = (before), .started_at = SAMPLE_TIME})
 

@@ -13,7 +13,7 @@ enum { ADDRESSES_TRIED = 2 };
 
 /* Seconds. */
 #define BACKOFF_MIN 0.05
-#define BACKOFF_MAX 5.
+#define BACKOFF_MAX 5.0
 
 static struct mydb_engine *own(struct engine *engine) {
   return (struct mydb_engine *)engine;
