@@ -224,7 +224,9 @@ static int write_file(const char *directory, int number, const char *sql) {
   bool good = fputs(sql, file) >= 0;
   good = fclose(file) == 0 && good;
   if (!good) {
-    return cli_fail_text("%s: %s", path, strerror(errno));
+    int status = cli_fail_text("%s: %s", path, strerror(errno));
+    remove(path); /* half a file would be taken for one that exists */
+    return status;
   }
   puts(path);
   return CLI_OK;
