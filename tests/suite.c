@@ -26,6 +26,7 @@ static const struct group groups[] = {
     {"insert_get", insert_get_tests, true},
     {"values", values_tests, true},
     {"filters", filters_tests, true},
+    {"fencing", fencing_tests, true},
     {"update", update_tests, true},
     {"children", children_tests, true},
     {"claims", claims_tests, true},
@@ -111,6 +112,9 @@ static int run_on_framework_table(char *const *names) {
 int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], WORK_ROLE) == 0) {
     return work_role(argv[2], argv[3]);
+  }
+  if (argc == 4 && strcmp(argv[1], LATE_ROLE) == 0) {
+    return late_role(argv[2], argv[3]);
   }
   suite.url = argc > 1 ? argv[1] : getenv("EVD_TEST_URL");
   if (suite.url == NULL) {

@@ -362,7 +362,10 @@ static void a_filter_is_one_of_its_values(void **state) {
 
   (void)state;
   assert_int_equal(check_filter(&(evd_filter){0}, &error), EVD_OK);
-  assert_int_equal(check_filter(&(evd_filter){EVD_STATUS_CANCELLED, EVD_YES, EVD_NO}, &error),
+  assert_int_equal(check_filter(&(evd_filter){.status = EVD_STATUS_CANCELLED,
+                                              .is_sleeping_task = EVD_YES,
+                                              .is_finished = EVD_NO},
+                                &error),
                    EVD_OK);
   assert_int_equal(check_filter(&(evd_filter){.status = (evd_status)12}, &error), EVD_EINVAL);
   assert_string_equal(error.field, "status");

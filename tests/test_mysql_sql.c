@@ -135,8 +135,8 @@ static void row(struct fixture *fixture, const char *const *values, size_t count
 /* Answers the packet that locks, with ready rows of these two ids. */
 static void answer_lock(struct fixture *fixture, const char *first, const char *second) {
   answer(fixture, 1, 0);
-  row(fixture, (const char *const[]){first, "ready", "0", "0"}, 4);
-  row(fixture, (const char *const[]){second, "ready", "0", "0"}, 4);
+  row(fixture, (const char *const[]){first, "ready", "0", "0", NULL, NULL}, 6);
+  row(fixture, (const char *const[]){second, "ready", "0", "0", NULL, NULL}, 6);
   answer(fixture, 1, 0);
 }
 
@@ -178,13 +178,14 @@ static void several_updates_lock_in_order_and_touch_what_matched(void **state) {
   begin(fixture, EVD_OPERATION_UPDATE, 4);
   assert_string_equal(
       next(fixture),
-      "begin;select execution_id, status, is_sleeping_task, is_finished from `t`"
+      "begin;select execution_id, status, is_sleeping_task, is_finished, executor_id, started_at"
+      " from `t`"
       " force index (`PRIMARY`) where execution_id in ('a', 'b', 'c', 'd') for update");
   assert_false(fixture->script.commits);
   answer(fixture, 1, 0);
-  row(fixture, (const char *const[]){"a", "running", "0", "0"}, 4);
-  row(fixture, (const char *const[]){"c", "running", "0", "0"}, 4);
-  row(fixture, (const char *const[]){"d", "ready", "0", "0"}, 4);
+  row(fixture, (const char *const[]){"a", "running", "0", "0", NULL, NULL}, 6);
+  row(fixture, (const char *const[]){"c", "running", "0", "0", NULL, NULL}, 6);
+  row(fixture, (const char *const[]){"d", "ready", "0", "0", NULL, NULL}, 6);
   answer(fixture, 1, 0);
   assert_string_equal(
       next(fixture),
@@ -217,6 +218,33 @@ static void updates_alike_are_one_statement_with_each_its_value(void **state) {
   assert_non_null(strstr(sql, "update `t` force index (`PRIMARY`) set status = 'completed',"
                               " output = case execution_id when 'a' then '1' when 'b' then '2' end,"
                               " updated_at = 5 where execution_id in ('a', 'b');commit"));
+}
+
+static void updates_repeat_the_owner_of_each_row(void **state) {
+  struct fixture *fixture = *state;
+  evd_changes changes = {0};
+  evd_set(&changes, updated_at, 5);
+  for (int i = 0; i < 3; i++) {
+    evd_filter filter = {.executor_id = "ex", .started_at = 7 + i / 2};
+    fixture->requests[i] =
+        (struct request){.id = text("%c", 'a' + i), .changes = &changes, .filter = filter};
+  }
+  fixture->requests[2].filter.executor_id = "other";
+  begin(fixture, EVD_OPERATION_UPDATE, 3);
+  assert_non_null(next(fixture));
+  answer(fixture, 1, 0);
+  row(fixture, (const char *const[]){"a", "running", "0", "0", "ex", "7"}, 6);
+  row(fixture, (const char *const[]){"b", "running", "0", "0", "ex", "8"}, 6);
+  row(fixture, (const char *const[]){"c", "running", "0", "0", "other", "8"}, 6);
+  answer(fixture, 1, 0);
+  assert_string_equal(next(fixture),
+                      "update `t` force index (`PRIMARY`) set updated_at = 5"
+                      " where execution_id in ('a', 'c')"
+                      " and cast(convert(executor_id using utf8mb4) as binary) ="
+                      " case execution_id when 'a' then 'ex' when 'c' then 'other' end"
+                      " and started_at ="
+                      " case execution_id when 'a' then 7 when 'c' then 8 end;commit");
+  assert_int_equal(fixture->requests[1].count, 0);
 }
 
 static void an_update_that_finds_less_than_was_locked_is_an_error(void **state) {
@@ -675,6 +703,7 @@ int main(void) {
       with_script(one_update_is_one_statement),
       with_script(several_updates_lock_in_order_and_touch_what_matched),
       with_script(updates_alike_are_one_statement_with_each_its_value),
+      with_script(updates_repeat_the_owner_of_each_row),
       with_script(an_update_that_finds_less_than_was_locked_is_an_error),
       with_script(on_galera_each_statement_is_a_packet_and_the_last_is_the_commit),
       with_script(ids_are_compared_as_bytes_where_the_table_does_not),

@@ -26,7 +26,8 @@ static const struct plan plans[] = {
     {{.operation = EVD_OPERATION_GET},
      "sqlite_autoindex_t_1 (execution_id=?)",
      "ix_t_execution_id (execution_id=?)"},
-    {{.operation = EVD_OPERATION_GET, .filter = {EVD_STATUS_RUNNING, EVD_NO, EVD_NO}},
+    {{.operation = EVD_OPERATION_GET,
+      .filter = {.status = EVD_STATUS_RUNNING, .is_sleeping_task = EVD_NO, .is_finished = EVD_NO}},
      "sqlite_autoindex_t_1 (execution_id=?)",
      "ix_t_execution_id (execution_id=?)"},
     {{.operation = EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID},
@@ -37,7 +38,12 @@ static const struct plan plans[] = {
      "ix_t_execution_id (execution_id=?)"},
     {{.operation = EVD_OPERATION_UPDATE,
       .changes = &changes,
-      .filter = {EVD_STATUS_READY, EVD_YES, EVD_YES}},
+      .filter = {.status = EVD_STATUS_READY, .is_sleeping_task = EVD_YES, .is_finished = EVD_YES}},
+     "sqlite_autoindex_t_1 (execution_id=?)",
+     "ix_t_execution_id (execution_id=?)"},
+    {{.operation = EVD_OPERATION_UPDATE,
+      .changes = &changes,
+      .filter = {.status = EVD_STATUS_RUNNING, .executor_id = "executor", .started_at = 1}},
      "sqlite_autoindex_t_1 (execution_id=?)",
      "ix_t_execution_id (execution_id=?)"},
     {{.operation = EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN,
@@ -239,9 +245,10 @@ static void rows_and_parents_are_changed_by_their_keys(void **state) {
 
 static void a_filter_is_hidden_from_the_planner(void **state) {
   (void)state;
-  struct request request = {.operation = EVD_OPERATION_UPDATE,
-                            .changes = &changes,
-                            .filter = {EVD_STATUS_READY, EVD_YES, EVD_NO}};
+  struct request request = {
+      .operation = EVD_OPERATION_UPDATE,
+      .changes = &changes,
+      .filter = {.status = EVD_STATUS_READY, .is_sleeping_task = EVD_YES, .is_finished = EVD_NO}};
   struct table_name table = {.name = "t"};
   struct buffer sql = {0};
   struct statement_key key = sqlite_statement_key(&request, SQLITE_PART_MAIN);

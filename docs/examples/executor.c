@@ -15,7 +15,6 @@
 
 #include "executor.h"
 
-#define NAME "example"
 #define CLAIM_SECONDS 0.05 /* between two looks for work */
 #define CLAIM_LIMIT 64
 #define SLACK_MS 10000
@@ -24,6 +23,7 @@
 struct executor {
   struct ev_loop *loop;
   evd_storage *storage;
+  char id[EVD_ID_SIZE]; /* like no other process's, nor that of this one's last run */
   ev_timer claim_timer;
   size_t pending; /* claims under way, executions that run, outcomes being stored */
   bool claiming;
@@ -48,7 +48,7 @@ static void ended(struct executor *executor) {
   free(executor);
 }
 
-/* The outcome is stored, or somebody took the execution from us meanwhile: both are fine. When it
+/* The outcome is stored, or the execution had expired and is another's: both are fine. When it
  * could not be stored, the execution expires and runs again. */
 static void outcome_stored(evd_future *future, void *data) {
   struct run *run = data;
@@ -65,7 +65,9 @@ static void run_ended(struct ev_loop *loop, ev_timer *timer, int events) {
   (void)loop, (void)events;
   struct run *run = timer->data;
   evd_changes changes = {0};
-  evd_filter still_running = {.status = EVD_STATUS_RUNNING};
+  evd_filter mine = {.status = EVD_STATUS_RUNNING,
+                     .executor_id = run->execution->executor_id,
+                     .started_at = run->execution->started_at};
   evd_set(&changes, status, EVD_STATUS_COMPLETED);
   evd_set(&changes, is_finished, true);
   evd_set(&changes, output, run->execution->input);
@@ -76,7 +78,7 @@ static void run_ended(struct ev_loop *loop, ev_timer *timer, int events) {
   }
   evd_unset(&changes, expires_at);
   evd_future *future =
-      evd_update(run->executor->storage, run->execution->execution_id, &still_running, &changes);
+      evd_update(run->executor->storage, run->execution->execution_id, &mine, &changes);
   if (evd_future_then(future, outcome_stored, run) != EVD_OK) {
     outcome_stored(NULL, run); /* out of memory */
   }
@@ -138,7 +140,7 @@ static void claim(struct ev_loop *loop, ev_timer *timer, int events) {
   }
   give_back(executor, now);
   evd_set(&changes, status, EVD_STATUS_RUNNING);
-  evd_set(&changes, executor_id, NAME);
+  evd_set(&changes, executor_id, executor->id);
   evd_set(&changes, started_at, now);
   const evd_due due = {.status = EVD_STATUS_READY,
                        .start_at_before = now + 1,
@@ -157,6 +159,7 @@ struct executor *executor_start(struct ev_loop *loop, evd_storage *storage) {
   }
   executor->loop = loop;
   executor->storage = storage;
+  evd_id_generate(executor->id);
   executor->claim_timer.data = executor;
   ev_timer_init(&executor->claim_timer, claim, 0, CLAIM_SECONDS);
   ev_timer_start(loop, &executor->claim_timer);

@@ -52,14 +52,24 @@ typedef enum evd_maybe { EVD_ANY = 0, EVD_YES, EVD_NO } evd_maybe;
 /**
  * The rows that an operation by id may change or return; all zero is every row. Use it for
  * optimistic concurrency, such as "finish it if it is still running".
+ *
+ * An executor should name itself and the attempt too (fencing). If the run outlived its
+ * expires_at and another executor has claimed the row since, or this one has claimed it again, the
+ * outcome of the old attempt then matches nothing. `executor_id` must be unique to a process; two
+ * claims of the same row within a millisecond need different `started_at`.
  * @code
- *   evd_update(storage, id, &(evd_filter){.status = EVD_STATUS_RUNNING}, &changes);
+ *   evd_filter mine = {.status = EVD_STATUS_RUNNING,
+ *                      .executor_id = row->executor_id,
+ *                      .started_at = row->started_at};
+ *   evd_update(storage, row->execution_id, &mine, &changes);
  * @endcode
  */
 typedef struct evd_filter {
   evd_status status; /**< 0 is any. */
   evd_maybe is_sleeping_task;
   evd_maybe is_finished;
+  const char *executor_id; /**< NULL is any. Copied before the call returns. */
+  int64_t started_at;      /**< Of the attempt, as the claim's changes set it; 0 is any. */
 } evd_filter;
 
 EVD_END_DECLS

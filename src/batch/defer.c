@@ -47,10 +47,21 @@ static evd_changes undoing(const struct request *claim) {
   return undo;
 }
 
-/* The status that the claim left the row in; 0 where it is not known. */
-static evd_status claimed_status(const struct request *claim) {
-  bool sets_status = (claim->changes->set & COLUMN_BIT(evd_column_status)) != 0;
-  return sets_status ? claim->changes->values.status : claim->status;
+/* Rows as the claim left them: another may have claimed them since. */
+static evd_filter claimed(const struct request *claim) {
+  const evd_execution *values = &claim->changes->values;
+  uint64_t set = claim->changes->set & ~claim->changes->unset;
+  evd_filter filter = {.status = claim->status};
+  if ((set & COLUMN_BIT(evd_column_status)) != 0) {
+    filter.status = values->status;
+  }
+  if ((set & COLUMN_BIT(evd_column_executor_id)) != 0) {
+    filter.executor_id = values->executor_id;
+  }
+  if ((set & COLUMN_BIT(evd_column_started_at)) != 0) {
+    filter.started_at = values->started_at;
+  }
+  return filter;
 }
 
 void loader_defer(struct loader *loader, const struct request *claim,
@@ -60,7 +71,7 @@ void loader_defer(struct loader *loader, const struct request *claim,
   for (row = left_out->rows; row != NULL; row = row->next) {
     struct request update = {.operation = EVD_OPERATION_UPDATE,
                              .id = row->id,
-                             .filter = {.status = claimed_status(claim)},
+                             .filter = claimed(claim),
                              .changes = &undo};
     evd_future_release(loader_admit(loader, &update));
   }

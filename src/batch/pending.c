@@ -15,17 +15,24 @@ struct layout {
   size_t bytes;
 };
 
-/* What stands before the id in a key. */
-enum { KEY_PREFIX = 4 };
-
 static size_t align(size_t offset) {
   size_t to = _Alignof(max_align_t);
   return (offset + to - 1) / to * to;
 }
 
+static size_t length_or_0(const char *text) {
+  return text != NULL ? strlen(text) : 0;
+}
+
+static size_t key_length(const struct request *request) {
+  const char *executor_id = request->filter.executor_id;
+  return READ_KEY_PREFIX + length_or_0(request->id) +
+         (executor_id != NULL ? 1 + strlen(executor_id) : 0);
+}
+
 static struct layout lay_out(const struct request *request) {
   struct layout layout;
-  layout.key_length = KEY_PREFIX + (request->id != NULL ? strlen(request->id) : 0);
+  layout.key_length = key_length(request);
   layout.changes = align(offsetof(struct pending, key) + layout.key_length + 1);
   layout.executions =
       layout.changes + (request->changes != NULL ? align(sizeof *request->changes) : 0);
@@ -39,15 +46,24 @@ static struct layout lay_out(const struct request *request) {
 }
 
 size_t pending_key(const struct request *request, char key[READ_KEY_MAX]) {
-  size_t length = request->id != NULL ? strlen(request->id) : 0;
+  const evd_filter *filter = &request->filter;
+  size_t length = length_or_0(request->id);
+  char *end = key + READ_KEY_PREFIX + length;
   key[0] = (char)request->operation;
-  key[1] = (char)request->filter.status;
-  key[2] = (char)request->filter.is_sleeping_task;
-  key[3] = (char)request->filter.is_finished;
+  key[1] = (char)filter->status;
+  key[2] = (char)filter->is_sleeping_task;
+  key[3] = (char)filter->is_finished;
+  memcpy(key + 4, &filter->started_at, sizeof filter->started_at);
   if (length > 0) {
-    memcpy(key + KEY_PREFIX, request->id, length);
+    memcpy(key + READ_KEY_PREFIX, request->id, length);
   }
-  return KEY_PREFIX + length;
+  if (filter->executor_id != NULL) {
+    *end++ = '\0';
+    size_t executor_length = strlen(filter->executor_id);
+    memcpy(end, filter->executor_id, executor_length);
+    end += executor_length;
+  }
+  return (size_t)(end - key);
 }
 
 struct pending *pending_new(const struct request *request) {
@@ -62,7 +78,11 @@ struct pending *pending_new(const struct request *request) {
   pending->last_future = &pending->futures;
   pending->key_length = pending_key(request, pending->key);
   pending->key[pending->key_length] = '\0';
-  pending->request.id = request->id != NULL ? pending->key + KEY_PREFIX : NULL;
+  pending->request.id = request->id != NULL ? pending->key + READ_KEY_PREFIX : NULL;
+  if (request->filter.executor_id != NULL) {
+    pending->request.filter.executor_id =
+        pending->key + pending->key_length - strlen(request->filter.executor_id);
+  }
 
   char *block = (char *)pending;
   char *text = block + layout.texts;

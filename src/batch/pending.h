@@ -19,7 +19,8 @@ struct parcel;
 struct line;
 
 /* What two reads have in common that ask the same: operation, filter, id. */
-#define READ_KEY_MAX (4 + EVD_UNIQUE_ID_MAX)
+#define READ_KEY_PREFIX (4 + sizeof(int64_t))
+#define READ_KEY_MAX (READ_KEY_PREFIX + EVD_UNIQUE_ID_MAX + 1 + EVD_ID_MAX)
 
 enum pending_state {
   PENDING_BLOCKED,  /* an update that waits for an earlier one of the same id */
@@ -46,10 +47,11 @@ struct pending {
   struct line *line;               /* updates by id */
   UT_hash_handle handle;           /* QUEUED reads, in a table by key */
   size_t key_length;
-  char key[]; /* pending_key(); request.id points into it */
+  char key[]; /* pending_key(); the ids of the request and its filter point into it */
 };
 
-/* Writes the key of a request; returns its length. */
+/* Writes the key of a request; returns its length. It is the prefix, the id and, after a zero, the
+ * executor of the filter where it names one. */
 size_t pending_key(const struct request *request, char key[READ_KEY_MAX]);
 
 /* A copy of the request with all that it points to. NULL if memory ran out. */

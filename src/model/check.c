@@ -274,5 +274,11 @@ evd_code check_filter(const evd_filter *filter, evd_error *error) {
   if (code == EVD_OK) {
     code = check_maybe(filter->is_finished, "is_finished", error);
   }
+  if (code == EVD_OK && filter->executor_id != NULL) {
+    code = check_id(filter->executor_id, "executor_id", EVD_ID_MAX, error);
+  }
+  if (code == EVD_OK && filter->started_at != 0) {
+    code = check_time(filter->started_at, "started_at", error);
+  }
   return code;
 }

@@ -101,22 +101,6 @@ static void put_in(struct mydb_writer *writer, const struct mydb_table *table, e
   }
 }
 
-/* Appends " and column = 1", or 0, unless either will do. */
-static void put_maybe(struct mydb_writer *writer, evd_column column, evd_maybe wanted) {
-  if (wanted != EVD_ANY) {
-    buffer_printf(writer->buffer, " and %s = %d", columns[column].name, wanted == EVD_YES);
-  }
-}
-
-/* Appends " and ..." for each thing that a filter wants. */
-static void put_filter(struct mydb_writer *writer, const evd_filter *filter) {
-  if (filter->status != 0) {
-    buffer_printf(writer->buffer, " and status = '%s'", evd_status_name(filter->status));
-  }
-  put_maybe(writer, evd_column_is_sleeping_task, filter->is_sleeping_task);
-  put_maybe(writer, evd_column_is_finished, filter->is_finished);
-}
-
 void mydb_sql_insert(struct mydb_writer *writer, const struct mydb_table *table) {
   put(writer, "insert into ");
   put_table(writer, table, "");
@@ -173,7 +157,8 @@ void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
 
 void mydb_sql_lock(struct mydb_writer *writer, const struct mydb_table *table,
                    struct request *const *requests, size_t count) {
-  put(writer, "select execution_id, status, is_sleeping_task, is_finished from ");
+  put(writer, "select execution_id, status, is_sleeping_task, is_finished, executor_id, started_at "
+              "from ");
   put_table(writer, table, table->id_index);
   put(writer, " where ");
   struct id_list ids = {id_of_request, requests, count};
@@ -190,7 +175,9 @@ bool mydb_sql_same_update(const struct request *a, const struct request *b) {
   return set_columns(a) == set_columns(b) && a->changes->unset == b->changes->unset &&
          a->filter.status == b->filter.status &&
          a->filter.is_sleeping_task == b->filter.is_sleeping_task &&
-         a->filter.is_finished == b->filter.is_finished;
+         a->filter.is_finished == b->filter.is_finished &&
+         (a->filter.executor_id == NULL) == (b->filter.executor_id == NULL) &&
+         (a->filter.started_at == 0) == (b->filter.started_at == 0);
 }
 
 static bool values_equal(const struct value *a, const struct value *b) {
@@ -205,11 +192,26 @@ static bool values_equal(const struct value *a, const struct value *b) {
   return false;
 }
 
-/* Whether all requests give a column the same value. */
-static bool is_common(struct request *const *requests, size_t count, evd_column column) {
-  struct value first = column_get(&requests[0]->changes->values, column);
+/* A request's value for a column: the new one, or the filter's. */
+typedef struct value (*value_getter)(const struct request *request, evd_column column);
+
+static struct value new_value(const struct request *request, evd_column column) {
+  return column_get(&request->changes->values, column);
+}
+
+static struct value filter_value(const struct request *request, evd_column column) {
+  const evd_filter *filter = &request->filter;
+  return column == evd_column_executor_id
+             ? (struct value){.kind = VALUE_TEXT, .text = filter->executor_id}
+             : (struct value){.kind = VALUE_INTEGER, .integer = filter->started_at};
+}
+
+/* Whether all requests have the same value for a column. */
+static bool is_common(struct request *const *requests, size_t count, evd_column column,
+                      value_getter get) {
+  struct value first = get(requests[0], column);
   for (size_t i = 1; i < count; i++) {
-    struct value value = column_get(&requests[i]->changes->values, column);
+    struct value value = get(requests[i], column);
     if (!values_equal(&first, &value)) {
       return false;
     }
@@ -217,18 +219,19 @@ static bool is_common(struct request *const *requests, size_t count, evd_column 
   return true;
 }
 
-/* Appends what a column is set to: one value, or each row its own. */
-static void put_new_value(struct mydb_writer *writer, const struct mydb_table *table,
-                          struct request *const *requests, size_t count, evd_column column) {
-  if (is_common(requests, count, column)) {
-    struct value value = column_get(&requests[0]->changes->values, column);
+/* Appends the requests' value for a column: one, or each row its own. */
+static void put_values(struct mydb_writer *writer, const struct mydb_table *table,
+                       struct request *const *requests, size_t count, evd_column column,
+                       value_getter get) {
+  if (is_common(requests, count, column, get)) {
+    struct value value = get(requests[0], column);
     mydb_literal_value(writer, &value);
     return;
   }
   put(writer, "case ");
   put_column(writer, evd_column_execution_id, is_inexact(table));
   for (size_t i = 0; i < count; i++) {
-    struct value value = column_get(&requests[i]->changes->values, column);
+    struct value value = get(requests[i], column);
     put(writer, " when ");
     put_id(writer, requests[i]->id, is_inexact(table));
     put(writer, " then ");
@@ -256,8 +259,36 @@ static void put_changes(struct mydb_writer *writer, const struct mydb_table *tab
     if ((unset & COLUMN_BIT(column)) != 0) {
       put(writer, "null");
     } else {
-      put_new_value(writer, table, requests, count, (evd_column)column);
+      put_values(writer, table, requests, count, (evd_column)column, new_value);
     }
+  }
+}
+
+/* Appends " and column = 1", or 0, unless either will do. */
+static void put_maybe(struct mydb_writer *writer, evd_column column, evd_maybe wanted) {
+  if (wanted != EVD_ANY) {
+    buffer_printf(writer->buffer, " and %s = %d", columns[column].name, wanted == EVD_YES);
+  }
+}
+
+/* Appends " and ..." for what the filters of requests want that are alike but for their owners. */
+static void put_filter(struct mydb_writer *writer, const struct mydb_table *table,
+                       struct request *const *requests, size_t count) {
+  const evd_filter *filter = &requests[0]->filter;
+  if (filter->status != 0) {
+    buffer_printf(writer->buffer, " and status = '%s'", evd_status_name(filter->status));
+  }
+  put_maybe(writer, evd_column_is_sleeping_task, filter->is_sleeping_task);
+  put_maybe(writer, evd_column_is_finished, filter->is_finished);
+  if (filter->executor_id != NULL) { /* by bytes, whatever the column's collation */
+    put(writer, " and ");
+    put_column(writer, evd_column_executor_id, true);
+    put(writer, " = ");
+    put_values(writer, table, requests, count, evd_column_executor_id, filter_value);
+  }
+  if (filter->started_at != 0) {
+    put(writer, " and started_at = ");
+    put_values(writer, table, requests, count, evd_column_started_at, filter_value);
   }
 }
 
@@ -270,7 +301,7 @@ void mydb_sql_update(struct mydb_writer *writer, const struct mydb_table *table,
   put(writer, " where ");
   struct id_list ids = {id_of_request, requests, count};
   put_in(writer, table, evd_column_execution_id, &ids);
-  put_filter(writer, &requests[0]->filter);
+  put_filter(writer, table, requests, count);
 }
 
 bool mydb_sql_selects_all(evd_operation operation) {

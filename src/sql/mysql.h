@@ -53,7 +53,14 @@ void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
  * statement for each group of requests with the same columns and the same filter updates those
  * rows.
  */
-enum { MYDB_LOCKED_ID, MYDB_LOCKED_STATUS, MYDB_LOCKED_SLEEPING, MYDB_LOCKED_FINISHED };
+enum {
+  MYDB_LOCKED_ID,
+  MYDB_LOCKED_STATUS,
+  MYDB_LOCKED_SLEEPING,
+  MYDB_LOCKED_FINISHED,
+  MYDB_LOCKED_EXECUTOR,
+  MYDB_LOCKED_STARTED_AT
+};
 void mydb_sql_lock(struct mydb_writer *writer, const struct mydb_table *table,
                    struct request *const *requests, size_t count);
 bool mydb_sql_same_update(const struct request *a, const struct request *b);

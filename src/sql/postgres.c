@@ -93,6 +93,9 @@ struct statement_key postgres_statement_key(const struct request *request) {
       request->execution_count == 0) {
     key.operation = EVD_OPERATION_UPDATE;
   }
+  if (request->operation == EVD_OPERATION_GET) {
+    key.filter_owner = 0;
+  }
   return key;
 }
 
@@ -108,12 +111,17 @@ static evd_column column_of_rank(uint64_t mask, unsigned rank) {
 
 evd_column postgres_parameter_column(const struct statement_key *key, unsigned parameter) {
   unsigned set = (unsigned)__builtin_popcountll(key->set);
+  unsigned before = 1 + (unsigned)__builtin_popcount(key->filter_owner); /* ids and filter */
   switch ((evd_operation)key->operation) {
   case EVD_OPERATION_INSERT: return column_of_rank(key->set, parameter - 1);
-  case EVD_OPERATION_UPDATE: return column_of_rank(key->set, parameter - 2);
+  case EVD_OPERATION_UPDATE:
+    return parameter > before ? column_of_rank(key->set, parameter - before - 1) : EVD_COLUMN_COUNT;
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
-    return parameter < set + 2 ? column_of_rank(key->set, parameter - 2)
-                               : column_of_rank(all_columns, parameter - set - 3);
+    if (parameter <= before) {
+      return EVD_COLUMN_COUNT;
+    }
+    return parameter <= before + set ? column_of_rank(key->set, parameter - before - 1)
+                                     : column_of_rank(all_columns, parameter - before - set - 2);
   case EVD_OPERATION_CLAIM_BY_START_AT:
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
   case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
@@ -160,6 +168,26 @@ static void append_value(struct writer *writer, evd_column column, bool array) {
   append_typed(writer, writer->table->types[column]->name, array);
 }
 
+/* What a filter may have for parameters. */
+static const struct {
+  uint8_t bit;
+  const char *column, *type;
+} owner_filters[] = {{FILTER_EXECUTOR_ID, "executor_id", "text"},
+                     {FILTER_STARTED_AT, "started_at", "bigint"}};
+
+enum { OWNER_FILTERS = sizeof owner_filters / sizeof *owner_filters };
+
+/* Appends the conditions by which a filter admits a row by its owner, "filter_..." being columns of
+ * the list v. */
+static void append_owner_filter(struct writer *writer) {
+  for (int i = 0; i < OWNER_FILTERS; i++) {
+    if ((writer->key->filter_owner & owner_filters[i].bit) != 0) {
+      buffer_printf(writer->buffer, " and case when t.%s = v.filter_%s then true else false end",
+                    owner_filters[i].column, owner_filters[i].column);
+    }
+  }
+}
+
 /* Appends the condition, if any, by which a request's filter admits a row. It stands in a "case",
  * so that it matches no index: a row that is found by its key must be found by nothing else,
  * whatever the statistics say of the other columns. */
@@ -178,6 +206,7 @@ static void append_filter(struct writer *writer) {
     buffer_printf(buffer, " and case when t.is_finished then %s end",
                   key->filter_is_finished == EVD_YES ? "true else false" : "false else true");
   }
+  append_owner_filter(writer);
 }
 
 /* Appends the condition that finds a row of the table by an id in another list. As "=
@@ -273,8 +302,19 @@ static void append_update(struct writer *writer) {
   }
   append(writer, " from unnest(");
   append_typed(writer, "text", true);
+  for (int i = 0; i < OWNER_FILTERS; i++) {
+    if ((key->filter_owner & owner_filters[i].bit) != 0) {
+      append(writer, ", ");
+      append_typed(writer, owner_filters[i].type, true);
+    }
+  }
   append_arrays(writer, key->set, ", ");
   append(writer, ") as v(execution_id");
+  for (int i = 0; i < OWNER_FILTERS; i++) {
+    if ((key->filter_owner & owner_filters[i].bit) != 0) {
+      buffer_printf(writer->buffer, ", filter_%s", owner_filters[i].column);
+    }
+  }
   append(writer, key->set != 0 ? ", " : "");
   append_columns(writer, key->set, "");
   append(writer, ") where ");

@@ -7,7 +7,9 @@
  *   insert                      an array for each column of key.set, an element for each row
  *   get, delete                 an array of distinct ids
  *   get by unique id, by parent an array of distinct ids
- *   update                      an array of ids, then an array for each column that is set
+ *   update                      an array of ids; arrays of executor_id and started_at, where the
+ *                               filter has them (key.filter_owner); an array for each column that
+ *                               is set
  *   update and insert children  as update; then an array of the ids of the rows that the children
  *                               are inserted for, and an array for every column of the children
  *   claims, expiries            what sql_selection() wants; limit; a value for each column that is
@@ -15,6 +17,8 @@
  *   update by parent            id; a value for each column that is set
  *   close finished              limit; a value for each column that is set
  *   delete all                  none
+ *
+ * A get's filter by executor_id and started_at is left to the reader, like its id.
  *
  * Results: get, get by unique id and get by parent have all columns; claims have all columns, as
  * after the update, and then the column that orders them, as before it; update, update and insert

@@ -126,6 +126,13 @@ void sql_columns(struct buffer *buffer, const char *prefix) {
   }
 }
 
+/* The parameters of a filter. */
+static uint8_t filter_owner(const evd_filter *filter) {
+  uint8_t executor_id = filter->executor_id != NULL ? FILTER_EXECUTOR_ID : 0;
+  uint8_t started_at = filter->started_at != 0 ? FILTER_STARTED_AT : 0;
+  return executor_id | started_at;
+}
+
 /* Makes the key; only what the operation's statements depend on is taken from the request. */
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows) {
   struct statement_key key;
@@ -145,6 +152,7 @@ struct statement_key statement_key(const struct request *request, uint8_t part, 
     key.filter_status = (uint8_t)request->filter.status;
     key.filter_is_sleeping_task = (uint8_t)request->filter.is_sleeping_task;
     key.filter_is_finished = (uint8_t)request->filter.is_finished;
+    key.filter_owner = filter_owner(&request->filter);
     break;
   case EVD_OPERATION_CLAIM_BY_START_AT: key.status = (uint8_t)request->status; break;
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:

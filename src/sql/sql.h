@@ -70,12 +70,16 @@ struct statement_key {
   uint8_t filter_status;
   uint8_t filter_is_sleeping_task; /* evd_maybe */
   uint8_t filter_is_finished;      /* evd_maybe */
+  uint8_t filter_owner;            /* FILTER_EXECUTOR_ID, FILTER_STARTED_AT: parameters */
   uint8_t status;
   uint8_t ocfp_status;
   uint8_t close_status;
   uint8_t flag;
-  uint8_t zero[3];
+  uint8_t zero[2];
 };
+
+/* What of a filter is a parameter, in this order. */
+enum { FILTER_EXECUTOR_ID = 1, FILTER_STARTED_AT = 2 };
 
 /* The key of a request's statement. */
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows);

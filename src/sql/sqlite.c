@@ -109,6 +109,8 @@ static void append_filter(struct buffer *buffer, const struct statement_key *key
     buffer_append(buffer, " and +is_finished = ");
     sql_bool(buffer, &dialect_sqlite, key->filter_is_finished == EVD_YES);
   }
+  buffer_append(buffer, key->filter_owner & FILTER_EXECUTOR_ID ? " and +executor_id = ?" : "");
+  buffer_append(buffer, key->filter_owner & FILTER_STARTED_AT ? " and +started_at = ?" : "");
 }
 
 /* Appends the selection of a claim, an expiry or close_finished: the condition, the order and the

@@ -3,7 +3,8 @@
  *
  * Each is made from a key (sql/sql.h) and run for one request at a time, so `rows` is always 0.
  * Parameters are plain "?", in the order that the comments below give; "changes" stands for the
- * columns of key.set in their order.
+ * columns of key.set in their order, "filter" for executor_id and started_at, where key.filter_owner
+ * has them.
  */
 #ifndef SQL_SQLITE_H
 #define SQL_SQLITE_H
@@ -16,9 +17,9 @@ enum sqlite_part {
   /*
    * The operation's one statement, or its first:
    *   insert                          all columns
-   *   get                             id
+   *   get                             id, filter
    *   get_by_sleeping_task_unique_id  id
-   *   update, _and_insert_children    changes, id
+   *   update, _and_insert_children    changes, id, filter
    *   claims                          selection, limit; returns rowid and all columns
    *   expiries                        changes, selection, limit
    *   get_by_parent                   id

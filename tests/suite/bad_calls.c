@@ -86,10 +86,17 @@ static void a_filter_outside_its_sets_is_refused(void **state) {
   suite_insert(&row);
   const evd_filter filters[] = {{.status = (evd_status)10},
                                 {.is_sleeping_task = (evd_maybe)3},
-                                {.is_finished = (evd_maybe)-1}};
-  static const char *const fields[] = {"status", "is_sleeping_task", "is_finished"};
+                                {.is_finished = (evd_maybe)-1},
+                                {.executor_id = ""},
+                                {.executor_id = text("%0*d", EVD_ID_MAX + 1, 1)},
+                                {.executor_id = "\xff"},
+                                {.started_at = EVD_NONE},
+                                {.started_at = SAMPLE_MAX_TIME + 1}};
+  static const char *const fields[] = {"status",      "is_sleeping_task", "is_finished",
+                                       "executor_id", "executor_id",      "executor_id",
+                                       "started_at",  "started_at"};
   evd_changes changes = sample_changes(EVD_STATUS_RUNNING);
-  for (int i = 0; i < 3; i++) {
+  for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
     expect_refused(evd_get(suite.storage, "te_1", &filters[i]), fields[i]);
     expect_refused(evd_update(suite.storage, "te_1", &filters[i], &changes), fields[i]);
     expect_refused(

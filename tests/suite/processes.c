@@ -62,7 +62,67 @@ static int work_once(evd_storage *storage, bool *left) {
   return 0;
 }
 
-int work_role(const char *url, const char *table) {
+static int work(evd_storage *storage) {
+  int status = 0;
+  bool left = true;
+  while (status == 0 && left) {
+    status = work_once(storage, &left);
+  }
+  return status;
+}
+
+/* Waits until the successor has claimed the row. */
+static int await_successor(evd_storage *storage, const char *id) {
+  const evd_execution *row = NULL;
+  while (row == NULL) {
+    evd_future *get = evd_get(storage, id, &(evd_filter){.executor_id = LATE_SUCCESSOR});
+    if (evd_future_await(get) || evd_future_row(get, &row)) {
+      return failed(get);
+    }
+    evd_future_release(get);
+  }
+  return 0;
+}
+
+static int store_late(evd_storage *storage, const evd_execution *claimed) {
+  evd_filter mine = {.status = EVD_STATUS_RUNNING,
+                     .executor_id = claimed->executor_id,
+                     .started_at = claimed->started_at};
+  evd_changes outcome = sample_changes(EVD_STATUS_COMPLETED);
+  evd_set(&outcome, is_finished, true);
+  evd_set(&outcome, output, "\"late\"");
+  bool matched;
+  evd_future *update = evd_update(storage, claimed->execution_id, &mine, &outcome);
+  if (evd_future_await(update) || evd_future_matched(update, &matched)) {
+    return failed(update);
+  }
+  printf("%s %s\n", matched ? "stored" : "lost", claimed->execution_id);
+  evd_future_release(update);
+  return 0;
+}
+
+static int be_late(evd_storage *storage) {
+  evd_changes run = sample_changes(EVD_STATUS_RUNNING);
+  evd_set(&run, executor_id, LATE_EXECUTOR);
+  evd_set(&run, started_at, SAMPLE_TIME);
+  const evd_execution *rows;
+  size_t count;
+  evd_future *claim = evd_claim_by_start_at(storage, sample_due(SAMPLE_TIME + 1000), &run, 1);
+  if (evd_future_await(claim) || evd_future_rows(claim, &rows, &count) || count != 1) {
+    return failed(claim);
+  }
+  printf("claimed %s\n", rows[0].execution_id);
+  fflush(stdout);
+  int status = await_successor(storage, rows[0].execution_id);
+  if (status == 0) {
+    status = store_late(storage, &rows[0]);
+  }
+  evd_future_release(claim);
+  return status;
+}
+
+/* Plays a role with a storage of its own. */
+static int play(const char *url, const char *table, int (*role)(evd_storage *storage)) {
   struct ev_loop *loop = ev_default_loop(0);
   evd_future *opening = evd_storage_open(loop, url, &(evd_options){.table = table});
   evd_storage *storage = NULL;
@@ -70,14 +130,18 @@ int work_role(const char *url, const char *table) {
     return failed(opening);
   }
   evd_future_release(opening);
-  int status = 0;
-  bool left = true;
-  while (status == 0 && left) {
-    status = work_once(storage, &left);
-  }
+  int status = role(storage);
   evd_future *closed = evd_storage_close(storage, -1);
   (void)evd_future_await(closed);
   evd_future_release(closed);
   ev_loop_destroy(loop);
   return status;
+}
+
+int work_role(const char *url, const char *table) {
+  return play(url, table, work);
+}
+
+int late_role(const char *url, const char *table) {
+  return play(url, table, be_late);
 }

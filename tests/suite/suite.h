@@ -77,6 +77,7 @@ void suite_run_loop(double seconds);
 int insert_get_tests(void);
 int values_tests(void);
 int filters_tests(void);
+int fencing_tests(void);
 int update_tests(void);
 int children_tests(void);
 int claims_tests(void);

@@ -82,12 +82,26 @@ static bool admits(evd_maybe wanted, bool is) {
   return wanted == EVD_ANY || (wanted == EVD_YES) == is;
 }
 
-bool mydb_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
-                        const char *is_finished) {
-  if (status == NULL || is_sleeping_task == NULL || is_finished == NULL) {
+/* Whether a column has this number. */
+static bool is_integer(const char *text, int64_t wanted) {
+  int64_t integer;
+  return text != NULL && read_integer(text, strlen(text), &integer) && integer == wanted;
+}
+
+static bool admits_owner(const evd_filter *filter, const struct mydb_filtered *row) {
+  bool is_executors =
+      filter->executor_id == NULL ||
+      (row->executor_id != NULL && strcmp(row->executor_id, filter->executor_id) == 0);
+  return is_executors &&
+         (filter->started_at == 0 || is_integer(row->started_at, filter->started_at));
+}
+
+bool mydb_decode_admits(const evd_filter *filter, const struct mydb_filtered *row) {
+  if (row->status == NULL || row->is_sleeping_task == NULL || row->is_finished == NULL) {
     return false;
   }
-  return (filter->status == 0 || strcmp(status, evd_status_name(filter->status)) == 0) &&
-         admits(filter->is_sleeping_task, strcmp(is_sleeping_task, "0") != 0) &&
-         admits(filter->is_finished, strcmp(is_finished, "0") != 0);
+  return (filter->status == 0 || strcmp(row->status, evd_status_name(filter->status)) == 0) &&
+         admits(filter->is_sleeping_task, strcmp(row->is_sleeping_task, "0") != 0) &&
+         admits(filter->is_finished, strcmp(row->is_finished, "0") != 0) &&
+         admits_owner(filter, row);
 }

@@ -19,8 +19,12 @@
 evd_execution *mydb_decode_row(struct records *records, MYSQL_ROW row, const unsigned long *lengths,
                                evd_error *error);
 
-/* Whether a filter admits a row, by these of its columns. */
-bool mydb_decode_admits(const evd_filter *filter, const char *status, const char *is_sleeping_task,
-                        const char *is_finished);
+/* The columns of a row, as text, that a filter asks for; NULL as in the database. */
+struct mydb_filtered {
+  const char *status, *is_sleeping_task, *is_finished, *executor_id, *started_at;
+};
+
+/* Whether a filter admits a row. */
+bool mydb_decode_admits(const evd_filter *filter, const struct mydb_filtered *row);
 
 #endif

@@ -68,12 +68,17 @@ static size_t row_bytes(const unsigned long *lengths) {
 /* The first of the requests gets a row of a get, the others share it. */
 static evd_code give_row(struct request **requests, size_t count, MYSQL_ROW row,
                          const unsigned long *lengths, evd_error *error) {
+  const struct mydb_filtered filtered = {
+      .status = row[evd_column_status],
+      .is_sleeping_task = row[evd_column_is_sleeping_task],
+      .is_finished = row[evd_column_is_finished],
+      .executor_id = row[evd_column_executor_id],
+      .started_at = row[evd_column_started_at],
+  };
   struct records *rows = NULL;
   for (size_t i = 0; i < count; i++) {
     struct request *request = requests[i];
-    if (request->rows != NULL ||
-        !mydb_decode_admits(&request->filter, row[evd_column_status],
-                            row[evd_column_is_sleeping_task], row[evd_column_is_finished])) {
+    if (request->rows != NULL || !mydb_decode_admits(&request->filter, &filtered)) {
       continue;
     }
     if (rows == NULL) {
@@ -127,11 +132,17 @@ evd_code mydb_script_get_row(struct script *script, MYSQL_ROW row, const unsigne
 }
 
 void mydb_script_lock_row(struct script *script, MYSQL_ROW row) {
+  const struct mydb_filtered filtered = {
+      .status = row[MYDB_LOCKED_STATUS],
+      .is_sleeping_task = row[MYDB_LOCKED_SLEEPING],
+      .is_finished = row[MYDB_LOCKED_FINISHED],
+      .executor_id = row[MYDB_LOCKED_EXECUTOR],
+      .started_at = row[MYDB_LOCKED_STARTED_AT],
+  };
   size_t count;
   struct request **requests = find_requests(script, row[MYDB_LOCKED_ID], &count);
   for (size_t i = 0; i < count; i++) {
-    if (mydb_decode_admits(&requests[i]->filter, row[MYDB_LOCKED_STATUS], row[MYDB_LOCKED_SLEEPING],
-                           row[MYDB_LOCKED_FINISHED])) {
+    if (mydb_decode_admits(&requests[i]->filter, &filtered)) {
       requests[i]->count = 1;
       script->expected++;
     }

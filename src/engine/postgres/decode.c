@@ -150,6 +150,15 @@ static size_t find_request(const struct step *step, const char *id) {
   return low < step->count && strcmp(step->requests[low]->id, id) == 0 ? low : step->count;
 }
 
+/* Whether a filter admits the row by its owner. */
+static bool is_of_owner(const evd_filter *filter, struct records *rows) {
+  const evd_execution *row = records_rows(rows);
+  bool is_executors =
+      filter->executor_id == NULL ||
+      (row->executor_id != NULL && strcmp(row->executor_id, filter->executor_id) == 0);
+  return is_executors && (filter->started_at == 0 || row->started_at == filter->started_at);
+}
+
 /* A row of a get, for each request with its id: of a get by parent, all rows; else one. */
 static evd_code read_got_row(const struct postgres_table *table, const struct step *step,
                              const PGresult *result, int row, evd_error *error) {
@@ -170,6 +179,10 @@ static evd_code read_got_row(const struct postgres_table *table, const struct st
     evd_code code = read_row(table, request->rows, result, row, error);
     if (code != EVD_OK) {
       return code;
+    }
+    if (operation == EVD_OPERATION_GET && !is_of_owner(&request->filter, request->rows)) {
+      records_release(request->rows);
+      request->rows = NULL;
     }
   }
   return EVD_OK;

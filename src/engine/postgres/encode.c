@@ -116,6 +116,7 @@ static void add_changes(struct encoder *encoder, const struct postgres_type *typ
 }
 
 static const struct postgres_type text_type = {25, 25, "text", POSTGRES_TEXT};
+static const struct postgres_type int8_type = {20, 20, "bigint", POSTGRES_INT8};
 
 /* Whether a request, in the order of ids, has the same id as the one before it. */
 static bool repeats_id(const struct step *step, size_t i) {
@@ -149,6 +150,26 @@ static void add_updated_ids(struct encoder *encoder, const struct step *step) {
   end_parameter(encoder);
 }
 
+/* Arrays of what the requests' filters have for parameters. */
+static void add_owner_filters(struct encoder *encoder, const struct step *step) {
+  if ((step->key.filter_owner & FILTER_EXECUTOR_ID) != 0) {
+    begin_parameter(encoder);
+    put_array_header(encoder, text_type.element_oid, step->count);
+    for (size_t i = 0; i < step->count; i++) {
+      put_text(encoder, POSTGRES_TEXT, step->requests[i]->filter.executor_id);
+    }
+    end_parameter(encoder);
+  }
+  if ((step->key.filter_owner & FILTER_STARTED_AT) != 0) {
+    begin_parameter(encoder);
+    put_array_header(encoder, int8_type.element_oid, step->count);
+    for (size_t i = 0; i < step->count; i++) {
+      put_integer(encoder, POSTGRES_INT8, step->requests[i]->filter.started_at);
+    }
+    end_parameter(encoder);
+  }
+}
+
 /* A single value: as in an array, without its length before it. */
 static void add_value(struct encoder *encoder, const struct postgres_type *type,
                       const struct value *value) {
@@ -162,9 +183,8 @@ static void add_value(struct encoder *encoder, const struct postgres_type *type,
 }
 
 static void add_int8(struct encoder *encoder, int64_t integer) {
-  static const struct postgres_type type = {20, 20, "bigint", POSTGRES_INT8};
   struct value value = {.kind = VALUE_INTEGER, .integer = integer};
-  add_value(encoder, &type, &value);
+  add_value(encoder, &int8_type, &value);
 }
 
 /* Arrays of the columns in the mask, from the rows. */
@@ -177,10 +197,11 @@ static void add_all_rows(struct encoder *encoder, const struct postgres_table *t
   }
 }
 
-/* Ids and arrays of what is set. */
+/* Ids, filters and arrays of what is set. */
 static void add_update(struct encoder *encoder, const struct postgres_table *table,
                        const struct step *step) {
   add_ids(encoder, step);
+  add_owner_filters(encoder, step);
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     if ((step->key.set & COLUMN_BIT(column)) != 0) {
       add_changes(encoder, table->types[column], (evd_column)column, step);

@@ -24,7 +24,20 @@ static evd_code insert(struct connection *connection, const struct request *requ
   return EVD_OK;
 }
 
-/* Reads the rows of a statement whose one parameter is the request's id. */
+/* Binds the id from parameter `next` on, and what the filter has for parameters. */
+static int bind_id_and_filter(struct statement *statement, int next,
+                              const struct request *request) {
+  int result = sqlite_rows_bind_text(statement, next++, request->id);
+  if (result == SQLITE_OK && (statement->key.filter_owner & FILTER_EXECUTOR_ID) != 0) {
+    result = sqlite_rows_bind_text(statement, next++, request->filter.executor_id);
+  }
+  if (result == SQLITE_OK && (statement->key.filter_owner & FILTER_STARTED_AT) != 0) {
+    result = sqlite_rows_bind_integer(statement, next, request->filter.started_at);
+  }
+  return result;
+}
+
+/* Reads the rows with the request's id. */
 static evd_code get(struct connection *connection, struct request *request, size_t expected,
                     evd_error *error) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
@@ -33,7 +46,7 @@ static evd_code get(struct connection *connection, struct request *request, size
     return error->code;
   }
 
-  int result = sqlite_rows_bind_text(statement, 1, request->id);
+  int result = bind_id_and_filter(statement, 1, request);
   while ((result = sqlite_step_read(connection, statement, result)) == SQLITE_ROW) {
     if (sqlite_rows_add(statement, 0, expected, &request->rows, error) == NULL) {
       return error->code;
@@ -53,7 +66,7 @@ static evd_code update(struct connection *connection, struct request *request, e
   int next;
   int result = sqlite_rows_bind_changes(statement, request->changes, &next);
   if (result == SQLITE_OK) {
-    result = sqlite_rows_bind_text(statement, next, request->id);
+    result = bind_id_and_filter(statement, next, request);
   }
   return sqlite_step_write(connection, statement, result, &request->count, error);
 }
