@@ -185,37 +185,53 @@ evd_future *evd_claim_by_cancellation(evd_storage *storage, const char *executor
 
 /* 9 to 11: expiries. */
 
-static evd_future *expire(evd_storage *storage, struct request *request, int64_t before,
+static evd_code check_expired(const evd_expired *expired, evd_error *error) {
+  if (expired == NULL) {
+    return error_set(error, EVD_EINVAL, "expired", "expired is NULL");
+  }
+  evd_code code = check_status(expired->status, "status", error);
+  if (code == EVD_OK) {
+    code = check_time(expired->expires_at_before, "expires_at_before", error);
+  }
+  if (code == EVD_OK) {
+    code = check_maybe(expired->attempts_left, "attempts_left", error);
+  }
+  return code == EVD_OK ? check_quantity(expired->extra_attempts, "extra_attempts", error) : code;
+}
+
+evd_future *evd_expire_by_expires_at(evd_storage *storage, const evd_expired *expired,
+                                     const evd_changes *changes, int64_t limit) {
+  evd_error error;
+  if (check_expired(expired, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_EXPIRE_BY_EXPIRES_AT,
+                            .status = expired->status,
+                            .flag = expired->is_sleeping_task,
+                            .before = expired->expires_at_before,
+                            .attempts_left = expired->attempts_left,
+                            .extra_attempts = expired->extra_attempts};
+  return claim(storage, &request, changes, limit, RESULT_COUNT);
+}
+
+static evd_future *expire(evd_storage *storage, evd_operation operation, int64_t before,
                           const evd_changes *changes, int64_t limit) {
   evd_error error;
   if (check_time(before, "before", &error) != EVD_OK) {
     return fail(storage, &error);
   }
-  request->before = before;
-  return claim(storage, request, changes, limit, RESULT_COUNT);
-}
-
-evd_future *evd_expire_by_expires_at(evd_storage *storage, evd_status status, bool is_sleeping_task,
-                                     int64_t before, const evd_changes *changes, int64_t limit) {
-  evd_error error;
-  if (check_status(status, "status", &error) != EVD_OK) {
-    return fail(storage, &error);
-  }
-  struct request request = {
-      .operation = EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, .status = status, .flag = is_sleeping_task};
-  return expire(storage, &request, before, changes, limit);
+  struct request request = {.operation = operation, .before = before};
+  return claim(storage, &request, changes, limit, RESULT_COUNT);
 }
 
 evd_future *evd_expire_by_ocfp_expires_at(evd_storage *storage, int64_t before,
                                           const evd_changes *changes, int64_t limit) {
-  struct request request = {.operation = EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT};
-  return expire(storage, &request, before, changes, limit);
+  return expire(storage, EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT, before, changes, limit);
 }
 
 evd_future *evd_expire_by_close_expires_at(evd_storage *storage, int64_t before,
                                            const evd_changes *changes, int64_t limit) {
-  struct request request = {.operation = EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT};
-  return expire(storage, &request, before, changes, limit);
+  return expire(storage, EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT, before, changes, limit);
 }
 
 /* 13 to 15: by parent, and closing. */

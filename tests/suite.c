@@ -28,6 +28,7 @@ static const struct group groups[] = {
     {"filters", filters_tests, true},
     {"fencing", fencing_tests, true},
     {"update", update_tests, true},
+    {"adding", adding_tests, true},
     {"children", children_tests, true},
     {"claims", claims_tests, true},
     {"selections", selections_tests, true},

@@ -111,9 +111,8 @@ static bool expire_rows(struct worker_state *worker) {
   evd_changes changes = {0};
   evd_set(&changes, status, EVD_STATUS_READY);
   evd_unset(&changes, expires_at);
-  return touched(evd_expire_by_expires_at(worker->storage, EVD_STATUS_RUNNING, false, evd_now(),
-                                          &changes, 100),
-                 "expire");
+  const evd_expired expired = {.status = EVD_STATUS_RUNNING, .expires_at_before = evd_now()};
+  return touched(evd_expire_by_expires_at(worker->storage, &expired, &changes, 100), "expire");
 }
 
 /* On a machine that is slow, the server may be killed before a worker has begun. */

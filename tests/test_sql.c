@@ -157,7 +157,8 @@ static void the_columns_are_listed_in_their_order(void **state) {
 /* --- selections --- */
 
 /* Writes $1, $2, ... */
-static void numbered(struct buffer *buffer, void *data) {
+static void numbered(struct buffer *buffer, enum selection_parameter parameter, void *data) {
+  (void)parameter;
   buffer_printf(buffer, "$%d", ++*(int *)data);
 }
 
@@ -165,7 +166,8 @@ static const char *selection(const struct dialect *dialect, const struct request
   struct statement_key key = statement_key(request, 0, 0);
   struct buffer buffer = {0};
   int parameters = 0;
-  sql_selection(&buffer, dialect, &key, numbered, &parameters);
+  const struct selection_writer writer = {numbered, &parameters, "max_attempts"};
+  sql_selection(&buffer, dialect, &key, &writer);
   return taken(&buffer);
 }
 

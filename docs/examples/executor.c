@@ -3,7 +3,8 @@
  *
  *   READY --claim--> RUNNING --run ends--> COMPLETED
  *     ^                 |
- *     └──── expired ────┘   its executor died: any executor gives it back
+ *     ├──── expired ────┤   its executor died: any executor gives it back
+ *     |                 └─> FAILED, when that has happened too often
  *
  * A run may take its execution's timeout_ms. The claim expires SLACK_MS after that, so that an
  * outcome that is stored at the last moment does not meet the recovery. An execution that has
@@ -18,6 +19,7 @@
 #define CLAIM_SECONDS 0.05 /* between two looks for work */
 #define CLAIM_LIMIT 64
 #define SLACK_MS 10000
+#define EXTRA_ATTEMPTS 3 /* that may expire, beside the execution's maxAttempts */
 #define RUN_SECONDS 0.02 /* what a task "takes" */
 
 struct executor {
@@ -118,15 +120,30 @@ static void claimed(evd_future *future, void *data) {
   ended(executor);
 }
 
-/* Gives back what an executor left that died. Nobody waits for the result. */
-static void give_back(struct executor *executor, int64_t now) {
-  evd_changes changes = {0};
-  evd_set(&changes, status, EVD_STATUS_READY);
-  evd_unset(&changes, executor_id);
-  evd_unset(&changes, started_at);
-  evd_unset(&changes, expires_at);
-  evd_future_release(evd_expire_by_expires_at(executor->storage, EVD_STATUS_RUNNING, false, now,
-                                              &changes, CLAIM_LIMIT));
+/* Gives back what an executor left that died, and fails what has died with its executor too often:
+ * it may be the cause. Nobody waits for the results. */
+static void recover(struct executor *executor, int64_t now) {
+  evd_changes give_back = {0}, fail = {0};
+  evd_expired expired = {
+      .status = EVD_STATUS_RUNNING, .expires_at_before = now, .extra_attempts = EXTRA_ATTEMPTS};
+  evd_set(&fail, status, EVD_STATUS_FAILED);
+  evd_set(&fail, is_finished, true);
+  evd_set(&fail, finished_at, now);
+  evd_set(&fail, error,
+          "{\"errorType\":\"generic\",\"message\":\"expired too often\","
+          "\"isRetryable\":false,\"isInternal\":true}");
+  evd_unset(&fail, expires_at);
+  expired.attempts_left = EVD_NO;
+  evd_future_release(evd_expire_by_expires_at(executor->storage, &expired, &fail, CLAIM_LIMIT));
+
+  evd_set(&give_back, status, EVD_STATUS_READY);
+  evd_add(&give_back, retry_attempts, 1);
+  evd_unset(&give_back, executor_id);
+  evd_unset(&give_back, started_at);
+  evd_unset(&give_back, expires_at);
+  expired.attempts_left = EVD_YES;
+  evd_future_release(
+      evd_expire_by_expires_at(executor->storage, &expired, &give_back, CLAIM_LIMIT));
 }
 
 /* Looks for work. */
@@ -138,7 +155,7 @@ static void claim(struct ev_loop *loop, ev_timer *timer, int events) {
   if (executor->claiming) {
     return;
   }
-  give_back(executor, now);
+  recover(executor, now);
   evd_set(&changes, status, EVD_STATUS_RUNNING);
   evd_set(&changes, executor_id, executor->id);
   evd_set(&changes, started_at, now);

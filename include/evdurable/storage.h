@@ -206,12 +206,33 @@ EVD_API evd_future *evd_claim_by_children_finished(evd_storage *storage, evd_sta
 EVD_API evd_future *evd_claim_by_close_status(evd_storage *storage, evd_close_status close_status,
                                               const evd_changes *changes, int64_t limit);
 
+/** Which executions evd_expire_by_expires_at() updates. */
+typedef struct evd_expired {
+  evd_status status;         /**< Normally EVD_STATUS_RUNNING. */
+  bool is_sleeping_task;     /**< Sleeping tasks only, or all others only. */
+  int64_t expires_at_before; /**< expires_at < this; normally evd_now(). */
+  evd_maybe attempts_left;   /**< EVD_YES: only those with retry_attempts < maxAttempts +
+                                  extra_attempts, maxAttempts being that of their retry_options (0
+                                  where that is no integer); EVD_NO: only the others. */
+  int32_t extra_attempts;    /**< At least 0: attempts beside maxAttempts that may expire. */
+} evd_expired;
+
 /**
- * Updates executions with this status, is_sleeping_task and expires_at < before, ordered by
- * expires_at (updateByStatusAndIsSleepingTaskAndExpiresAtLessThan). Result: count.
+ * Updates executions whose runs have expired, ordered by expires_at
+ * (updateByStatusAndIsSleepingTaskAndExpiresAtLessThan). Result: count.
+ *
+ * Recovery that counts attempts, so that an execution that kills its process does not run for ever,
+ * is two calls: one fails what has no attempts left, the other gives back the rest.
+ * @code
+ *   evd_expired expired = {.status = EVD_STATUS_RUNNING, .expires_at_before = evd_now()};
+ *   expired.attempts_left = EVD_NO;
+ *   evd_expire_by_expires_at(storage, &expired, &fail, 100);
+ *   expired.attempts_left = EVD_YES;
+ *   evd_add(&give_back, retry_attempts, 1);
+ *   evd_expire_by_expires_at(storage, &expired, &give_back, 100);
+ * @endcode
  */
-EVD_API evd_future *evd_expire_by_expires_at(evd_storage *storage, evd_status status,
-                                             bool is_sleeping_task, int64_t before,
+EVD_API evd_future *evd_expire_by_expires_at(evd_storage *storage, const evd_expired *expired,
                                              const evd_changes *changes, int64_t limit);
 
 /**

@@ -23,11 +23,15 @@ EVD_BEGIN_DECLS
  * These can be unset: executor_id, run_output, error, started_at, expires_at,
  * on_children_finished_processing_expires_at, close_expires_at.
  *
+ * retry_attempts can also be added to, evd_add(), so that one statement counts an attempt of many
+ * rows.
+ *
  * Other columns fail with EVD_EINVAL, and so does setting a column to NULL.
  */
 typedef struct evd_changes {
-  uint64_t set;         /**< Bit evd_column_x: column x takes value.x. */
+  uint64_t set;         /**< Bit evd_column_x: column x takes values.x. */
   uint64_t unset;       /**< Bit evd_column_x: column x becomes NULL. */
+  uint64_t add;         /**< Of the columns in `set`: values.x is added to column x. */
   evd_execution values; /**< The values of the columns in `set`. */
 } evd_changes;
 
@@ -40,8 +44,22 @@ typedef struct evd_changes {
  *   evd_unset(&changes, error);
  * @endcode
  */
-#define evd_set(changes, column, value) \
-  ((void)((changes)->set |= UINT64_C(1) << evd_column_##column, (changes)->values.column = (value)))
+#define evd_set(changes, column, value)                            \
+  ((void)((changes)->set |= UINT64_C(1) << evd_column_##column,    \
+          (changes)->add &= ~(UINT64_C(1) << evd_column_##column), \
+          (changes)->values.column = (value)))
+
+/**
+ * Adds to retry_attempts, at least 0. A sum above 2^31 - 1 becomes that. Of evd_set() and evd_add()
+ * for the same column, the last counts.
+ *
+ * Such an update is not idempotent: repeat it after an unknown outcome only with a filter that it
+ * does not match a second time.
+ */
+#define evd_add(changes, column, value)                         \
+  ((void)((changes)->set |= UINT64_C(1) << evd_column_##column, \
+          (changes)->add |= UINT64_C(1) << evd_column_##column, \
+          (changes)->values.column = (value)))
 
 /** Unsets a column (to NULL). */
 #define evd_unset(changes, column) ((void)((changes)->unset |= UINT64_C(1) << evd_column_##column))

@@ -64,8 +64,7 @@ evd_code check_time(int64_t time, const char *field, evd_error *error) {
   return EVD_OK;
 }
 
-/* A count or a duration. */
-static evd_code check_quantity(int64_t quantity, const char *field, evd_error *error) {
+evd_code check_quantity(int64_t quantity, const char *field, evd_error *error) {
   if (quantity < 0) {
     return error_set(error, EVD_EINVAL, field, "%s is negative", field);
   }
@@ -223,6 +222,9 @@ static evd_code check_unset(evd_column column, evd_error *error) {
 static evd_code check_set(const evd_changes *changes, evd_column column, evd_error *error) {
   const char *field = columns[column].name;
 
+  if ((changes->add & COLUMN_BIT(column)) != 0 && !columns[column].addable) {
+    return error_set(error, EVD_EINVAL, field, "%s cannot be added to", field);
+  }
   if (!columns[column].settable) {
     return error_set(error, EVD_EINVAL, field, "%s cannot be changed", field);
   }
@@ -243,6 +245,9 @@ evd_code check_changes(const evd_changes *changes, evd_error *error) {
   if (((changes->set | changes->unset) & ~all) != 0) {
     return error_set(error, EVD_EINVAL, "changes", "changes name a column that does not exist");
   }
+  if ((changes->add & ~changes->set) != 0) {
+    return error_set(error, EVD_EINVAL, "changes", "changes add to a column that is not in set");
+  }
   for (int column = 0; column < EVD_COLUMN_COUNT && code == EVD_OK; column++) {
     if ((changes->unset & COLUMN_BIT(column)) != 0) {
       code = check_unset((evd_column)column, error);
@@ -253,12 +258,11 @@ evd_code check_changes(const evd_changes *changes, evd_error *error) {
   return code;
 }
 
-/* Yes, no, or whatever. */
-static evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error) {
+evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error) {
   if (maybe == EVD_ANY || maybe == EVD_NO || maybe == EVD_YES) {
     return EVD_OK;
   }
-  return error_set(error, EVD_EINVAL, field, "%s of the filter has an invalid value (%u)", field,
+  return error_set(error, EVD_EINVAL, field, "%s has an invalid value (%u)", field,
                    (unsigned)maybe);
 }
 

@@ -19,6 +19,12 @@ evd_code check_json(const char *text, evd_column column, evd_error *error);
 
 evd_code check_time(int64_t time, const char *field, evd_error *error);
 
+/* A count or a duration: not negative. */
+evd_code check_quantity(int64_t quantity, const char *field, evd_error *error);
+
+/* Yes, no, or either. */
+evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error);
+
 /* One column of a record, as its line in the column table says. */
 evd_code check_column(const evd_execution *execution, evd_column column, evd_error *error);
 

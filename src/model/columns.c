@@ -20,10 +20,11 @@
 #define REQUIRED COLUMN_NOT_NULL, NULL
 #define DEFAULT(text) COLUMN_NOT_NULL, text
 
-/* What an update may do with a column: {settable, unsettable}. */
-#define FIXED false, false
-#define SET true, false
-#define SET_UNSET true, true
+/* What an update may do with a column: {settable, unsettable, addable}. */
+#define FIXED false, false, false
+#define SET true, false, false
+#define SET_UNSET true, true, false
+#define SET_ADD true, false, true
 
 const struct column columns[EVD_COLUMN_COUNT] = {
     COLUMN(root_task_id, "rootTaskId", ID, NULLABLE, FIXED),
@@ -48,7 +49,7 @@ const struct column columns[EVD_COLUMN_COUNT] = {
     COLUMN(run_output, "runOutput", JSON, NULLABLE, SET_UNSET),
     COLUMN(output, "output", JSON, NULLABLE, SET),
     COLUMN(error, "error", JSON_OBJECT, NULLABLE, SET_UNSET),
-    COLUMN(retry_attempts, "retryAttempts", COUNT32, DEFAULT("0"), SET),
+    COLUMN(retry_attempts, "retryAttempts", COUNT32, DEFAULT("0"), SET_ADD),
     COLUMN(start_at, "startAt", TIME, REQUIRED, SET),
     COLUMN(started_at, "startedAt", TIME, NULLABLE, SET_UNSET),
     COLUMN(expires_at, "expiresAt", TIME, NULLABLE, SET_UNSET),

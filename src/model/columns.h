@@ -55,6 +55,7 @@ struct column {
   const char *default_text;
   bool settable;   /* by an update */
   bool unsettable; /* to NULL, by an update */
+  bool addable;    /* a number can be added to it, by an update: for a COLUMN_COUNT32 */
 };
 
 extern const struct column columns[EVD_COLUMN_COUNT];

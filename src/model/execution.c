@@ -56,6 +56,13 @@ static void copy_member(evd_execution *to, const evd_execution *from, evd_column
   }
 }
 
+/* Adds one record's count to another's; see evd_add() for a sum that does not fit. */
+static void add_to_member(evd_execution *to, const evd_execution *from, evd_column column) {
+  int64_t sum = column_get(to, column).integer + column_get(from, column).integer;
+
+  column_set_integer(to, column, sum < INT32_MAX ? sum : INT32_MAX);
+}
+
 /* What column_set_null() makes of every column. A constant, so that records can be made before
  * main(): by constructors, and for C++ globals. */
 static const evd_execution empty = {
@@ -103,7 +110,7 @@ size_t changes_text_size(const evd_changes *changes) {
 void changes_copy_into(evd_changes *to, const evd_changes *from, char **text) {
   uint64_t mask = columns_set(from);
 
-  *to = (evd_changes){.set = from->set, .unset = from->unset};
+  *to = (evd_changes){.set = from->set, .unset = from->unset, .add = from->add};
   while (mask != 0) {
     evd_column column = take_column(&mask);
     copy_member(&to->values, &from->values, column);
@@ -134,7 +141,12 @@ void changes_apply(const evd_changes *changes, evd_execution *execution) {
   uint64_t unset = changes->unset;
 
   while (set != 0) {
-    copy_member(execution, &changes->values, take_column(&set));
+    evd_column column = take_column(&set);
+    if ((changes->add & COLUMN_BIT(column)) != 0) {
+      add_to_member(execution, &changes->values, column);
+    } else {
+      copy_member(execution, &changes->values, column);
+    }
   }
   while (unset != 0) {
     column_set_null(execution, take_column(&unset));

@@ -28,7 +28,9 @@ struct request {
   evd_status status;
   evd_ocfp_status ocfp_status;
   evd_close_status close_status;
-  bool flag;          /* is_sleeping_task, needs_promise_cancellation or is_finished */
+  bool flag;               /* is_sleeping_task, needs_promise_cancellation or is_finished */
+  evd_maybe attempts_left; /* expire_by_expires_at */
+  int32_t extra_attempts;
   int64_t before;     /* exclusive upper bound of start_at, expires_at, ... */
   int64_t started_at; /* claim_by_start_at: expires_at = started_at + the row's timeout_ms */
   int64_t limit;      /* above 0: the front door answers the rest itself */

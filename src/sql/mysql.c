@@ -173,7 +173,7 @@ static uint64_t set_columns(const struct request *request) {
 
 bool mydb_sql_same_update(const struct request *a, const struct request *b) {
   return set_columns(a) == set_columns(b) && a->changes->unset == b->changes->unset &&
-         a->filter.status == b->filter.status &&
+         a->changes->add == b->changes->add && a->filter.status == b->filter.status &&
          a->filter.is_sleeping_task == b->filter.is_sleeping_task &&
          a->filter.is_finished == b->filter.is_finished &&
          (a->filter.executor_id == NULL) == (b->filter.executor_id == NULL) &&
@@ -256,11 +256,16 @@ static void put_changes(struct mydb_writer *writer, const struct mydb_table *tab
     }
     buffer_printf(writer->buffer, "%s%s = ", comma, columns[column].name);
     comma = ", ";
+    bool is_sum = (requests[0]->changes->add & set & COLUMN_BIT(column)) != 0;
     if ((unset & COLUMN_BIT(column)) != 0) {
       put(writer, "null");
-    } else {
-      put_values(writer, table, requests, count, (evd_column)column, new_value);
+      continue;
     }
+    if (is_sum) {
+      buffer_printf(writer->buffer, "least(%d, %s + ", INT32_MAX, columns[column].name);
+    }
+    put_values(writer, table, requests, count, (evd_column)column, new_value);
+    put(writer, is_sum ? ")" : "");
   }
 }
 
@@ -330,25 +335,38 @@ static evd_column selection_id(evd_operation operation) {
   }
 }
 
-/* Appends the next value of a condition: the id where there is one, else the bound. */
-static void put_selection_value(struct buffer *buffer, void *data) {
+/* Appends a value of a condition. */
+static void put_selection_value(struct buffer *buffer, enum selection_parameter parameter,
+                                void *data) {
   (void)buffer; /* the writer's */
   const struct selection_values *values = data;
   const struct request *request = values->request;
-  evd_column column = selection_id(request->operation);
-  if (column != EVD_COLUMN_COUNT) {
-    put_key(values->writer, values->table, column, request->id);
-  } else {
-    mydb_literal_integer(values->writer, request->before);
+  switch (parameter) {
+  case SELECTION_ID:
+    put_key(values->writer, values->table, selection_id(request->operation), request->id);
+    break;
+  case SELECTION_BEFORE: mydb_literal_integer(values->writer, request->before); break;
+  case SELECTION_EXTRA_ATTEMPTS:
+    mydb_literal_integer(values->writer, request->extra_attempts);
+    break;
   }
 }
+
+/* maxAttempts of retry_options. The type is asked for first: a text in the place of a number would
+ * be an error. */
+static const char max_attempts[] =
+    "case when json_valid(retry_options) and json_type(json_extract(retry_options, "
+    "'$.maxAttempts')) in ('INTEGER', 'UNSIGNED INTEGER') "
+    "then json_extract(retry_options, '$.maxAttempts') + 0 else 0 end";
 
 /* Appends the condition by which an operation selects. */
 static void put_selection(struct mydb_writer *writer, const struct mydb_table *table,
                           const struct request *request) {
   struct statement_key key = statement_key(request, 0, 0);
   struct selection_values values = {writer, table, request};
-  sql_selection(writer->buffer, &dialect_mysql, &key, put_selection_value, &values);
+  const struct selection_writer selection = {
+      .parameter = put_selection_value, .data = &values, .max_attempts = max_attempts};
+  sql_selection(writer->buffer, &dialect_mysql, &key, &selection);
 
   evd_column column = selection_id(request->operation);
   if (column != EVD_COLUMN_COUNT && is_inexact(table)) {

@@ -124,9 +124,10 @@ evd_column postgres_parameter_column(const struct statement_key *key, unsigned p
                                      : column_of_rank(all_columns, parameter - before - set - 2);
   case EVD_OPERATION_CLAIM_BY_START_AT:
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
-  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: return column_of_rank(key->set, parameter - 3);
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
+    return column_of_rank(key->set, parameter - (key->attempts_left != EVD_ANY ? 4 : 3));
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
   case EVD_OPERATION_UPDATE_BY_PARENT:
@@ -152,14 +153,13 @@ static void append_table(struct writer *writer) {
 }
 
 /* Appends the next parameter: "$1". */
-static void append_parameter(struct buffer *buffer, void *data) {
-  struct writer *writer = data;
-  buffer_printf(buffer, "$%u", ++writer->parameters);
+static void append_parameter(struct writer *writer) {
+  buffer_printf(writer->buffer, "$%u", ++writer->parameters);
 }
 
 /* Appends the next parameter with its type: "$1::bigint" or, for an array, "$1::bigint[]". */
 static void append_typed(struct writer *writer, const char *type, bool array) {
-  append_parameter(writer->buffer, writer);
+  append_parameter(writer);
   buffer_printf(writer->buffer, "::%s%s", type, array ? "[]" : "");
 }
 
@@ -283,6 +283,46 @@ static void append_get_by_parent(struct writer *writer) {
                  "t.execution_id collate \"C\") as c");
 }
 
+/* Appends what a column gets that a number is added to. `table` is "" or the table's name with a
+ * dot; the number is a parameter, or the column of a list. */
+static void append_sum(struct writer *writer, evd_column column, const char *table,
+                       const char *list) {
+  const char *name = columns[column].name;
+  buffer_printf(writer->buffer, "least(%d, %s%s::bigint + ", INT32_MAX, table, name);
+  if (list != NULL) {
+    buffer_printf(writer->buffer, "%s%s", list, name);
+  } else {
+    append_value(writer, column, false);
+  }
+  append(writer, ")");
+}
+
+/* Writes a parameter of a selection. */
+static void append_selection_parameter(struct buffer *buffer, enum selection_parameter parameter,
+                                       void *data) {
+  (void)buffer;
+  append_parameter(data);
+  append(data, parameter == SELECTION_EXTRA_ATTEMPTS ? "::bigint" : "");
+}
+
+/* maxAttempts of retry_options. In a document that is no jsonb it is looked for as text: operators
+ * on json fail on some of what json may hold, and a text may hold anything. */
+static const char *max_attempts(const struct postgres_table *table) {
+  return table->types[evd_column_retry_options]->format == POSTGRES_JSONB
+             ? "case when (retry_options -> 'maxAttempts')::text ~ '^-?[0-9]+$' then "
+               "(retry_options -> 'maxAttempts')::numeric else 0 end"
+             : "coalesce(substring(retry_options::text from "
+               "'\"maxAttempts\"\\s*:\\s*(-?[0-9]{1,18})\\s*[,}]')::bigint, 0)";
+}
+
+/* Appends the condition by which an operation selects. */
+static void append_selection(struct writer *writer) {
+  const struct selection_writer selection = {.parameter = append_selection_parameter,
+                                             .data = writer,
+                                             .max_attempts = max_attempts(writer->table)};
+  sql_selection(writer->buffer, &dialect_postgres, writer->key, &selection);
+}
+
 /* update t set a = v.a, b = null from unnest(...) as v(execution_id, a) where ... returning id */
 static void append_update(struct writer *writer) {
   const struct statement_key *key = writer->key;
@@ -292,7 +332,11 @@ static void append_update(struct writer *writer) {
   const char *comma = "";
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     const char *name = columns[column].name;
-    if ((key->set & COLUMN_BIT(column)) != 0) {
+    if ((key->add & COLUMN_BIT(column)) != 0) {
+      buffer_printf(writer->buffer, "%s%s = ", comma, name);
+      append_sum(writer, (evd_column)column, "t.", "v.");
+      comma = ", ";
+    } else if ((key->set & COLUMN_BIT(column)) != 0) {
       buffer_printf(writer->buffer, "%s%s = v.%s", comma, name, name);
       comma = ", ";
     } else if ((key->unset & COLUMN_BIT(column)) != 0) {
@@ -344,6 +388,17 @@ static void append_update_and_insert(struct writer *writer) {
          " select execution_id from updated");
 }
 
+/* Appends what a column becomes that the changes set or unset, as one parameter or null. */
+static void append_new_value(struct writer *writer, evd_column column) {
+  if ((writer->key->add & COLUMN_BIT(column)) != 0) {
+    append_sum(writer, column, "", NULL);
+  } else if ((writer->key->set & COLUMN_BIT(column)) != 0) {
+    append_value(writer, column, false);
+  } else {
+    append(writer, "null");
+  }
+}
+
 /* Appends "a = $1::text, b = null" for what the changes set and unset. */
 static void append_changes(struct writer *writer) {
   const struct statement_key *key = writer->key;
@@ -353,11 +408,7 @@ static void append_changes(struct writer *writer) {
       continue;
     }
     buffer_printf(writer->buffer, "%s%s = ", comma, columns[column].name);
-    if ((key->set & COLUMN_BIT(column)) != 0) {
-      append_value(writer, (evd_column)column, false);
-    } else {
-      append(writer, "null");
-    }
+    append_new_value(writer, (evd_column)column);
     comma = ", ";
   }
 }
@@ -370,7 +421,7 @@ static void append_picked(struct writer *writer, const char *also) {
                 also, order);
   append_table(writer);
   append(writer, " where ");
-  sql_selection(writer->buffer, &dialect_postgres, writer->key, append_parameter, writer);
+  append_selection(writer);
   buffer_printf(writer->buffer, " order by %s limit ", order);
   append_typed(writer, "bigint", false);
   append(writer, " for update skip locked)");
@@ -405,10 +456,14 @@ static void append_claim(struct writer *writer, bool returning) {
   }
 }
 
-/* update t set ... where parent_execution_id = $1 and is_finished = ... */
+/* update t set ... where parent_execution_id = $1 and is_finished = ... The condition's parameters
+ * come first, as in claims. */
 static void append_update_by_parent(struct writer *writer) {
   struct buffer where = {0};
-  sql_selection(&where, &dialect_postgres, writer->key, append_parameter, writer);
+  struct writer condition = *writer;
+  condition.buffer = &where;
+  append_selection(&condition);
+  writer->parameters = condition.parameters;
   append(writer, "update ");
   append_table(writer);
   append(writer, " set ");
@@ -422,22 +477,20 @@ static void append_update_by_parent(struct writer *writer) {
 /* Appends the changes of closing; see append_close_finished(). Returns the number of the parameter
  * of updated_at. */
 static unsigned append_closing_changes(struct writer *writer) {
-  struct statement_key others = *writer->key;
-  bool sets_count = (others.set & COLUMN_BIT(evd_column_active_children_count)) != 0;
+  const struct statement_key *others = writer->key;
+  bool sets_count = (others->set & COLUMN_BIT(evd_column_active_children_count)) != 0;
   unsigned updated_at = 0;
   const char *comma = "";
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     bool is_count = column == evd_column_active_children_count;
-    if (!is_count && ((others.set | others.unset) & COLUMN_BIT(column)) == 0) {
+    if (!is_count && ((others->set | others->unset) & COLUMN_BIT(column)) == 0) {
       continue;
     }
     buffer_printf(writer->buffer, "%s%s = ", comma, columns[column].name);
     if (is_count && !sets_count) {
       append(writer, "t.active_children_count");
-    } else if ((others.set & COLUMN_BIT(column)) != 0) {
-      append_value(writer, (evd_column)column, false);
     } else {
-      append(writer, "null");
+      append_new_value(writer, (evd_column)column);
     }
     append(writer, is_count ? " - touched.n" : "");
     updated_at = column == evd_column_updated_at ? writer->parameters : updated_at;

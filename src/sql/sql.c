@@ -143,6 +143,7 @@ struct statement_key statement_key(const struct request *request, uint8_t part, 
   if (request->changes != NULL) {
     key.set = request->changes->set & ~request->changes->unset;
     key.unset = request->changes->unset;
+    key.add = request->changes->add & key.set;
   }
 
   switch (request->operation) {
@@ -165,6 +166,7 @@ struct statement_key statement_key(const struct request *request, uint8_t part, 
   case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
     key.status = (uint8_t)request->status;
     key.flag = request->flag ? 1 : 0;
+    key.attempts_left = (uint8_t)request->attempts_left;
     break;
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
   case EVD_OPERATION_UPDATE_BY_PARENT: key.flag = request->flag ? 1 : 0; break;
@@ -202,15 +204,24 @@ static void equals_bool(struct buffer *buffer, const struct dialect *dialect, ev
   sql_bool(buffer, dialect, value);
 }
 
+/* Appends " and retry_attempts < maxAttempts + ?", or not below it, where it matters. */
+static void has_attempts_left(struct buffer *buffer, const struct statement_key *key,
+                              const struct selection_writer *writer) {
+  if (key->attempts_left != EVD_ANY) {
+    buffer_printf(buffer, " and retry_attempts %s %s + ",
+                  key->attempts_left == EVD_YES ? "<" : ">=", writer->max_attempts);
+    writer->parameter(buffer, SELECTION_EXTRA_ATTEMPTS, writer->data);
+  }
+}
+
 /* The condition of a selecting operation; see sql.h for what is a parameter. */
 void sql_selection(struct buffer *buffer, const struct dialect *dialect,
-                   const struct statement_key *key,
-                   void (*parameter)(struct buffer *buffer, void *data), void *data) {
+                   const struct statement_key *key, const struct selection_writer *writer) {
   switch ((evd_operation)key->operation) {
   case EVD_OPERATION_CLAIM_BY_START_AT:
     equals_status(buffer, key->status);
     buffer_append(buffer, " and start_at < ");
-    parameter(buffer, data);
+    writer->parameter(buffer, SELECTION_BEFORE, writer->data);
     break;
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
     equals_status(buffer, key->status);
@@ -224,25 +235,26 @@ void sql_selection(struct buffer *buffer, const struct dialect *dialect,
     buffer_append(buffer, " and ");
     equals_bool(buffer, dialect, evd_column_is_sleeping_task, key->flag != 0);
     buffer_append(buffer, " and expires_at < ");
-    parameter(buffer, data);
+    writer->parameter(buffer, SELECTION_BEFORE, writer->data);
+    has_attempts_left(buffer, key, writer);
     break;
   case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
     buffer_append(buffer, "on_children_finished_processing_expires_at < ");
-    parameter(buffer, data);
+    writer->parameter(buffer, SELECTION_BEFORE, writer->data);
     break;
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT:
     buffer_append(buffer, "close_expires_at < ");
-    parameter(buffer, data);
+    writer->parameter(buffer, SELECTION_BEFORE, writer->data);
     break;
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
     buffer_append(buffer, "executor_id = ");
-    parameter(buffer, data);
+    writer->parameter(buffer, SELECTION_ID, writer->data);
     buffer_append(buffer, " and ");
     equals_bool(buffer, dialect, evd_column_needs_promise_cancellation, key->flag != 0);
     break;
   case EVD_OPERATION_UPDATE_BY_PARENT:
     buffer_append(buffer, "parent_execution_id = ");
-    parameter(buffer, data);
+    writer->parameter(buffer, SELECTION_ID, writer->data);
     buffer_append(buffer, " and ");
     equals_bool(buffer, dialect, evd_column_is_finished, key->flag != 0);
     break;

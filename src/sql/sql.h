@@ -64,6 +64,8 @@ void sql_columns(struct buffer *buffer, const char *prefix);
 struct statement_key {
   uint64_t set;   /* columns set and not unset */
   uint64_t unset; /* columns unset */
+  uint64_t add;   /* of the columns set, those that a number is added to; a sum that does not fit
+                     is cut off, for a row with one must not be in the way of others */
   uint32_t rows;  /* rows in the statement where the text depends on it; else 0 */
   uint8_t operation;
   uint8_t part; /* which statement of the operation, by the dialect; 0 first */
@@ -75,7 +77,8 @@ struct statement_key {
   uint8_t ocfp_status;
   uint8_t close_status;
   uint8_t flag;
-  uint8_t zero[2];
+  uint8_t attempts_left; /* evd_maybe */
+  uint8_t zero[1];
 };
 
 /* What of a filter is a parameter, in this order. */
@@ -84,16 +87,28 @@ enum { FILTER_EXECUTOR_ID = 1, FILTER_STARTED_AT = 2 };
 /* The key of a request's statement. */
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows);
 
+/* What sql_selection() has for parameters, in this order. */
+enum selection_parameter {
+  SELECTION_ID,            /* claim_by_cancellation, update_by_parent: the request's id */
+  SELECTION_BEFORE,        /* claim_by_start_at, expiries: the request's `before` */
+  SELECTION_EXTRA_ATTEMPTS /* expire_by_expires_at, where key.attempts_left has a value */
+};
+
+/* How the dialect, or the table, writes what sql_selection() leaves to it. */
+struct selection_writer {
+  void (*parameter)(struct buffer *buffer, enum selection_parameter parameter, void *data);
+  void *data;
+  const char *max_attempts; /* the integer maxAttempts of the row's retry_options; 0 where there is
+                               none. Must not fail, whatever the column holds. */
+};
+
 /*
  * The condition by which claims, expiries, update_by_parent and close_finished select, without
- * "where". Its parameters are written by `parameter`: the id (claim_by_cancellation,
- * update_by_parent) or the time (claim_by_start_at, expiries). E.g. "status = 'ready' and start_at
- * < ?". And the column by which it is ordered (EVD_COLUMN_COUNT where there is no order:
- * update_by_parent).
+ * "where", e.g. "status = 'ready' and start_at < ?". And the column by which it is ordered
+ * (EVD_COLUMN_COUNT where there is no order: update_by_parent).
  */
 void sql_selection(struct buffer *buffer, const struct dialect *dialect,
-                   const struct statement_key *key,
-                   void (*parameter)(struct buffer *buffer, void *data), void *data);
+                   const struct statement_key *key, const struct selection_writer *writer);
 evd_column sql_selection_order(evd_operation operation);
 
 #endif

@@ -23,12 +23,12 @@ struct statement_key sqlite_statement_key(const struct request *request, enum sq
 
   /* Two statements: the selection does not depend on the changes, nor the other way round. */
   if (part == SQLITE_PART_MAIN) {
-    key.set = key.unset = 0;
+    key.set = key.unset = key.add = 0;
   } else {
     key.status = key.ocfp_status = key.close_status = key.flag = 0;
   }
   if (part == SQLITE_PART_PARENT) {
-    key.set = key.unset = 0;
+    key.set = key.unset = key.add = 0;
   }
   return key;
 }
@@ -42,10 +42,18 @@ struct statement_key sqlite_insert_key(void) {
 }
 
 /* Writes a parameter of sql_selection(). */
-static void append_parameter(struct buffer *buffer, void *data) {
-  (void)data;
+static void append_parameter(struct buffer *buffer, enum selection_parameter parameter,
+                             void *data) {
+  (void)parameter, (void)data;
   buffer_append(buffer, "?");
 }
+
+static const struct selection_writer selection_writer = {
+    .parameter = append_parameter,
+    .max_attempts =
+        "case when json_valid(retry_options) and json_type(retry_options, '$.maxAttempts') = "
+        "'integer' then json_extract(retry_options, '$.maxAttempts') else 0 end",
+};
 
 /* Appends "insert into t (...) values (?, ...)". */
 static void append_insert(struct buffer *buffer, const struct table_name *table) {
@@ -79,7 +87,13 @@ static void append_update(struct buffer *buffer, const struct table_name *table,
   const char *separator = " set ";
   for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
     if ((key->set & COLUMN_BIT(column)) != 0) {
-      buffer_printf(buffer, "%s%s = ?", separator, columns[column].name);
+      const char *name = columns[column].name;
+      buffer_printf(buffer, "%s%s = ", separator, name);
+      if ((key->add & COLUMN_BIT(column)) != 0) {
+        buffer_printf(buffer, "min(%d, %s + ?)", INT32_MAX, name);
+      } else {
+        buffer_append(buffer, "?");
+      }
       separator = ", ";
     }
   }
@@ -116,7 +130,7 @@ static void append_filter(struct buffer *buffer, const struct statement_key *key
 /* Appends the selection of a claim, an expiry or close_finished: the condition, the order and the
  * limit. */
 static void append_selection(struct buffer *buffer, const struct statement_key *key) {
-  sql_selection(buffer, &dialect_sqlite, key, append_parameter, NULL);
+  sql_selection(buffer, &dialect_sqlite, key, &selection_writer);
   evd_column order = sql_selection_order((evd_operation)key->operation);
   buffer_printf(buffer, " order by %s limit ?", columns[order].name);
 }
@@ -180,7 +194,7 @@ static void append_main(struct buffer *buffer, const struct table_name *table,
     break;
   case EVD_OPERATION_UPDATE_BY_PARENT:
     append_update(buffer, table, key);
-    sql_selection(buffer, &dialect_sqlite, key, append_parameter, NULL);
+    sql_selection(buffer, &dialect_sqlite, key, &selection_writer);
     break;
   case EVD_OPERATION_CLOSE_FINISHED:
     buffer_append(buffer, "select rowid, parent_execution_id from ");

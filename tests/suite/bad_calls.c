@@ -45,7 +45,10 @@ static void a_status_outside_its_set_is_refused(void **state) {
     expect_refused(
         evd_claim_by_children_finished(suite.storage, status, EVD_OCFP_IDLE, &changes, 1),
         "status");
-    expect_refused(evd_expire_by_expires_at(suite.storage, status, true, 1, &changes, 1), "status");
+    expect_refused(
+        evd_expire_by_expires_at(
+            suite.storage, &(evd_expired){.status = status, .expires_at_before = 1}, &changes, 1),
+        "status");
     expect_refused(evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY,
                                                   (evd_ocfp_status)wrong[i], &changes, 1),
                    "ocfp_status");
@@ -73,12 +76,22 @@ static void a_time_out_of_range_is_refused(void **state) {
             &(evd_due){.status = EVD_STATUS_READY, .start_at_before = 1, .started_at = wrong[i]},
             &changes, 1),
         "started_at");
-    expect_refused(
-        evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, wrong[i], &changes, 1),
-        "before");
+    expect_refused(evd_expire_by_expires_at(suite.storage, sample_expired(wrong[i]), &changes, 1),
+                   "expires_at_before");
     expect_refused(evd_expire_by_ocfp_expires_at(suite.storage, wrong[i], &changes, 1), "before");
     expect_refused(evd_expire_by_close_expires_at(suite.storage, wrong[i], &changes, 1), "before");
   }
+}
+
+static void an_expiry_says_which_attempts_it_means(void **state) {
+  evd_changes changes = sample_changes(0);
+  evd_expired expired = *sample_expired(1);
+  expired.attempts_left = (evd_maybe)3;
+  expect_refused(evd_expire_by_expires_at(suite.storage, &expired, &changes, 1), "attempts_left");
+  expired.attempts_left = EVD_NO;
+  expired.extra_attempts = -1;
+  expect_refused(evd_expire_by_expires_at(suite.storage, &expired, &changes, 1), "extra_attempts");
+  expect_refused(evd_expire_by_expires_at(suite.storage, NULL, &changes, 1), "expired");
 }
 
 static void a_filter_outside_its_sets_is_refused(void **state) {
@@ -131,8 +144,7 @@ static void missing_arguments_are_refused(void **state) {
       "changes");
   expect_refused(evd_claim_by_close_status(suite.storage, EVD_CLOSE_READY, NULL, 1), "changes");
   expect_refused(evd_claim_by_cancellation(suite.storage, "executor", true, NULL, 1), "changes");
-  expect_refused(evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, 1, NULL, 1),
-                 "changes");
+  expect_refused(evd_expire_by_expires_at(suite.storage, sample_expired(1), NULL, 1), "changes");
   expect_refused(evd_expire_by_ocfp_expires_at(suite.storage, 1, NULL, 1), "changes");
   expect_refused(evd_expire_by_close_expires_at(suite.storage, 1, NULL, 1), "changes");
   expect_refused(evd_close_finished(suite.storage, true, EVD_CLOSE_IDLE, NULL, 1), "changes");
@@ -154,8 +166,7 @@ static void bad_changes_are_refused_by_every_operation(void **state) {
       "output");
   expect_refused(evd_claim_by_close_status(suite.storage, EVD_CLOSE_READY, &changes, 1), "output");
   expect_refused(evd_claim_by_cancellation(suite.storage, "executor", true, &changes, 1), "output");
-  expect_refused(evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, true, 1, &changes, 1),
-                 "output");
+  expect_refused(evd_expire_by_expires_at(suite.storage, sample_expired(1), &changes, 1), "output");
   expect_refused(evd_expire_by_ocfp_expires_at(suite.storage, 1, &changes, 1), "output");
   expect_refused(evd_expire_by_close_expires_at(suite.storage, 1, &changes, 1), "output");
   expect_refused(evd_close_finished(suite.storage, true, EVD_CLOSE_IDLE, &changes, 1), "output");
@@ -166,6 +177,7 @@ int bad_calls_tests(void) {
       suite_test(an_id_that_cannot_be_one_is_refused),
       suite_test(a_status_outside_its_set_is_refused),
       suite_test(a_time_out_of_range_is_refused),
+      suite_test(an_expiry_says_which_attempts_it_means),
       suite_test(a_filter_outside_its_sets_is_refused),
       suite_test(missing_arguments_are_refused),
       suite_test(bad_changes_are_refused_by_every_operation),

