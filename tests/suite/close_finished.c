@@ -1,4 +1,5 @@
 /* Operation 15: closing, and taking children off their parents' counters. */
+#include "suite/selections.h"
 #include "suite/suite.h"
 
 static evd_changes closing(void) {
@@ -231,6 +232,46 @@ static void updates_of_the_parent_meanwhile_lose_nothing(void **state) {
   expect_parent(&parent, CHILDREN);
 }
 
+/* A row that has neither parent nor children nor finalize has nothing to close: its outcome may also
+ * say that it is closed. No stage of ours or the framework's looks at it again. */
+static void a_row_that_is_closed_with_its_outcome_is_done(void **state) {
+  static const evd_status outcomes[] = {EVD_STATUS_COMPLETED, EVD_STATUS_FAILED,
+                                        EVD_STATUS_TIMED_OUT, EVD_STATUS_CANCELLED};
+  enum { OUTCOMES = sizeof outcomes / sizeof *outcomes };
+  evd_execution rows[OUTCOMES];
+  for (int i = 0; i < OUTCOMES; i++) {
+    rows[i] = sample_execution(text("te_%d", i));
+  }
+  await_ok(evd_insert(suite.storage, rows, OUTCOMES));
+  evd_changes run = sample_changes(EVD_STATUS_RUNNING);
+  evd_set(&run, executor_id, "executor"); /* of which the cancellations in `selections` are */
+  evd_set(&run, started_at, SAMPLE_TIME);
+  await_ok(evd_claim_by_start_at(suite.storage, sample_due(SAMPLE_TIME + 10), &run, OUTCOMES));
+  for (int i = 0; i < OUTCOMES; i++) {
+    evd_filter mine = {
+        .status = EVD_STATUS_RUNNING, .executor_id = "executor", .started_at = SAMPLE_TIME};
+    evd_changes outcome = sample_changes(outcomes[i]);
+    evd_set(&outcome, is_finished, true);
+    evd_set(&outcome, finished_at, SAMPLE_TIME + 5);
+    evd_set(&outcome, close_status, EVD_CLOSE_CLOSED);
+    evd_set(&outcome, closed_at, SAMPLE_TIME + 5);
+    evd_unset(&outcome, expires_at);
+    assert_true(await_matched(evd_update(suite.storage, rows[i].execution_id, &mine, &outcome)));
+    sample_apply(&rows[i], &run);
+    sample_apply(&rows[i], &outcome);
+    suite_expect(&rows[i]);
+  }
+  for (int i = 0; i < SELECTIONS; i++) {
+    evd_changes changes = sample_changes(0);
+    int64_t count =
+        selection_count(&selections[i], selections[i].run(suite.storage, &changes, 100));
+    expect(count == 0, "%s found %lld rows", selections[i].name, (long long)count);
+  }
+  for (int i = 0; i < OUTCOMES; i++) {
+    suite_expect(&rows[i]);
+  }
+}
+
 int close_finished_tests(void) {
   const struct CMUnitTest tests[] = {
       suite_test(a_finished_child_is_closed_and_taken_off_its_parent),
@@ -243,6 +284,7 @@ int close_finished_tests(void) {
       suite_test(a_parent_that_is_gone_is_no_error),
       suite_test(a_counter_may_go_below_zero),
       suite_test(only_one_is_finished_and_close_status_is_closed),
+      suite_test(a_row_that_is_closed_with_its_outcome_is_done),
       suite_test(calls_at_once_lose_no_decrement),
       suite_test(updates_of_the_parent_meanwhile_lose_nothing),
   };
