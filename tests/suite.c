@@ -24,6 +24,7 @@ struct group {
 
 static const struct group groups[] = {
     {"insert_get", insert_get_tests, true},
+    {"insert_sql", insert_sql_tests, true},
     {"values", values_tests, true},
     {"filters", filters_tests, true},
     {"fencing", fencing_tests, true},

@@ -265,6 +265,16 @@ EVD_API evd_code evd_execution_check(const evd_execution *execution, evd_error *
 EVD_API char *evd_execution_to_json(const evd_execution *execution);
 
 /**
+ * Several records as one JSON array, for evd_insert_sql(). Checks them as evd_insert() does.
+ *
+ * @param error filled in on failure: EVD_EINVAL with the field, and which record it is in the
+ *              message; EVD_ENOMEM. May be NULL.
+ * @return text to be released with free(), or NULL.
+ */
+EVD_API char *evd_executions_to_json(const evd_execution *executions, size_t count,
+                                     evd_error *error);
+
+/**
  * Reads a record that evd_execution_to_json() wrote. Unknown keys are errors; numbers must be
  * integers. Keys of nullable columns may be omitted, and those of columns with a default:
  * isSleepingTask, areChildrenSequential and needsPromiseCancellation (false), sleepMsBeforeRun,

@@ -1,6 +1,6 @@
 /**
  * @file schema.h
- * The SQL that creates the table.
+ * SQL that other programs run: to create the table, and to insert into it.
  */
 #ifndef EVDURABLE_SCHEMA_H
 #define EVDURABLE_SCHEMA_H
@@ -32,6 +32,26 @@ typedef struct evd_schema_options {
  * @return text to be released with free(), or NULL.
  */
 EVD_API char *evd_schema_sql(const char *engine, const evd_schema_options *options,
+                             evd_error *error);
+
+/**
+ * The statement with which any program, in any language, inserts executions on a connection of its
+ * own and in a transaction of its own: the task is enqueued exactly if what it belongs to is
+ * committed. It has one parameter ($1 in PostgreSQL, else ?): a JSON array of executions, as
+ * evd_executions_to_json() writes it.
+ *
+ * Keys that are not given have the column's default, or what evd_execution_init() writes; only
+ * taskId and executionId are needed. Other keys are ignored. The database checks what its columns
+ * and constraints check, and no more: check values by evd_executions_to_json(). The statement fails
+ * as a whole; a used execution_id or sleeping_task_unique_id violates the unique key. It does not
+ * change as long as the table has the same version.
+ *
+ * @param engine  "sqlite", "postgres" (14 or later) or "mysql" (MySQL 8, MariaDB 10.6 or later).
+ * @param options the table and its shape (framework_shape); may be NULL.
+ * @param error   filled in on failure (EVD_EINVAL: engine, table); may be NULL.
+ * @return text without ";", to be released with free(), or NULL.
+ */
+EVD_API char *evd_insert_sql(const char *engine, const evd_schema_options *options,
                              evd_error *error);
 
 EVD_END_DECLS

@@ -10,6 +10,7 @@
 #include <ev.h>
 
 #include "cli/text.h"
+#include "engine/engine.h"
 #include "migrate/catalog.h"
 #include "model/json_object.h"
 #include "sql/schema.h"
@@ -80,6 +81,21 @@ int cli_fail_query(const struct cli *cli, struct sql_client *client, const evd_e
     return cli_fail(&other);
   }
   return cli_fail(error);
+}
+
+const struct dialect *cli_find_dialect(const struct cli *cli, const char *engine) {
+  evd_error ignored;
+  const struct dialect *dialect = NULL;
+  if (engine != NULL) {
+    dialect = dialect_by_name(engine, &ignored);
+  } else if (cli->url != NULL) {
+    const struct engine_ops *ops = engine_for_url(cli->url, &ignored);
+    dialect = ops != NULL ? ops->dialect : NULL;
+  }
+  if (dialect == NULL) {
+    cli_usage("no database given; use --engine sqlite, postgres or mysql");
+  }
+  return dialect;
 }
 
 struct sql_client *cli_connect(struct cli *cli, bool create, int *status) {

@@ -61,6 +61,10 @@ int cli_end_of_options(int option);
 /* Whether the URL and the table are good; says what is not: CLI_OK or CLI_USAGE. */
 int cli_check_target(struct cli *cli);
 
+/* The dialect of --engine (NULL: not given), or of the URL: nothing is connected to. NULL for none,
+ * after that was said. */
+const struct dialect *cli_find_dialect(const struct cli *cli, const char *engine);
+
 /* Says on the standard error, after "evdurable: ", what is wrong; returns CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

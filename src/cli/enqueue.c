@@ -10,6 +10,7 @@
 
 static const char help[] =
     "Usage: evdurable enqueue [OPTION...] TASK\n"
+    "       evdurable enqueue --sql [--engine NAME] [--framework]\n"
     "\n"
     "Stores a new execution of a task, for an executor to run, and prints its id.\n"
     "\n"
@@ -21,10 +22,16 @@ static const char help[] =
     "  --retry-options JSON  maxAttempts, baseDelayMs, delayMultiplier and maxDelayMs\n"
     "  --sleeping ID         store a sleeping execution with this unique id\n"
     "\n"
+    "  --sql                 store nothing; print the statement with which any program enqueues in a\n"
+    "                        transaction of its own. Its parameter is a JSON array of executions.\n"
+    "  --engine NAME         sqlite, postgres or mysql (default: that of the URL)\n"
+    "  --framework           for a table in the TypeScript framework's shape\n"
+    "\n"
     "Examples:\n"
     "  evdurable enqueue send_mail --input '{\"to\":\"ann@example.org\"}' --timeout 30s\n"
     "  evdurable enqueue nightly_report --delay 8h --max-attempts 3\n"
-    "  generate | evdurable enqueue import_rows --input @-\n";
+    "  generate | evdurable enqueue import_rows --input @-\n"
+    "  evdurable enqueue --sql --engine postgres >enqueue.sql\n";
 
 enum {
   OPTION_INPUT = 1,
@@ -33,7 +40,10 @@ enum {
   OPTION_TIMEOUT,
   OPTION_MAX_ATTEMPTS,
   OPTION_RETRY_OPTIONS,
-  OPTION_SLEEPING
+  OPTION_SLEEPING,
+  OPTION_SQL,
+  OPTION_ENGINE,
+  OPTION_FRAMEWORK
 };
 
 static const struct option options[] = {
@@ -45,6 +55,9 @@ static const struct option options[] = {
     {"max-attempts", required_argument, NULL, OPTION_MAX_ATTEMPTS},
     {"retry-options", required_argument, NULL, OPTION_RETRY_OPTIONS},
     {"sleeping", required_argument, NULL, OPTION_SLEEPING},
+    {"sql", no_argument, NULL, OPTION_SQL},
+    {"engine", required_argument, NULL, OPTION_ENGINE},
+    {"framework", no_argument, NULL, OPTION_FRAMEWORK},
     {NULL, 0, NULL, 0}};
 
 /* What to store. */
@@ -54,6 +67,9 @@ struct order {
   int64_t max_attempts;
   int64_t timeout_ms; /* -1: the default */
   evd_run_options run;
+  bool sql; /* only print the statement */
+  const char *engine;
+  bool framework;
 };
 
 static int read_duration(const char *name, int64_t *milliseconds) {
@@ -70,6 +86,9 @@ static int take_option(struct order *order, int option) {
   case OPTION_TIMEOUT: return read_duration("timeout", &order->timeout_ms);
   case OPTION_RETRY_OPTIONS: order->run.retry_options = optarg; return CLI_OK;
   case OPTION_SLEEPING: order->sleeping = optarg; return CLI_OK;
+  case OPTION_SQL: order->sql = true; return CLI_OK;
+  case OPTION_ENGINE: order->engine = optarg; return CLI_OK;
+  case OPTION_FRAMEWORK: order->framework = true; return CLI_OK;
   case OPTION_MAX_ATTEMPTS:
     if (!text_read_number(optarg, 0, &order->max_attempts) || order->max_attempts > INT32_MAX) {
       return cli_usage("--max-attempts must be an integer of at least 0");
@@ -149,6 +168,23 @@ static int enqueue(struct cli *cli, const struct order *order) {
   return status;
 }
 
+/* Prints the statement that inserts executions. */
+static int print_sql(const struct cli *cli, const struct order *order) {
+  const evd_schema_options shape = {.table = cli->table_text, .framework_shape = order->framework};
+  const struct dialect *dialect = cli_find_dialect(cli, order->engine);
+  if (dialect == NULL) {
+    return CLI_USAGE;
+  }
+  evd_error error;
+  char *sql = evd_insert_sql(dialect->name, &shape, &error);
+  if (sql == NULL) {
+    return error.code == EVD_EINVAL ? cli_usage("%s", error.message) : cli_fail(&error);
+  }
+  puts(sql);
+  free(sql);
+  return CLI_OK;
+}
+
 static int run(struct cli *cli, int argc, char **argv) {
   struct order order = {.timeout_ms = -1};
   int option;
@@ -159,6 +195,13 @@ static int run(struct cli *cli, int argc, char **argv) {
     if (take_option(&order, option) != CLI_OK) {
       return CLI_USAGE;
     }
+  }
+  if (order.sql) {
+    return optind == argc ? print_sql(cli, &order)
+                          : cli_usage("--sql prints a statement for any task: it takes none");
+  }
+  if (order.engine != NULL || order.framework) {
+    return cli_usage("--engine and --framework are for --sql");
   }
   if (argc - optind != 1) {
     return cli_usage("no task given");

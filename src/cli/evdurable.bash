@@ -50,6 +50,7 @@ _evdurable() {
         stats) words="$common --watch" ;;
         enqueue)
           words="$common --input --id --delay --timeout --max-attempts --retry-options --sleeping"
+          words+=" --sql --engine --framework"
           ;;
         import)
           words="$common --skip-duplicates --keep-going"

@@ -9,7 +9,6 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 #include "cli/text.h"
-#include "engine/engine.h"
 #include "migrate/migrate.h"
 #include "migrate/situation.h"
 
@@ -172,17 +171,6 @@ static int run_status(struct cli *cli) {
 
 /* sql */
 
-/* The dialect by --engine, or by the URL: nothing is connected to. NULL for none. */
-static const struct dialect *find_dialect(const struct cli *cli,
-                                          const struct arguments *arguments) {
-  evd_error ignored;
-  if (arguments->engine != NULL) {
-    return dialect_by_name(arguments->engine, &ignored);
-  }
-  const struct engine_ops *ops = cli->url != NULL ? engine_for_url(cli->url, &ignored) : NULL;
-  return ops != NULL ? ops->dialect : NULL;
-}
-
 /* Whether a file's text is this. */
 static bool file_has(FILE *file, const char *text) {
   while (*text != '\0' && fgetc(file) == (unsigned char)*text) {
@@ -234,9 +222,9 @@ static int write_file(const char *directory, int number, const char *sql) {
 
 static int run_sql(struct cli *cli, const struct arguments *arguments) {
   evd_error error;
-  const struct dialect *dialect = find_dialect(cli, arguments);
+  const struct dialect *dialect = cli_find_dialect(cli, arguments->engine);
   if (dialect == NULL) {
-    return cli_usage("no database given; use --engine sqlite, postgres or mysql");
+    return CLI_USAGE;
   }
   if (table_name_parse(cli->table_text, &cli->table, &error) != EVD_OK) {
     return cli_usage("%s", error.message);

@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "model/check.h"
 #include "model/columns.h"
 #include "model/error.h"
 #include "model/execution.h"
@@ -57,14 +58,45 @@ static bool add_column(cJSON *object, const evd_execution *execution, evd_column
   return false;
 }
 
-char *evd_execution_to_json(const evd_execution *execution) {
-  cJSON *object = cJSON_CreateObject();
+/* Fills in an object; false if memory ran out or a document is not JSON. */
+static bool add_columns(cJSON *object, const evd_execution *execution) {
   bool good = object != NULL;
 
   for (int column = 0; column < EVD_COLUMN_COUNT && good; column++) {
     good = add_column(object, execution, (evd_column)column);
   }
+  return good;
+}
+
+char *evd_execution_to_json(const evd_execution *execution) {
+  cJSON *object = cJSON_CreateObject();
+  bool good = add_columns(object, execution);
+
   return json_finish(object, good);
+}
+
+char *evd_executions_to_json(const evd_execution *executions, size_t count, evd_error *error) {
+  cJSON *array;
+  bool good;
+  char *text;
+
+  if (check_executions(executions, count, "executions", error) != EVD_OK) {
+    return NULL;
+  }
+  array = cJSON_CreateArray();
+  good = array != NULL;
+  for (size_t i = 0; i < count && good; i++) {
+    cJSON *object = cJSON_CreateObject();
+    good = add_columns(object, &executions[i]) && cJSON_AddItemToArray(array, object);
+    if (!good) {
+      cJSON_Delete(object);
+    }
+  }
+  text = json_finish(array, good);
+  if (text == NULL) {
+    error_set_no_memory(error);
+  }
+  return text;
 }
 
 /* A record being read. */

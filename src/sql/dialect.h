@@ -8,7 +8,8 @@
  *   {schema}     the schema, quoted, with a dot after it; "" where it has none
  *   {bare}       the table without its schema
  *   {name}       the object that the statement is about (an index, a trigger), quoted
- *   {column}     a column's name; {type} its type; {definition} as in "create table"
+ *   {column}     a column's name; {type} its type; {definition} as in "create table"; {key} its key
+ *                in JSON
  *   {condition}  when the trigger of strict transitions refuses; {message} what it says then
  */
 #ifndef SQL_DIALECT_H
@@ -59,6 +60,26 @@ struct lock_statements {
   const char *release_session;
 };
 
+/* How a column's value stands in an execution's JSON. */
+enum json_kind_of_column {
+  JSON_COLUMN_TEXT,
+  JSON_COLUMN_INTEGER,
+  JSON_COLUMN_BOOL,
+  JSON_COLUMN_ANY,      /* any document: null is one */
+  JSON_COLUMN_DOCUMENT, /* an object or an array: null is no value */
+  JSON_COLUMN_KINDS
+};
+
+/* The rows of a statement's one parameter, a JSON array of executions: begin, a definition for each
+ * column where the database wants them (templates), end. And each column's value in it (templates,
+ * {key} being its key). */
+struct json_rows {
+  const char *now; /* the time when the statement began, in milliseconds since the epoch */
+  const char *begin, *end;
+  const char *columns[JSON_COLUMN_KINDS]; /* NULL: none */
+  const char *values[JSON_COLUMN_KINDS];
+};
+
 struct dialect {
   const char *name;           /* of the engine: "sqlite" */
   const char *const *schemes; /* of its URLs: "sqlite:"; ended by NULL */
@@ -70,6 +91,8 @@ struct dialect {
   const char *now;            /* the database's time, in milliseconds since the epoch */
   const char *insert_missing; /* begins an insert that skips duplicates */
   const char *on_duplicate;   /* ends it */
+
+  struct json_rows json_rows;
 
   /* Tables. */
   const char *types[COLUMN_TYPE_COUNT];           /* of our own shape's columns */

@@ -56,6 +56,17 @@ const struct dialect dialect_postgres = {
     .now = "cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)",
     .insert_missing = "insert into",
     .on_duplicate = "\n  on conflict do nothing",
+    .json_rows =
+        {
+            .now = "cast(floor(extract(epoch from statement_timestamp()) * 1000) as bigint)",
+            .begin = " from jsonb_array_elements($1::jsonb) as e",
+            .end = "",
+            .values = {[JSON_COLUMN_TEXT] = "e.value ->> '{key}'",
+                       [JSON_COLUMN_INTEGER] = "(e.value ->> '{key}')::{type}",
+                       [JSON_COLUMN_BOOL] = "(e.value ->> '{key}')::{type}",
+                       [JSON_COLUMN_ANY] = "(e.value -> '{key}')::{type}",
+                       [JSON_COLUMN_DOCUMENT] = "nullif(e.value -> '{key}', 'null')::{type}"},
+        },
     .types = {[COLUMN_ID] = "text",
               [COLUMN_UNIQUE_ID] = "text",
               [COLUMN_JSON] = "jsonb",

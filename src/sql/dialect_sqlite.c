@@ -20,14 +20,27 @@ static const char *const denied[] = {NULL}; /* there are no users */
 /* What is said of a column that "alter table" cannot change. */
 static const char new_table[] = "evdurable export, migrate up on a new table, import";
 
+#define NOW "cast((julianday('now') - 2440587.5) * 86400000 as integer)"
+
 const struct dialect dialect_sqlite = {
     .name = "sqlite",
     .schemes = schemes,
     .quote = '"',
     .booleans = {"0", "1"},
-    .now = "cast((julianday('now') - 2440587.5) * 86400000 as integer)",
+    .now = NOW,
     .insert_missing = "insert into",
     .on_duplicate = "\n  on conflict do nothing",
+    .json_rows =
+        {
+            .now = NOW,
+            .begin = " from json_each(?1) as e",
+            .end = "",
+            .values = {[JSON_COLUMN_TEXT] = "e.value ->> '$.{key}'",
+                       [JSON_COLUMN_INTEGER] = "e.value ->> '$.{key}'",
+                       [JSON_COLUMN_BOOL] = "e.value ->> '$.{key}'",
+                       [JSON_COLUMN_ANY] = "e.value -> '$.{key}'",
+                       [JSON_COLUMN_DOCUMENT] = "nullif(e.value -> '$.{key}', 'null')"},
+        },
     .types = {[COLUMN_ID] = "text",
               [COLUMN_UNIQUE_ID] = "text",
               [COLUMN_JSON] = "text",

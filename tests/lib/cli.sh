@@ -211,6 +211,13 @@ enqueues() {
   [[ $id == te_* ]]
 }
 
+prints_insert() {
+  prints "insert into [\"\`]${EVDURABLE_TABLE}[\"\`] (*json*" "$command" enqueue --sql &&
+    prints '*($1::jsonb)*' "$command" enqueue --sql --engine postgres --framework &&
+    prints '*json_each(?1)*' "$command" enqueue --sql --engine sqlite &&
+    prints '*json_table(?,*' "$command" enqueue --sql --engine mysql
+}
+
 test_executions() {
   check "enqueue prints the new id" enqueues
   id=$("$command" list --json | sed -n 's/.*"executionId":"\([^"]*\)".*/\1/p')
@@ -226,6 +233,9 @@ test_executions() {
   check "enqueue refuses what is no JSON" says '*input*' 1 "$command" enqueue paint --input '{color:red}'
   check "enqueue stores sleeping executions" prints 'te_nap' \
     "$command" enqueue nap --sleeping nap-x --id te_nap
+  check "enqueue --sql prints a statement for the URL's engine" prints_insert
+  check "enqueue --sql takes no task" says '*takes none*' 2 "$command" enqueue --sql paint
+  check "enqueue --sql knows no other engines" says '*--engine sqlite*' 2 "$command" enqueue --sql --engine oracle
   check "no terminal gets commands from ids" ids_are_printable
   check "columns of wide characters are aligned" wide_characters_are_aligned
   check "stats counts them" prints '*"total":3*"ready":2,"running":1*"due":1*' "$command" stats --json

@@ -75,6 +75,7 @@ void suite_run_loop(double seconds);
 
 /* The groups; each returns how many tests failed. */
 int insert_get_tests(void);
+int insert_sql_tests(void);
 int values_tests(void);
 int filters_tests(void);
 int fencing_tests(void);

@@ -76,6 +76,17 @@ static const char *run_sqlite(sqlite3 *sqlite, const char *sql) {
   }
   return result;
 }
+
+static const char *try_sqlite(sqlite3 *sqlite, const char *sql, const char *parameter) {
+  sqlite3_stmt *statement = NULL;
+  bool good = sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
+              sqlite3_bind_parameter_count(statement) == 1 &&
+              sqlite3_bind_text(statement, 1, parameter, -1, SQLITE_STATIC) == SQLITE_OK &&
+              sqlite3_step(statement) == SQLITE_DONE;
+  const char *wrong = good ? NULL : text("%s", sqlite3_errmsg(sqlite));
+  sqlite3_finalize(statement);
+  return wrong;
+}
 #endif
 
 #ifdef EVD_WITH_MYSQL
@@ -113,7 +124,30 @@ static const char *run_mysql(MYSQL *mysql, const char *sql) {
 }
 #endif
 
+#ifdef EVD_WITH_MYSQL
+static const char *try_mysql(MYSQL *mysql, const char *sql, const char *parameter) {
+  MYSQL_STMT *statement = mysql_stmt_init(mysql);
+  MYSQL_BIND bind = {.buffer_type = MYSQL_TYPE_STRING,
+                     .buffer = (char *)(size_t)parameter,
+                     .buffer_length = strlen(parameter)};
+  bool good = mysql_stmt_prepare(statement, sql, strlen(sql)) == 0 &&
+              mysql_stmt_param_count(statement) == 1 &&
+              mysql_stmt_bind_param(statement, &bind) == 0 && mysql_stmt_execute(statement) == 0;
+  const char *wrong = good ? NULL : text("%s", mysql_stmt_error(statement));
+  mysql_stmt_close(statement);
+  return wrong;
+}
+#endif
+
 #ifdef EVD_WITH_POSTGRES
+static const char *try_postgres(PGconn *postgres, const char *sql, const char *parameter) {
+  PGresult *answer = PQexecParams(postgres, sql, 1, NULL, &parameter, NULL, NULL, 0);
+  bool good = PQresultStatus(answer) == PGRES_COMMAND_OK;
+  const char *wrong = good ? NULL : text("%s", PQresultErrorMessage(answer));
+  PQclear(answer);
+  return wrong;
+}
+
 static void open_postgres(struct native *native, const char *url) {
   native->postgres = PQconnectdb(url);
   if (PQstatus(native->postgres) != CONNECTION_OK) {
@@ -175,6 +209,25 @@ const char *native_text(struct native *native, const char *sql) {
 #ifdef EVD_WITH_POSTGRES
   if (native->postgres != NULL) {
     return run_postgres(native->postgres, sql);
+  }
+#endif
+  fail_with(sql, "no connection");
+}
+
+const char *native_try(struct native *native, const char *sql, const char *parameter) {
+#ifdef EVD_WITH_SQLITE
+  if (native->sqlite != NULL) {
+    return try_sqlite(native->sqlite, sql, parameter);
+  }
+#endif
+#ifdef EVD_WITH_MYSQL
+  if (native->mysql != NULL) {
+    return try_mysql(native->mysql, sql, parameter);
+  }
+#endif
+#ifdef EVD_WITH_POSTGRES
+  if (native->postgres != NULL) {
+    return try_postgres(native->postgres, sql, parameter);
   }
 #endif
   fail_with(sql, "no connection");

@@ -23,6 +23,10 @@ const char *native_text(struct native *native, const char *sql);
 /* The same as an integer; -1 for NULL. */
 int64_t native_number(struct native *native, const char *sql);
 
+/* Runs a prepared statement with one parameter, a text. What is wrong, as text that lives until
+ * release_kept(); NULL when nothing is. */
+const char *native_try(struct native *native, const char *sql, const char *parameter);
+
 void native_close(struct native *native);
 
 /* Opens, runs, closes. */
