@@ -66,6 +66,57 @@ static void a_minimal_record_survives(void **state) {
   expect_round_trip(&minimal);
 }
 
+/* Reads a text that is good. */
+static evd_execution *read_good(const char *json) {
+  evd_error error;
+  evd_execution *execution = evd_execution_from_json(json, &error);
+
+  expect(execution != NULL, "%s", error.message);
+  return execution;
+}
+
+/* In the nested form and back. */
+static void expect_nested_round_trip(const evd_execution *execution) {
+  char *json = evd_execution_to_nested_json(execution);
+  assert_non_null(json);
+  evd_error error;
+  evd_execution *back = evd_execution_from_json(json, &error);
+  expect(back != NULL, "%s: %s", error.message, json);
+  expect_row(back, execution);
+  free(back);
+  free(json);
+}
+
+static void the_nested_form_has_root_and_parent_as_objects(void **state) {
+  evd_execution full = sample_full("full");
+  evd_execution minimal = sample_execution("minimal");
+  evd_execution child = sample_child("child", "parent \"1\"", 3);
+
+  (void)state;
+  expect_nested_round_trip(&full);
+  expect_nested_round_trip(&minimal);
+  expect_nested_round_trip(&child);
+  child.root_task_id = "r";
+  child.root_execution_id = "te_r";
+  child.parent_task_id = "p";
+  child.is_only_child_of_parent = true;
+  char *json = evd_execution_to_nested_json(&child);
+  static const char begin[] =
+      "{\"root\":{\"taskId\":\"r\",\"executionId\":\"te_r\"},"
+      "\"parent\":{\"taskId\":\"p\",\"executionId\":\"parent \\\"1\\\"\","
+      "\"indexInParentChildren\":3,\"isOnlyChildOfParent\":true,\"isFinalizeOfParent\":false},"
+      "\"taskId\":";
+  expect(strncmp(json, begin, strlen(begin)) == 0, "%s", json);
+  free(json);
+  json = evd_execution_to_nested_json(&minimal);
+  assert_null(strstr(json, "root"));
+  assert_null(strstr(json, "\"parent\""));
+  free(json);
+  evd_execution *read = read_good("{" RECORD ",\"root\":null,\"parent\":{}}");
+  assert_null(read->parent_execution_id);
+  free(read);
+}
+
 static void a_full_record_without_one_column_survives(void **state) {
   (void)state;
   for (int i = 0; i < EVD_COLUMN_COUNT; i++) {
@@ -172,15 +223,6 @@ static void a_record_with_broken_json_is_not_written(void **state) {
   assert_null(evd_execution_to_json(&execution));
 }
 
-/* Reads a text that is good. */
-static evd_execution *read_good(const char *json) {
-  evd_error error;
-  evd_execution *execution = evd_execution_from_json(json, &error);
-
-  expect(execution != NULL, "%s", error.message);
-  return execution;
-}
-
 static void a_small_record_is_read(void **state) {
   evd_execution *execution = read_good(" { " RECORD " } ");
 
@@ -274,6 +316,21 @@ static const struct {
      "indexInParentChildren is missing"},
     {"{" RECORD ",\"isFinalizeOfParent\":true}", "is_finalize_of_parent", "without a parent"},
     {"{" RECORD ",\"sleepingTaskUniqueId\":\"u\"}", "sleeping_task_unique_id", "not sleeping"},
+    {"{" RECORD ",\"root\":\"te_1\"}", "root", "root is not an object"},
+    {"{" RECORD ",\"parent\":[]}", "parent", "parent is not an object"},
+    {"{" RECORD ",\"root\":{\"taskId\":7}}", "root_task_id", "is not a string"},
+    {"{" RECORD ",\"root\":{\"taskId\":\"r\"}}", "root_execution_id", "is missing beside"},
+    {"{" RECORD ",\"root\":{\"isFinalizeOfParent\":true}}", "isFinalizeOfParent",
+     "root.isFinalizeOfParent is not a key"},
+    {"{" RECORD ",\"root\":{\"root\":{}}}", "root", "root.root is not a key"},
+    {"{" RECORD ",\"parent\":{\"isFinalizeOfParent\":true}}", "is_finalize_of_parent",
+     "without a parent"},
+    {"{" RECORD ",\"parent\":{\"taskId\":\"p\",\"executionId\":\"p\"}}", "index_in_parent_children",
+     "is missing"},
+    {"{" RECORD ",\"rootTaskId\":\"r\",\"root\":{\"taskId\":\"r\",\"executionId\":\"r\"}}",
+     "root_task_id", "root.taskId occurs twice"},
+    {"{" RECORD ",\"root\":{\"taskId\":\"r\",\"executionId\":\"r\",\"taskId\":\"r\"}}",
+     "root_task_id", "root.taskId occurs twice"},
 };
 
 static void what_is_not_a_record_is_refused_by_field_and_reason(void **state) {
@@ -407,6 +464,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_full_record_survives),
       TEST(a_minimal_record_survives),
+      TEST(the_nested_form_has_root_and_parent_as_objects),
       TEST(a_full_record_without_one_column_survives),
       TEST(the_largest_integers_survive),
       TEST(a_parent_whose_finalize_task_was_closed_survives),

@@ -265,6 +265,14 @@ EVD_API evd_code evd_execution_check(const evd_execution *execution, evd_error *
 EVD_API char *evd_execution_to_json(const evd_execution *execution);
 
 /**
+ * The same, with root and parent as objects, as the framework's own records have them:
+ * `"root": {"taskId", "executionId"}`, `"parent": {"taskId", "executionId",
+ * "indexInParentChildren", "isOnlyChildOfParent", "isFinalizeOfParent"}`. (The framework has input,
+ * run_output and output as strings of JSON; here they are embedded.)
+ */
+EVD_API char *evd_execution_to_nested_json(const evd_execution *execution);
+
+/**
  * Several records as one JSON array, for evd_insert_sql(). Checks them as evd_insert() does.
  *
  * @param error filled in on failure: EVD_EINVAL with the field, and which record it is in the
@@ -275,7 +283,7 @@ EVD_API char *evd_executions_to_json(const evd_execution *executions, size_t cou
                                      evd_error *error);
 
 /**
- * Reads a record that evd_execution_to_json() wrote. Unknown keys are errors; numbers must be
+ * Reads a record that evd_execution_to_json() or evd_execution_to_nested_json() wrote. Unknown keys are errors; numbers must be
  * integers. Keys of nullable columns may be omitted, and those of columns with a default:
  * isSleepingTask, areChildrenSequential and needsPromiseCancellation (false), sleepMsBeforeRun,
  * retryAttempts and activeChildrenCount (0), onChildrenFinishedProcessingStatus ("idle").

@@ -37,10 +37,36 @@ static bool add_document(cJSON *object, const char *key, const char *text) {
   return added;
 }
 
-/* Adds a column unless it is NULL. */
-static bool add_column(cJSON *object, const evd_execution *execution, evd_column column) {
+/* The columns that the nested form has in objects. */
+static const struct {
+  const char *object, *key;
+  evd_column column;
+} nested[] = {
+    {"root", "taskId", evd_column_root_task_id},
+    {"root", "executionId", evd_column_root_execution_id},
+    {"parent", "taskId", evd_column_parent_task_id},
+    {"parent", "executionId", evd_column_parent_execution_id},
+    {"parent", "indexInParentChildren", evd_column_index_in_parent_children},
+    {"parent", "isOnlyChildOfParent", evd_column_is_only_child_of_parent},
+    {"parent", "isFinalizeOfParent", evd_column_is_finalize_of_parent},
+};
+
+enum { NESTED = sizeof nested / sizeof *nested };
+
+/* The place of a column among the nested ones; NESTED for others. */
+static size_t nested_place(evd_column column) {
+  size_t place = 0;
+
+  while (place < NESTED && nested[place].column != column) {
+    place++;
+  }
+  return place;
+}
+
+/* Adds a column, under this key, unless it is NULL. */
+static bool add_column(cJSON *object, const evd_execution *execution, evd_column column,
+                       const char *key) {
   struct value value = column_get(execution, column);
-  const char *key = columns[column].json_key;
 
   switch (value.kind) {
   case VALUE_NULL: return true;
@@ -63,9 +89,35 @@ static bool add_columns(cJSON *object, const evd_execution *execution) {
   bool good = object != NULL;
 
   for (int column = 0; column < EVD_COLUMN_COUNT && good; column++) {
-    good = add_column(object, execution, (evd_column)column);
+    good = add_column(object, execution, (evd_column)column, columns[column].json_key);
   }
   return good;
+}
+
+/* Adds a nested column to its object, which is made for the first that is not NULL. */
+static bool add_nested(cJSON *object, const evd_execution *execution, size_t place) {
+  cJSON *inner = cJSON_GetObjectItemCaseSensitive(object, nested[place].object);
+
+  if (column_get(execution, nested[place].column).kind == VALUE_NULL) {
+    return true;
+  }
+  if (inner == NULL) {
+    inner = cJSON_AddObjectToObject(object, nested[place].object);
+  }
+  return inner != NULL && add_column(inner, execution, nested[place].column, nested[place].key);
+}
+
+char *evd_execution_to_nested_json(const evd_execution *execution) {
+  cJSON *object = cJSON_CreateObject();
+  bool good = object != NULL;
+
+  for (int i = 0; i < EVD_COLUMN_COUNT && good; i++) {
+    evd_column column = (evd_column)i;
+    size_t place = nested_place(column);
+    good = place < NESTED ? add_nested(object, execution, place)
+                          : add_column(object, execution, column, columns[column].json_key);
+  }
+  return json_finish(object, good);
 }
 
 char *evd_execution_to_json(const evd_execution *execution) {
@@ -183,11 +235,10 @@ static evd_code read_value(struct reader *reader, evd_column column,
   return read_integer(reader, column, member);
 }
 
-static evd_code read_member(struct reader *reader, const struct json_member *member) {
-  char key[KEY_MAX];
-  evd_column column;
-
-  if (member->key_length > sizeof key) {
+/* Reads a member's key, ended by zero. */
+static evd_code read_key(struct reader *reader, const struct json_member *member,
+                         char key[KEY_MAX]) {
+  if (member->key_length > KEY_MAX) {
     return error_set(reader->error, EVD_EINVAL, "", "a key is longer than any of an execution's");
   }
   if (!json_string_is_text(member->key, member->key_length)) {
@@ -196,14 +247,67 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
   if (!json_unquote(member->key, member->key_length, key)) {
     return error_set_no_memory(reader->error);
   }
-  column = column_from_json_key(key);
+  return EVD_OK;
+}
+
+/* Reads a column's member. `object` is the key of the object that it is in; "" for none. */
+static evd_code read_column(struct reader *reader, evd_column column, const char *object,
+                            const char *key, const struct json_member *member) {
   if (column == EVD_COLUMN_COUNT) {
-    return error_set(reader->error, EVD_EINVAL, key, "%s is not a key of an execution", key);
+    return error_set(reader->error, EVD_EINVAL, key, "%s%s%s is not a key of an execution", object,
+                     object[0] != '\0' ? "." : "", key);
   }
   if ((reader->seen & COLUMN_BIT(column)) != 0) {
-    return error_set(reader->error, EVD_EINVAL, columns[column].name, "%s occurs twice", key);
+    return error_set(reader->error, EVD_EINVAL, columns[column].name, "%s%s%s occurs twice", object,
+                     object[0] != '\0' ? "." : "", key);
   }
   return read_value(reader, column, member);
+}
+
+/* The column of a key in one of the nested form's objects. */
+static evd_column nested_column(const char *object, const char *key) {
+  for (size_t i = 0; i < NESTED; i++) {
+    if (strcmp(nested[i].object, object) == 0 && strcmp(nested[i].key, key) == 0) {
+      return nested[i].column;
+    }
+  }
+  return EVD_COLUMN_COUNT;
+}
+
+/* Reads an object of the nested form; null is as if it were not there. */
+static evd_code read_nested(struct reader *reader, const char *object,
+                            const struct json_member *member) {
+  const char *at = member->value;
+  struct json_member inner;
+  char key[KEY_MAX];
+  evd_code code = EVD_OK;
+
+  if (member->kind == JSON_NULL) {
+    return EVD_OK;
+  }
+  if (member->kind != JSON_OBJECT) {
+    return error_set(reader->error, EVD_EINVAL, object, "%s is not an object", object);
+  }
+  while (code == EVD_OK && json_next_member(&at, &inner)) {
+    code = read_key(reader, &inner, key);
+    if (code == EVD_OK) {
+      code = read_column(reader, nested_column(object, key), object, key, &inner);
+    }
+  }
+  return code;
+}
+
+static evd_code read_member(struct reader *reader, const struct json_member *member) {
+  char key[KEY_MAX];
+  evd_code code = read_key(reader, member, key);
+
+  if (code != EVD_OK) {
+    return code;
+  }
+  if (strcmp(key, "root") == 0 || strcmp(key, "parent") == 0) {
+    return read_nested(reader, key, member);
+  }
+  return read_column(reader, column_from_json_key(key), "", key, member);
 }
 
 /* Gives columns that were left out their defaults. Refuses a record without a value that must be

@@ -3,8 +3,8 @@
  *
  * Each is made from a key (sql/sql.h) and run for one request at a time, so `rows` is always 0.
  * Parameters are plain "?", in the order that the comments below give; "changes" stands for the
- * columns of key.set in their order, "filter" for executor_id and started_at, where key.filter_owner
- * has them.
+ * columns of key.set in their order, "filter" for executor_id and started_at, where
+ * key.filter_owner has them.
  */
 #ifndef SQL_SQLITE_H
 #define SQL_SQLITE_H

@@ -47,7 +47,18 @@ static void check_record(const evd_execution *execution) {
   if (json_again == NULL || strcmp(json, json_again) != 0) {
     abort();
   }
+  free(json_again);
+  free(again);
+
+  /* The nested form stands for the same record. */
+  char *nested = evd_execution_to_nested_json(execution);
+  again = nested != NULL ? evd_execution_from_json(nested, NULL) : NULL;
+  json_again = again != NULL ? evd_execution_to_json(again) : NULL;
+  if (json_again == NULL || strcmp(json, json_again) != 0) {
+    abort();
+  }
   check_retry_options(execution->retry_options);
+  free(nested);
   free(json_again);
   free(again);
   free(json);

@@ -232,8 +232,8 @@ static void updates_of_the_parent_meanwhile_lose_nothing(void **state) {
   expect_parent(&parent, CHILDREN);
 }
 
-/* A row that has neither parent nor children nor finalize has nothing to close: its outcome may also
- * say that it is closed. No stage of ours or the framework's looks at it again. */
+/* A row that has neither parent nor children nor finalize has nothing to close: its outcome may
+ * also say that it is closed. No stage of ours or the framework's looks at it again. */
 static void a_row_that_is_closed_with_its_outcome_is_done(void **state) {
   static const evd_status outcomes[] = {EVD_STATUS_COMPLETED, EVD_STATUS_FAILED,
                                         EVD_STATUS_TIMED_OUT, EVD_STATUS_CANCELLED};
