@@ -283,8 +283,8 @@ EVD_API char *evd_executions_to_json(const evd_execution *executions, size_t cou
                                      evd_error *error);
 
 /**
- * Reads a record that evd_execution_to_json() or evd_execution_to_nested_json() wrote. Unknown keys are errors; numbers must be
- * integers. Keys of nullable columns may be omitted, and those of columns with a default:
+ * Reads a record that evd_execution_to_json() or evd_execution_to_nested_json() wrote. Unknown keys
+ * are errors; numbers must be integers. Keys of nullable columns may be omitted, and those of columns with a default:
  * isSleepingTask, areChildrenSequential and needsPromiseCancellation (false), sleepMsBeforeRun,
  * retryAttempts and activeChildrenCount (0), onChildrenFinishedProcessingStatus ("idle").
  *

@@ -114,12 +114,8 @@ evd_column postgres_parameter_column(const struct statement_key *key, unsigned p
   unsigned before = 1 + (unsigned)__builtin_popcount(key->filter_owner); /* ids and filter */
   switch ((evd_operation)key->operation) {
   case EVD_OPERATION_INSERT: return column_of_rank(key->set, parameter - 1);
-  case EVD_OPERATION_UPDATE:
-    return parameter > before ? column_of_rank(key->set, parameter - before - 1) : EVD_COLUMN_COUNT;
+  case EVD_OPERATION_UPDATE: return column_of_rank(key->set, parameter - before - 1);
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
-    if (parameter <= before) {
-      return EVD_COLUMN_COUNT;
-    }
     return parameter <= before + set ? column_of_rank(key->set, parameter - before - 1)
                                      : column_of_rank(all_columns, parameter - before - set - 2);
   case EVD_OPERATION_CLAIM_BY_START_AT:
