@@ -284,9 +284,10 @@ EVD_API char *evd_executions_to_json(const evd_execution *executions, size_t cou
 
 /**
  * Reads a record that evd_execution_to_json() or evd_execution_to_nested_json() wrote. Unknown keys
- * are errors; numbers must be integers. Keys of nullable columns may be omitted, and those of columns with a default:
- * isSleepingTask, areChildrenSequential and needsPromiseCancellation (false), sleepMsBeforeRun,
- * retryAttempts and activeChildrenCount (0), onChildrenFinishedProcessingStatus ("idle").
+ * are errors; numbers must be integers. Keys of nullable columns may be omitted, and those of
+ * columns with a default: isSleepingTask, areChildrenSequential and needsPromiseCancellation
+ * (false), sleepMsBeforeRun, retryAttempts and activeChildrenCount (0),
+ * onChildrenFinishedProcessingStatus ("idle").
  *
  * @param error is filled in on failure; may be NULL.
  * @return one block to be released with free(), or NULL.

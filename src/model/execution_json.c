@@ -304,8 +304,11 @@ static evd_code read_member(struct reader *reader, const struct json_member *mem
   if (code != EVD_OK) {
     return code;
   }
-  if (strcmp(key, "root") == 0 || strcmp(key, "parent") == 0) {
-    return read_nested(reader, key, member);
+  if (strcmp(key, "root") == 0) {
+    return read_nested(reader, "root", member);
+  }
+  if (strcmp(key, "parent") == 0) {
+    return read_nested(reader, "parent", member);
   }
   return read_column(reader, column_from_json_key(key), "", key, member);
 }

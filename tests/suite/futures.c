@@ -338,7 +338,7 @@ static void break_loop(struct ev_loop *loop, ev_timer *timer, int events) {
 
 static void awaiting_ends_when_somebody_breaks_the_loop(void **state) {
   suite_needs_shared();
-  suite_reopen((evd_options){.operation_timeout_ms = 3000, .conflict_retries_max = 1000});
+  suite_reopen((evd_options){.conflict_retries_max = 1000});
   evd_execution row = sample_execution("te_1");
   suite_insert(&row);
   suite_lock("true");
