@@ -213,7 +213,7 @@ enqueues() {
 
 prints_insert() {
   prints "insert into [\"\`]${EVDURABLE_TABLE}[\"\`] (*json*" "$command" enqueue --sql &&
-    prints '*($1::jsonb)*' "$command" enqueue --sql --engine postgres --framework &&
+    prints '*jsonb_array_elements(*' "$command" enqueue --sql --engine postgres --framework &&
     prints '*json_each(?1)*' "$command" enqueue --sql --engine sqlite &&
     prints '*json_table(?,*' "$command" enqueue --sql --engine mysql
 }
