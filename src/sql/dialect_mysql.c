@@ -41,21 +41,21 @@ const struct dialect dialect_mysql = {
     .insert_missing = "insert ignore into",
     .on_duplicate = "",
     /* Texts are cut off at the length that is given here: it is more than any column takes. An
-     * integer is a text, for MariaDB makes 0 of what is none, where the insert refuses it. */
+     * integer is a text, for MariaDB makes 0 of what is none, where the insert refuses it. A null
+     * that is a document is none in a column of MySQL's json_table. */
     .json_rows =
         {
             .now = "cast(unix_timestamp(now(3)) * 1000 as signed)",
-            .begin = " from json_table(?, '$[*]' columns (",
+            .begin = " from json_table(?, '$[*]' columns (element json path '$'",
             .end = ")) as e",
             .columns = {[JSON_COLUMN_TEXT] = "{column} varchar(1024) path '$.{key}'",
                         [JSON_COLUMN_INTEGER] = "{column} varchar(64) path '$.{key}'",
                         [JSON_COLUMN_BOOL] = "{column} boolean path '$.{key}' error on error",
-                        [JSON_COLUMN_ANY] = "{column} json path '$.{key}'",
                         [JSON_COLUMN_DOCUMENT] = "{column} json path '$.{key}'"},
             .values = {[JSON_COLUMN_TEXT] = "e.{column}",
                        [JSON_COLUMN_INTEGER] = "e.{column}",
                        [JSON_COLUMN_BOOL] = "e.{column}",
-                       [JSON_COLUMN_ANY] = "e.{column}",
+                       [JSON_COLUMN_ANY] = "json_extract(e.element, '$.{key}')",
                        [JSON_COLUMN_DOCUMENT] =
                            "case when json_type(e.{column}) <> 'NULL' then e.{column} end"},
         },

@@ -99,9 +99,12 @@ static void append_column(const struct writer *writer, evd_column column) {
 static void append_rows(const struct writer *writer) {
   const struct json_rows *rows = &writer->dialect->json_rows;
   buffer_append(writer->buffer, rows->begin);
-  for (int column = 0; rows->columns[0] != NULL && column < EVD_COLUMN_COUNT; column++) {
-    buffer_append(writer->buffer, column > 0 ? ", " : "");
-    append_for(writer, rows->columns[kind_of((evd_column)column)], (evd_column)column);
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    const char *definition = rows->columns[kind_of((evd_column)column)];
+    if (definition != NULL) {
+      buffer_append(writer->buffer, ", ");
+      append_for(writer, definition, (evd_column)column);
+    }
   }
   buffer_append(writer->buffer, rows->end);
 }

@@ -352,11 +352,11 @@ static void put_selection_value(struct buffer *buffer, enum selection_parameter 
   }
 }
 
-/* maxAttempts of retry_options. The type is asked for first: a text in the place of a number would
- * be an error. */
+/* maxAttempts of retry_options. It is looked at as text first: a string in the place of a number
+ * would be an error, and json_type() of MariaDB takes 1e99999 for an integer. */
 static const char max_attempts[] =
-    "case when json_valid(retry_options) and json_type(json_extract(retry_options, "
-    "'$.maxAttempts')) in ('INTEGER', 'UNSIGNED INTEGER') "
+    "case when json_valid(retry_options) and cast(json_extract(retry_options, '$.maxAttempts') as "
+    "char) regexp '^-?[0-9]+$' "
     "then json_extract(retry_options, '$.maxAttempts') + 0 else 0 end";
 
 /* Appends the condition by which an operation selects. */
