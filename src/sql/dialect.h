@@ -71,8 +71,8 @@ enum json_kind_of_column {
 };
 
 /* The rows of a statement's one parameter, a JSON array of executions: begin, a definition for each
- * column where the database wants one (templates, each after a comma), end. And each column's value in it (templates,
- * {key} being its key). */
+ * column where the database wants one (templates, each after a comma), end. And each column's value
+ * in it (templates, {key} being its key). */
 struct json_rows {
   const char *now; /* the time when the statement began, in milliseconds since the epoch */
   const char *begin, *end;
