@@ -1,8 +1,5 @@
 /* The statement that inserts executions from a JSON array, for programs with connections of their
  * own. */
-#include <inttypes.h>
-#include <stdio.h>
-
 #include <evdurable/schema.h>
 
 #include "model/columns.h"
