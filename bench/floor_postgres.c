@@ -230,7 +230,7 @@ static bool prepare(struct floor *floor, struct call *call) {
   }
   postgres_table_init(&call->table, &name);
   call->key = work->op == OP_INSERT ? postgres_insert_key(present_columns(work->rows))
-                                    : postgres_statement_key(&request);
+                                    : postgres_statement_key(&call->table, &request);
   postgres_statement(&call->sql, &call->table, &call->key);
   PGresult *result = PQprepare(floor->connection, "floor", call->sql.text, 0, NULL);
   bool ok = PQresultStatus(result) == PGRES_COMMAND_OK || fail(floor, "preparing");

@@ -12,13 +12,22 @@
 /* How often the rows are got in a run: once would take too short a time to be measured well. */
 enum { GET_PASSES = 5 };
 
+/* How many rows of another task are due before each that a claim of some tasks takes. */
+enum { OTHERS = 9 };
+
+/* The rows of all runs. */
+struct workload {
+  struct rows *rows, *others;
+};
+
 /* Describes the work of an operation. Where rows are got again, nobody waits for them any more:
  * equal reads that wait would be one. */
 static void describe(struct op_work *work, enum op op, const struct target *target,
-                     const struct rows *rows, size_t in_flight) {
+                     const struct workload *load, size_t in_flight) {
   int64_t now = evd_now();
-  *work = (struct op_work){.op = op, .target = target, .rows = rows};
-  work->passes = op == OP_GET && rows->count > in_flight ? GET_PASSES : 1;
+  *work = (struct op_work){.op = op, .target = target, .rows = load->rows};
+  work->others = op == OP_CLAIM_TASKS ? load->others : NULL;
+  work->passes = op == OP_GET && load->rows->count > in_flight ? GET_PASSES : 1;
   work->filter.status = EVD_STATUS_READY;
   work->before = now + 1000; /* all rows are due */
   work->started_at = now;
@@ -31,18 +40,20 @@ static void describe(struct op_work *work, enum op op, const struct target *targ
   }
 }
 
-/* One run in a fresh table: by the floor when a batch size is given, else by the engine. */
+/* One run in a fresh table: by the floor when a batch size is given, else by the engine. The floor
+ * of a claim of some tasks is the engine's claim of any, in a table without others. */
 static bool run_once(enum op op, const char *engine, const struct bench_options *options,
-                     const struct rows *rows, double floor_batch, struct op_run *run) {
+                     const struct workload *load, double floor_batch, struct op_run *run) {
   struct target target;
   struct op_work work;
   size_t in_flight = options->in_flight > 0 ? options->in_flight : 256;
   if (!target_init(&target, engine, options)) {
     return false;
   }
-  describe(&work, op, &target, rows, in_flight);
+  bool by_floor = floor_batch > 0 && op != OP_CLAIM_TASKS;
+  describe(&work, floor_batch > 0 && !by_floor ? OP_CLAIM : op, &target, load, in_flight);
   bool ok = op_load(&work);
-  if (ok && floor_batch > 0) {
+  if (ok && by_floor) {
     ok = op_run_floor(&work, in_flight, floor_batch, run);
   } else if (ok) {
     ok = op_run_engine(&work, in_flight, run);
@@ -68,16 +79,16 @@ static void summarize(struct series *series, size_t count, struct ops_result *re
 
 /* Measures one operation: engine and floor by turns. */
 static bool measure(enum op op, const char *engine, const struct bench_options *options,
-                    const struct rows *rows, size_t repetitions) {
+                    const struct workload *load, size_t repetitions) {
   struct series series;
   for (size_t i = 0; i < repetitions; i++) {
     struct op_run run, floor;
     bench_progress("%s: %s %zu of %zu", engine, op_name(op), i + 1, repetitions);
-    if (!run_once(op, engine, options, rows, 0, &run)) {
+    if (!run_once(op, engine, options, load, 0, &run)) {
       return false;
     }
     bench_progress("%s: %s %zu of %zu, floor", engine, op_name(op), i + 1, repetitions);
-    if (!run_once(op, engine, options, rows, run.batch, &floor)) {
+    if (!run_once(op, engine, options, load, run.batch, &floor)) {
       return false;
     }
     series.engine[i] = run.ops_per_s;
@@ -100,17 +111,15 @@ bool bench_ops(const char *engine, const struct bench_options *options) {
   if (options->row_count > 0) {
     count = options->row_count;
   }
-  struct rows *rows = rows_new(count);
-  if (rows == NULL) {
-    return bench_fail("out of memory");
-  }
-  bool ok = true;
+  struct workload load = {rows_new(count), rows_new_others(OTHERS * count)};
+  bool ok = (load.rows != NULL && load.others != NULL) || bench_fail("out of memory");
   for (enum op op = 0; op < OP_COUNT && ok; op++) {
     if (options->only_op == NULL || strcmp(options->only_op, op_name(op)) == 0) {
-      ok = measure(op, engine, options, rows, repetitions);
+      ok = measure(op, engine, options, &load, repetitions);
     }
   }
   bench_progress(NULL);
-  rows_free(rows);
+  rows_free(load.rows);
+  rows_free(load.others);
   return ok;
 }

@@ -12,7 +12,7 @@
 #include "bench.h"
 #include "rows.h"
 
-enum op { OP_INSERT, OP_GET, OP_UPDATE, OP_CLAIM, OP_COUNT };
+enum op { OP_INSERT, OP_GET, OP_UPDATE, OP_CLAIM, OP_CLAIM_TASKS, OP_COUNT };
 
 /* The rows that one claim takes. */
 enum { CLAIM_LIMIT = 100 };
@@ -21,12 +21,14 @@ enum { CLAIM_LIMIT = 100 };
 struct op_work {
   enum op op;
   const struct target *target;
-  const struct rows *rows; /* to be inserted in order, got and updated in random order */
-  size_t passes;           /* how often each row is done: several times if that is soon over */
-  evd_filter filter;       /* of the update: ready */
-  evd_changes changes;     /* of updates and claims: what makes a row running */
-  int64_t before;          /* of the claim: start_at below this */
-  int64_t started_at;      /* of the claim */
+  const struct rows *rows;   /* to be inserted in order, got and updated in random order */
+  const struct rows *others; /* of a claim of some tasks: rows of another task that are due before
+                                them; NULL is none */
+  size_t passes;             /* how often each row is done: several times if that is soon over */
+  evd_filter filter;         /* of the update: ready */
+  evd_changes changes;       /* of updates and claims: what makes a row running */
+  int64_t before;            /* of the claim: start_at below this */
+  int64_t started_at;        /* of the claim */
 };
 
 /* What one run showed. */

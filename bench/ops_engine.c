@@ -14,8 +14,12 @@ enum { LOAD_GROUP = 100 };
 enum { WARM_ROUNDS = 20 };
 
 const char *op_name(enum op op) {
-  static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim"};
+  static const char *const names[OP_COUNT] = {"insert", "get", "update", "claim", "claim-tasks"};
   return names[op];
+}
+
+static bool is_claim(enum op op) {
+  return op == OP_CLAIM || op == OP_CLAIM_TASKS;
 }
 
 static evd_future *submit_insert(struct flow *flow, size_t index) {
@@ -36,11 +40,13 @@ static evd_future *submit_update(struct flow *flow, size_t index) {
 static evd_future *submit_claim(struct flow *flow, size_t index) {
   (void)index;
   const struct op_work *work = flow->data;
-  return evd_claim_by_start_at(flow->storage,
-                               &(evd_due){.status = EVD_STATUS_READY,
-                                          .start_at_before = work->before,
-                                          .started_at = work->started_at},
-                               &work->changes, CLAIM_LIMIT);
+  evd_due due = {
+      .status = EVD_STATUS_READY, .start_at_before = work->before, .started_at = work->started_at};
+  if (work->op == OP_CLAIM_TASKS) {
+    due.task_ids = rows_tasks;
+    due.task_id_count = ROW_TASKS;
+  }
+  return evd_claim_by_start_at(flow->storage, &due, &work->changes, CLAIM_LIMIT);
 }
 
 static int64_t inserted(struct flow *flow, const evd_future *future, size_t index) {
@@ -78,12 +84,12 @@ static int64_t claimed(struct flow *flow, const evd_future *future, size_t index
 /* The flow that does an operation's work. */
 static void describe_flow(const struct op_work *work, size_t in_flight, struct flow *flow) {
   static evd_future *(*const submit[OP_COUNT])(struct flow *, size_t) = {
-      submit_insert, submit_get, submit_update, submit_claim};
+      submit_insert, submit_get, submit_update, submit_claim, submit_claim};
   static int64_t (*const done_units[OP_COUNT])(struct flow *, const evd_future *,
-                                               size_t) = {inserted, got, updated, claimed};
+                                               size_t) = {inserted, got, updated, claimed, claimed};
   flow->name = op_name(work->op);
   flow->total = op_total(work);
-  flow->unit = work->op == OP_CLAIM ? CLAIM_LIMIT : 1;
+  flow->unit = is_claim(work->op) ? CLAIM_LIMIT : 1;
   flow->in_flight = (in_flight + flow->unit - 1) / flow->unit;
   flow->submit = submit[work->op];
   flow->done_units = done_units[work->op];
@@ -92,14 +98,14 @@ static void describe_flow(const struct op_work *work, size_t in_flight, struct f
 
 /* The mean batch of an operation, in rows. */
 static double mean_batch(const evd_storage *storage, enum op op) {
-  static const evd_operation operations[OP_COUNT] = {EVD_OPERATION_INSERT, EVD_OPERATION_GET,
-                                                     EVD_OPERATION_UPDATE,
-                                                     EVD_OPERATION_CLAIM_BY_START_AT};
+  static const evd_operation operations[OP_COUNT] = {
+      EVD_OPERATION_INSERT, EVD_OPERATION_GET, EVD_OPERATION_UPDATE,
+      EVD_OPERATION_CLAIM_BY_START_AT, EVD_OPERATION_CLAIM_BY_START_AT};
   evd_stats stats;
   evd_storage_stats(storage, &stats);
   const evd_operation_stats *counted = &stats.operations[operations[op]];
-  if (op == OP_CLAIM || counted->batches == 0) {
-    return op == OP_CLAIM ? CLAIM_LIMIT : 1;
+  if (is_claim(op) || counted->batches == 0) {
+    return is_claim(op) ? CLAIM_LIMIT : 1;
   }
   return (double)counted->batched / (double)counted->batches;
 }
@@ -185,10 +191,19 @@ bool op_run_floor(const struct op_work *work, size_t in_flight, double batch, st
 }
 
 static evd_future *submit_group(struct flow *flow, size_t index) {
-  const struct op_work *work = flow->data;
-  size_t first = index * LOAD_GROUP, left = work->rows->count - first;
-  return evd_insert(flow->storage, &work->rows->executions[first],
-                    left < LOAD_GROUP ? left : LOAD_GROUP);
+  const struct rows *rows = flow->data;
+  size_t first = index * LOAD_GROUP, left = rows->count - first;
+  return evd_insert(flow->storage, &rows->executions[first], left < LOAD_GROUP ? left : LOAD_GROUP);
+}
+
+static bool load(evd_storage *storage, const struct rows *rows) {
+  struct flow flow = {.storage = storage, .name = "loading", .total = rows->count};
+  flow.in_flight = 4;
+  flow.unit = LOAD_GROUP;
+  flow.submit = submit_group;
+  flow.done_units = inserted;
+  flow.data = (void *)rows;
+  return flow_run(&flow);
 }
 
 bool op_load(const struct op_work *work) {
@@ -197,13 +212,8 @@ bool op_load(const struct op_work *work) {
   if (storage == NULL) {
     return false;
   }
-  struct flow flow = {.storage = storage, .name = "loading", .total = work->rows->count};
-  flow.in_flight = 4;
-  flow.unit = LOAD_GROUP;
-  flow.submit = submit_group;
-  flow.done_units = inserted;
-  flow.data = (void *)work;
-  bool ok = work->op == OP_INSERT || flow_run(&flow);
+  bool ok = work->others == NULL || load(storage, work->others);
+  ok = ok && (work->op == OP_INSERT || load(storage, work->rows));
   ok = target_close(storage) && ok;
   return ok && floor_settle(work->target);
 }
@@ -211,7 +221,7 @@ bool op_load(const struct op_work *work) {
 static int64_t verified(struct flow *flow, const evd_future *future, size_t index) {
   const struct op_work *work = flow->data;
   const evd_execution *row;
-  bool changed = work->op == OP_UPDATE || work->op == OP_CLAIM;
+  bool changed = work->op == OP_UPDATE || is_claim(work->op);
   if (got(flow, future, index) < 0) {
     return -1;
   }

@@ -9,6 +9,8 @@
 enum { GROUP_TOPS = 5 };
 enum { GROUP_SIZE = 10 };
 
+const char *const rows_tasks[ROW_TASKS] = {"deliver_order", "print_label", "send_invoice"};
+
 static const char retry_options[] =
     "{\"maxAttempts\":3,\"baseDelayMs\":1000,\"delayMultiplier\":2,\"maxDelayMs\":60000}";
 
@@ -34,7 +36,8 @@ static void make_row(struct rows *rows, size_t index) {
   evd_run_options options = {.retry_options = retry_options, .timeout_ms = 60000};
   evd_id_generate(rows->ids[index]);
   write_input(rows->inputs[index], index);
-  evd_execution_init(execution, rows->ids[index], "deliver_order", rows->inputs[index], &options);
+  evd_execution_init(execution, rows->ids[index], rows_tasks[index % ROW_TASKS],
+                     rows->inputs[index], &options);
   if (place >= GROUP_TOPS) {
     evd_execution_set_parent(execution, &rows->executions[index - place],
                              (int32_t)(place - GROUP_TOPS), false, false);
@@ -76,6 +79,15 @@ struct rows *rows_new(size_t count) {
     make_row(rows, i);
   }
   shuffle(rows->random, count);
+  return rows;
+}
+
+struct rows *rows_new_others(size_t count) {
+  struct rows *rows = rows_new(count);
+  for (size_t i = 0; rows != NULL && i < count; i++) {
+    rows->executions[i].task_id = "resize_image";
+    rows->executions[i].start_at -= 60000;
+  }
   return rows;
 }
 

@@ -129,7 +129,15 @@ static evd_code check_due(const evd_due *due, evd_error *error) {
   if (code == EVD_OK) {
     code = check_time(due->start_at_before, "start_at_before", error);
   }
-  return code == EVD_OK ? check_time(due->started_at, "started_at", error) : code;
+  if (code == EVD_OK) {
+    code = check_time(due->started_at, "started_at", error);
+  }
+  return code == EVD_OK ? check_task_ids(due->task_ids, due->task_id_count, error) : code;
+}
+
+/* The limit of a claim whose list of tasks is empty is that of one that selects nothing. */
+static int64_t limit_for(const char *const *task_ids, size_t count, int64_t limit) {
+  return task_ids != NULL && count == 0 ? 0 : limit;
 }
 
 evd_future *evd_claim_by_start_at(evd_storage *storage, const evd_due *due,
@@ -141,22 +149,37 @@ evd_future *evd_claim_by_start_at(evd_storage *storage, const evd_due *due,
   struct request request = {.operation = EVD_OPERATION_CLAIM_BY_START_AT,
                             .status = due->status,
                             .before = due->start_at_before,
-                            .started_at = due->started_at};
-  return claim(storage, &request, changes, limit, RESULT_ROWS);
+                            .started_at = due->started_at,
+                            .task_ids = due->task_ids,
+                            .task_id_count = due->task_id_count};
+  return claim(storage, &request, changes, limit_for(due->task_ids, due->task_id_count, limit),
+               RESULT_ROWS);
 }
 
-evd_future *evd_claim_by_children_finished(evd_storage *storage, evd_status status,
-                                           evd_ocfp_status ocfp_status, const evd_changes *changes,
-                                           int64_t limit) {
+static evd_code check_parents(const evd_parents *parents, evd_error *error) {
+  if (parents == NULL) {
+    return error_set(error, EVD_EINVAL, "parents", "parents is NULL");
+  }
+  evd_code code = check_status(parents->status, "status", error);
+  if (code == EVD_OK) {
+    code = check_ocfp_status(parents->ocfp_status, "ocfp_status", error);
+  }
+  return code == EVD_OK ? check_task_ids(parents->task_ids, parents->task_id_count, error) : code;
+}
+
+evd_future *evd_claim_by_children_finished(evd_storage *storage, const evd_parents *parents,
+                                           const evd_changes *changes, int64_t limit) {
   evd_error error;
-  if (check_status(status, "status", &error) != EVD_OK ||
-      check_ocfp_status(ocfp_status, "ocfp_status", &error) != EVD_OK) {
+  if (check_parents(parents, &error) != EVD_OK) {
     return fail(storage, &error);
   }
   struct request request = {.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
-                            .status = status,
-                            .ocfp_status = ocfp_status};
-  return claim(storage, &request, changes, limit, RESULT_ROWS);
+                            .status = parents->status,
+                            .ocfp_status = parents->ocfp_status,
+                            .task_ids = parents->task_ids,
+                            .task_id_count = parents->task_id_count};
+  return claim(storage, &request, changes,
+               limit_for(parents->task_ids, parents->task_id_count, limit), RESULT_ROWS);
 }
 
 evd_future *evd_claim_by_close_status(evd_storage *storage, evd_close_status close_status,

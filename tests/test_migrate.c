@@ -228,6 +228,9 @@ static void an_adoption_that_dies_half_way_can_be_done_again(void **state) {
 
 /* Adoption. */
 
+/* Those of our indexes whose predicate is more than "is not null". */
+enum { PARTIAL_INDEXES = 7 };
+
 static void fill(evd_execution *rows, size_t count) {
   evd_storage *storage = engine_open(engine_case.table, EVD_SCHEMA_CHECK);
   for (size_t i = 0; i < count; i++) {
@@ -261,11 +264,12 @@ static void a_table_of_the_framework_is_adopted_and_loses_nothing(void **state) 
   fill(rows, 5);
   size_t before = count_indexes();
   size_t steps = up();
-  assert_int_equal(count_indexes(), before + steps - 1); /* all but the record are indexes */
+  assert_int_equal(count_indexes(), before + steps - SCHEMA_VERSION); /* the others are records */
   if (engine_is("mysql")) {
-    assert_int_equal(steps, 1); /* it has whole indexes only, as ours are there */
+    /* It has whole indexes only, as ours are there, but the one by task. */
+    assert_int_equal(steps, 1 + SCHEMA_VERSION);
   } else {
-    assert_int_equal(count_own_indexes(engine_case.table), 6); /* those that are truly partial */
+    assert_int_equal(count_own_indexes(engine_case.table), PARTIAL_INDEXES);
   }
   expect_filled(rows, 5);
   assert_int_equal(up(), 0);
@@ -541,8 +545,8 @@ static void the_sql_for_other_tools_leaves_nothing_to_do(void **state) {
   struct table_name name = engine_table(engine_case.table);
   struct sql_client *client = engine_client();
   evd_schema_options options = {.strict_transitions = true};
-  for (int twice = 0; twice < 2; twice++) {
-    for (int number = 1; number <= SCHEMA_VERSION; number++) {
+  for (int number = 1; number <= SCHEMA_VERSION; number++) {
+    for (int times = number == 1 ? 2 : 1; times > 0; times--) { /* the first may be run again */
       struct buffer sql = {0};
       evd_error error;
       migrate_sql(&sql, number, sql_client_dialect(client), &name, &options);
@@ -586,7 +590,7 @@ static void indexes_are_built_concurrently_on_request(void **state) {
   engine_up(options);
   assert_int_equal(engine_up(options), 0);
   if (!engine_is("mysql")) {
-    assert_int_equal(count_own_indexes(engine_case.table), 6);
+    assert_int_equal(count_own_indexes(engine_case.table), PARTIAL_INDEXES);
   }
   expect_filled(rows, 3);
 }

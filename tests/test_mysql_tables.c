@@ -48,6 +48,8 @@ static void each_operation_has_its_index(void **state) {
     assert_int_equal(inspect(&table).code, EVD_OK);
     assert_string_equal(table.id_index, framework ? "ix_task_executions_execution_id" : "PRIMARY");
     assert_true(table.unique_id_index[0] != '\0');
+    assert_string_equal(table.task_index, framework ? "ix_task_executions_status_task_id_start_at"
+                                                    : "task_executions_by_task");
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
       expect(table.selection_index[operations[i]][0] != '\0', "%s has no index",
              evd_operation_name(operations[i]));

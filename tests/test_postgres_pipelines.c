@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/postgres/flight.h"
+#include "sql/postgres.h"
 #include "support/postgres_case.h"
 #include "support/watchdog.h"
 
@@ -153,7 +154,7 @@ static void large_updates_are_several_statements(void **state) {
     pointers[i] = &requests[i];
   }
   struct batch batch = {.operation = EVD_OPERATION_UPDATE, .count = COUNT, .requests = pointers};
-  struct flight *flight = postgres_flight_new(&batch);
+  struct flight *flight = postgres_flight_new(&(struct postgres_table){0}, &batch);
   assert_int_equal(flight->step_count, STEPS);
   for (int i = 0; i < STEPS; i++) {
     assert_int_equal(flight->steps[i].count, COUNT / STEPS);

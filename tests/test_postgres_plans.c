@@ -28,6 +28,7 @@ struct plan {
 
 static evd_changes changes;
 static evd_execution child;
+static const char *const task_ids[] = {"another", "task", "third"};
 
 #define BY_ID "pkey", "execution_id"
 #define BY_UNIQUE_ID "sleeping_task_unique_id", "sleeping_task_unique_id"
@@ -63,9 +64,22 @@ static const struct plan plans[] = {
     {{.operation = EVD_OPERATION_CLAIM_BY_START_AT, .status = EVD_STATUS_READY},
      "ready",
      "status_start_at"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_START_AT,
+      .status = EVD_STATUS_READY,
+      .task_ids = task_ids,
+      .task_id_count = 3},
+     "by_task",
+     "status_task_id_start_at"},
     {{.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
       .status = EVD_STATUS_WAITING_FOR_CHILDREN,
       .ocfp_status = EVD_OCFP_IDLE},
+     "children_finished",
+     "status_ocfp_status_acc_updated_at"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
+      .status = EVD_STATUS_WAITING_FOR_CHILDREN,
+      .ocfp_status = EVD_OCFP_IDLE,
+      .task_ids = task_ids,
+      .task_id_count = 3},
      "children_finished",
      "status_ocfp_status_acc_updated_at"},
     {{.operation = EVD_OPERATION_CLAIM_BY_CLOSE_STATUS, .close_status = EVD_CLOSE_READY},
@@ -124,6 +138,7 @@ static void make_table(bool framework_shape, int rows) {
   test.framework_shape = framework_shape;
   test.rows = rows;
   postgres_table_init(&test.table, &name);
+  test.table.has_task_index = true;
   struct buffer sql = {0};
   const evd_schema_options options = {.framework_shape = framework_shape};
   script_create(&sql, &dialect_postgres, &name, &options, SCHEMA_VERSION);
@@ -192,7 +207,7 @@ static void make_statement(struct statement *statement, const struct request *re
     pointers[i] = &requests[i];
   }
   struct batch batch = {.operation = request->operation, .count = BATCH, .requests = pointers};
-  struct flight *flight = postgres_flight_new(&batch);
+  struct flight *flight = postgres_flight_new(&test.table, &batch);
   assert_true(postgres_encode(&statement->encoder, &test.table, &flight->steps[0]));
   postgres_statement(&statement->sql, &test.table, &flight->steps[0].key);
   postgres_flight_free(flight);
@@ -232,9 +247,12 @@ static char *explain_prepared(const struct statement *statement) {
   return plan;
 }
 
-/* Whether a plan's request selects rows in an order. */
+/* Whether a plan's request selects rows in the order of an index: not those of several tasks, whose
+ * first rows are put together. */
 static bool is_ordered(const struct plan *plan) {
-  return sql_selection_order(plan->request.operation) != EVD_COLUMN_COUNT;
+  bool by_tasks =
+      plan->request.operation == EVD_OPERATION_CLAIM_BY_START_AT && plan->request.task_id_count > 0;
+  return sql_selection_order(plan->request.operation) != EVD_COLUMN_COUNT && !by_tasks;
 }
 
 /* What the plan must name. Two of the framework's indexes may have the same rows in the same order:

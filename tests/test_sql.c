@@ -166,7 +166,8 @@ static const char *selection(const struct dialect *dialect, const struct request
   struct statement_key key = statement_key(request, 0, 0);
   struct buffer buffer = {0};
   int parameters = 0;
-  const struct selection_writer writer = {numbered, &parameters, "max_attempts"};
+  const struct selection_writer writer = {
+      .parameter = numbered, .data = &parameters, .max_attempts = "max_attempts"};
   sql_selection(&buffer, dialect, &key, &writer);
   return taken(&buffer);
 }
@@ -354,6 +355,20 @@ static void index_names_fit_and_differ_for_the_longest_tables(void **state) {
   }
 }
 
+static void no_index_name_begins_another(void **state) {
+  (void)state;
+  for (int framework = 0; framework < 2; framework++) {
+    size_t count;
+    const struct index_definition *indexes = schema_indexes(framework == 1, &count);
+    for (size_t i = 0; i < count * count; i++) {
+      const char *first = indexes[i / count].suffix;
+      const char *second = indexes[i % count].suffix;
+      expect(i / count == i % count || strncmp(first, second, strlen(first)) != 0, "%s begins %s",
+             first, second);
+    }
+  }
+}
+
 static void a_missing_column_is_named(void **state) {
   (void)state;
   struct table_name table;
@@ -402,6 +417,7 @@ int main(void) {
       test(a_schema_is_made_for_the_table_asked_for),
       test(an_unknown_engine_or_a_bad_table_has_no_schema),
       test(index_names_fit_and_differ_for_the_longest_tables),
+      test(no_index_name_begins_another),
       test(a_missing_column_is_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,10 +56,30 @@ static const struct plan plans[] = {
       .status = EVD_STATUS_READY},
      "t_ready (start_at<?)",
      "ix_t_status_start_at (status=? AND start_at<?)"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_START_AT,
+      .changes = &changes,
+      .status = EVD_STATUS_READY,
+      .task_id_count = 2},
+     "t_ready (start_at<?)",
+     "ix_t_status_start_at (status=? AND start_at<?)"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_START_AT,
+      .changes = &changes,
+      .status = EVD_STATUS_READY,
+      .task_id_count = 2},
+     "t_by_task (task_id=? AND start_at<?)",
+     "ix_t_status_task_id_start_at (status=? AND task_id=? AND start_at<?)"},
     {{.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
       .changes = &changes,
       .status = EVD_STATUS_WAITING_FOR_CHILDREN,
       .ocfp_status = EVD_OCFP_IDLE},
+     "t_children_finished",
+     "ix_t_status_ocfp_status_acc_updated_at (status=? AND "
+     "on_children_finished_processing_status=? AND active_children_count=?)"},
+    {{.operation = EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
+      .changes = &changes,
+      .status = EVD_STATUS_WAITING_FOR_CHILDREN,
+      .ocfp_status = EVD_OCFP_IDLE,
+      .task_id_count = 2},
      "t_children_finished",
      "ix_t_status_ocfp_status_acc_updated_at (status=? AND "
      "on_children_finished_processing_status=? AND active_children_count=?)"},
@@ -166,9 +186,15 @@ static const char *explain(sqlite3 *db, const struct statement_key *key) {
   return all;
 }
 
-/* Whether the request's rows come in an order that no index has: the children of one parent. */
-static bool is_sorted_after(const struct request *request) {
-  return request->operation == EVD_OPERATION_GET_BY_PARENT;
+/* Whether the plan is that of a claim by the index of tasks. */
+static bool is_by_task_index(const struct plan *plan) {
+  return strstr(plan->own, "t_by_task") != NULL;
+}
+
+/* Whether the plan's rows come in an order that no index has: the children of one parent, and rows
+ * of several tasks. */
+static bool is_sorted_after(const struct plan *plan) {
+  return plan->request.operation == EVD_OPERATION_GET_BY_PARENT || is_by_task_index(plan);
 }
 
 /* Looks at the plan of every statement. */
@@ -177,15 +203,17 @@ static void check_plans(sqlite3 *db, bool framework_shape, const char *situation
     const struct request *request = &plans[i].request;
     const char *index = framework_shape ? plans[i].framework : plans[i].own;
     struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
+    key.by_tasks = is_by_task_index(&plans[i]) ? BY_TASKS_INDEX : key.by_tasks;
     const char *plan = explain(db, &key);
     const char *name = evd_operation_name(request->operation);
     expect(strstr(plan, text(" INDEX %s\n", index)) != NULL, "%s, %s: not by %s but:\n%s",
            situation, name, index, plan);
     expect(strstr(plan, "SCAN t\n") == NULL, "%s, %s scans:\n%s", situation, name, plan);
-    expect(is_sorted_after(request) || strstr(plan, "TEMP B-TREE") == NULL, "%s, %s sorts:\n%s",
+    expect(is_sorted_after(&plans[i]) || strstr(plan, "TEMP B-TREE") == NULL, "%s, %s sorts:\n%s",
            situation, name, plan);
     if (framework_shape) {
-      expect(strstr(plan, "SCAN") == NULL, "%s, %s scans:\n%s", situation, name, plan);
+      expect(strstr(plan, "SCAN") == NULL || request->task_id_count > 0, "%s, %s scans:\n%s",
+             situation, name, plan);
     }
   }
 }

@@ -176,30 +176,45 @@ EVD_API evd_future *evd_update_and_insert_children(evd_storage *storage, const c
                                                    const evd_changes *changes,
                                                    const evd_execution *children, size_t count);
 
+/** The most task ids in the list of a claim. */
+#define EVD_TASK_IDS_MAX 1000
+
 /** Which executions evd_claim_by_start_at() claims, and when their runs expire. */
 typedef struct evd_due {
-  evd_status status;       /**< Normally EVD_STATUS_READY. */
-  int64_t start_at_before; /**< start_at < this; evd_now() + 1 claims all that is due. */
-  int64_t started_at;      /**< expires_at becomes this + the row's timeout_ms, at most
+  evd_status status;           /**< Normally EVD_STATUS_READY. */
+  int64_t start_at_before;     /**< start_at < this; evd_now() + 1 claims all that is due. */
+  int64_t started_at;          /**< expires_at becomes this + the row's timeout_ms, at most
                                 2^53 - 1. Later than now, it gives the run that much more time
                                 before others may take it for expired. */
+  const char *const *task_ids; /**< Only executions of these tasks; NULL is of any. Copied. */
+  size_t task_id_count;        /**< At most EVD_TASK_IDS_MAX; 0 with a list selects nothing. */
 } evd_due;
 
 /**
  * Claims executions that are due, ordered by start_at (updateByStatusAndStartAtLessThanAndReturn),
  * applies the changes and sets expires_at. Result: rows.
+ *
+ * With task ids, the index on task_id and start_at serves it (migration 2), however many executions
+ * of other tasks are due before. On a table without it, the claim reads over all of those.
  */
 EVD_API evd_future *evd_claim_by_start_at(evd_storage *storage, const evd_due *due,
                                           const evd_changes *changes, int64_t limit);
 
+/** Which parents evd_claim_by_children_finished() claims. */
+typedef struct evd_parents {
+  evd_status status;           /**< Normally EVD_STATUS_WAITING_FOR_CHILDREN. */
+  evd_ocfp_status ocfp_status; /**< Normally EVD_OCFP_IDLE. */
+  const char *const *task_ids; /**< Only parents of these tasks; NULL is of any. Copied. The claim
+                                    reads over the others, of which there are few: they wait. */
+  size_t task_id_count;        /**< At most EVD_TASK_IDS_MAX; 0 with a list selects nothing. */
+} evd_parents;
+
 /**
- * Claims executions with this status, this ocfp status and no active children, ordered by
- * updated_at
+ * Claims executions without active children, ordered by updated_at
  * (updateByStatusAndOnChildrenFinishedProcessingStatusAndActiveChildrenCountZeroAndReturn). Result:
  * rows.
  */
-EVD_API evd_future *evd_claim_by_children_finished(evd_storage *storage, evd_status status,
-                                                   evd_ocfp_status ocfp_status,
+EVD_API evd_future *evd_claim_by_children_finished(evd_storage *storage, const evd_parents *parents,
                                                    const evd_changes *changes, int64_t limit);
 
 /** Claims by close_status, ordered by updated_at (updateByCloseStatusAndReturn). Result: rows. */

@@ -11,6 +11,7 @@ struct layout {
   size_t key_length;
   size_t changes;
   size_t executions;
+  size_t task_ids;
   size_t texts;
   size_t bytes;
 };
@@ -36,13 +37,40 @@ static struct layout lay_out(const struct request *request) {
   layout.changes = align(offsetof(struct pending, key) + layout.key_length + 1);
   layout.executions =
       layout.changes + (request->changes != NULL ? align(sizeof *request->changes) : 0);
-  layout.texts = layout.executions + request->execution_count * sizeof *request->executions;
+  layout.task_ids = layout.executions + request->execution_count * sizeof *request->executions;
+  layout.texts = layout.task_ids + request->task_id_count * sizeof *request->task_ids;
   layout.bytes =
       layout.texts + (request->changes != NULL ? changes_text_size(request->changes) : 0);
   for (size_t i = 0; i < request->execution_count; i++) {
     layout.bytes += execution_text_size(&request->executions[i]);
   }
+  for (size_t i = 0; i < request->task_id_count; i++) {
+    layout.bytes += strlen(request->task_ids[i]) + 1;
+  }
   return layout;
+}
+
+static int compare_texts(const void *a, const void *b) {
+  const char *const *first = a;
+  const char *const *second = b;
+  return strcmp(*first, *second);
+}
+
+/* Copies the list of task ids, each once, in their order. How many there are. */
+static size_t copy_task_ids(const char **to, const struct request *request, char **text) {
+  size_t count = request->task_id_count;
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    to[i] = strcpy(*text, request->task_ids[i]);
+    *text += strlen(*text) + 1;
+  }
+  qsort(to, count, sizeof *to, compare_texts);
+  for (size_t i = 0; i < count; i++) {
+    if (kept == 0 || strcmp(to[kept - 1], to[i]) != 0) {
+      to[kept++] = to[i];
+    }
+  }
+  return kept;
 }
 
 size_t pending_key(const struct request *request, char key[READ_KEY_MAX]) {
@@ -97,6 +125,11 @@ struct pending *pending_new(const struct request *request) {
       execution_copy_into(&executions[i], &request->executions[i], &text);
     }
     pending->request.executions = executions;
+  }
+  if (request->task_id_count > 0) {
+    const char **task_ids = (const char **)(void *)(block + layout.task_ids);
+    pending->request.task_id_count = copy_task_ids(task_ids, request, &text);
+    pending->request.task_ids = task_ids;
   }
   return pending;
 }

@@ -131,26 +131,41 @@ static void plan_own_index(struct planner *planner, const struct index_definitio
   buffer_free(&name);
 }
 
-/* A new table, as the first migration makes it. */
-static void plan_creation(struct planner *planner) {
+/* Adds the columns that are missing of a migration. */
+static evd_code plan_columns(struct planner *planner, evd_error *error) {
+  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
+    if (columns[column].since == planner->number && !planner->catalog->columns[column].present &&
+        plan_column(planner, (evd_column)column, error) != EVD_OK) {
+      return error->code;
+    }
+  }
+  return EVD_OK;
+}
+
+/* A new table: what a migration makes of it. */
+static evd_code plan_creation(struct planner *planner, evd_error *error) {
+  bool first = planner->number == 1;
   size_t count;
   const struct index_definition *indexes = schema_indexes(planner->framework_shape, &count);
-  plan_table(planner);
-  for (size_t i = 0; planner->catalog->dialect->creates_indexes_apart && i < count; i++) {
-    if (indexes[i].since == planner->number) {
+  if (first) {
+    plan_table(planner);
+  } else if (plan_columns(planner, error) != EVD_OK) {
+    return error->code;
+  }
+  for (size_t i = 0; i < count; i++) {
+    bool with_table = first && !planner->catalog->dialect->creates_indexes_apart;
+    if (indexes[i].since == planner->number && !with_table) {
       plan_index(planner, planner->framework_shape, &indexes[i]);
     }
   }
+  return EVD_OK;
 }
 
 /* What a table lacks of a migration. */
 static evd_code plan_completion(struct planner *planner, evd_error *error) {
   const struct catalog *catalog = planner->catalog;
-  for (int column = 0; column < EVD_COLUMN_COUNT; column++) {
-    if (columns[column].since == planner->number && !catalog->columns[column].present &&
-        plan_column(planner, (evd_column)column, error) != EVD_OK) {
-      return error->code;
-    }
+  if (plan_columns(planner, error) != EVD_OK) {
+    return error->code;
   }
   size_t count;
   if (planner->number == 1 && !catalog_has_unique_id(catalog)) {
@@ -213,11 +228,7 @@ evd_code plan_make(const struct catalog *catalog, const struct table_name *table
   evd_code code = check_table(&planner, error);
   for (int number = 1; code == EVD_OK && number <= SCHEMA_VERSION; number++) {
     planner.number = number;
-    if (number == 1 && !catalog->exists) {
-      plan_creation(&planner);
-    } else {
-      code = plan_completion(&planner, error);
-    }
+    code = catalog->exists ? plan_completion(&planner, error) : plan_creation(&planner, error);
   }
   if (code == EVD_OK) {
     planner.number = 0;

@@ -16,6 +16,7 @@ static const struct {
   const char *version;
 } known[] = {
     {"table_and_indexes", "0.1.0"},
+    {"index_by_task", "0.2.0"},
 };
 
 _Static_assert(sizeof known / sizeof known[0] == SCHEMA_VERSION, "each migration has a name");

@@ -266,6 +266,22 @@ evd_code check_maybe(evd_maybe maybe, const char *field, evd_error *error) {
                    (unsigned)maybe);
 }
 
+evd_code check_task_ids(const char *const *ids, size_t count, evd_error *error) {
+  evd_code code = EVD_OK;
+
+  if (ids == NULL && count > 0) {
+    return missing("task_ids", error);
+  }
+  if (count > EVD_TASK_IDS_MAX) {
+    return error_set(error, EVD_EINVAL, "task_ids", "task_ids has more than %d ids",
+                     EVD_TASK_IDS_MAX);
+  }
+  for (size_t i = 0; i < count && code == EVD_OK; i++) {
+    code = check_id(ids[i], "task_ids", EVD_ID_MAX, error);
+  }
+  return code;
+}
+
 evd_code check_filter(const evd_filter *filter, evd_error *error) {
   evd_code code = EVD_OK;
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include <evdurable/execution.h>
+#include <evdurable/storage.h>
 #include <evdurable/update.h>
 
 /* UTF-8 of 1 to `max` bytes, no zero inside, and not NULL. */
@@ -35,6 +36,9 @@ evd_code check_executions(const evd_execution *executions, size_t count, const c
 
 /* Masks hold only settable and unsettable columns; values in `set` and not in `unset` are good. */
 evd_code check_changes(const evd_changes *changes, evd_error *error);
+
+/* A list of at most EVD_TASK_IDS_MAX; NULL with none is fine. */
+evd_code check_task_ids(const char *const *ids, size_t count, evd_error *error);
 
 evd_code check_filter(const evd_filter *filter, evd_error *error);
 evd_code check_status(evd_status status, const char *field, evd_error *error);

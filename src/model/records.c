@@ -225,6 +225,45 @@ static void move_around(evd_execution *rows, size_t *order, size_t first) {
   order[to] = to;
 }
 
+/* A row, with the number that it is sorted by. */
+struct place {
+  int64_t number;
+  size_t index;
+};
+
+static int compare_places(const void *left, const void *right) {
+  const struct place *a = left;
+  const struct place *b = right;
+
+  if (a->number != b->number) {
+    return a->number < b->number ? -1 : 1;
+  }
+  return a->index < b->index ? -1 : a->index > b->index;
+}
+
+bool records_sort(struct records *records, const int64_t *numbers) {
+  size_t count = records_count(records);
+  struct place *places = calloc(count + 1, sizeof *places);
+  size_t *order = calloc(count + 1, sizeof *order);
+  bool ok = places != NULL && order != NULL;
+
+  for (size_t i = 0; i < count && ok; i++) {
+    places[i] = (struct place){numbers[i], i};
+  }
+  if (ok) {
+    qsort(places, count, sizeof *places, compare_places);
+  }
+  for (size_t i = 0; i < count && ok; i++) {
+    order[i] = places[i].index;
+  }
+  if (ok) {
+    records_reorder(records, order);
+  }
+  free(places);
+  free(order);
+  return ok;
+}
+
 void records_reorder(struct records *records, size_t *order) {
   for (size_t i = 0; i < records->count; i++) {
     if (order[i] != i) {

@@ -7,7 +7,9 @@
 #ifndef MODEL_RECORDS_H
 #define MODEL_RECORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <evdurable/execution.h>
 
@@ -30,6 +32,10 @@ const char *records_text(struct records *records, const char *text, size_t lengt
 
 size_t records_count(const struct records *records); /* NULL has none */
 evd_execution *records_rows(struct records *records);
+
+/* Sorts the rows by these numbers, one for each; equal ones stay in their order. False if memory
+ * ran out. */
+bool records_sort(struct records *records, const int64_t *numbers);
 
 /* Brings the rows into this order: order[i] is the present index of row i; afterwards it is i. For
  * engines whose database returns rows in no order. */

@@ -31,7 +31,9 @@ struct request {
   bool flag;               /* is_sleeping_task, needs_promise_cancellation or is_finished */
   evd_maybe attempts_left; /* expire_by_expires_at */
   int32_t extra_attempts;
-  int64_t before;     /* exclusive upper bound of start_at, expires_at, ... */
+  const char *const *task_ids; /* claims by start_at and by children finished: NULL is any, */
+  size_t task_id_count;        /* else each once, sorted */
+  int64_t before;              /* exclusive upper bound of start_at, expires_at, ... */
   int64_t started_at; /* claim_by_start_at: expires_at = started_at + the row's timeout_ms */
   int64_t limit;      /* above 0: the front door answers the rest itself */
   bool ids_only;      /* claims, where engine_ops.claims_ids: the rows are not read, but left out */

@@ -352,6 +352,13 @@ static void put_selection_value(struct buffer *buffer, enum selection_parameter 
   }
 }
 
+static void put_selection_tasks(struct buffer *buffer, void *data) {
+  (void)buffer; /* the writer's */
+  const struct selection_values *values = data;
+  struct id_list ids = {id_of_text, values->request->task_ids, values->request->task_id_count};
+  put_in(values->writer, values->table, evd_column_task_id, &ids);
+}
+
 /* maxAttempts of retry_options. It is looked at as text first: a string in the place of a number
  * would be an error, and json_type() of MariaDB takes 1e99999 for an integer. */
 static const char max_attempts[] =
@@ -364,8 +371,10 @@ static void put_selection(struct mydb_writer *writer, const struct mydb_table *t
                           const struct request *request) {
   struct statement_key key = statement_key(request, 0, 0);
   struct selection_values values = {writer, table, request};
-  const struct selection_writer selection = {
-      .parameter = put_selection_value, .data = &values, .max_attempts = max_attempts};
+  const struct selection_writer selection = {.parameter = put_selection_value,
+                                             .data = &values,
+                                             .task_ids = put_selection_tasks,
+                                             .max_attempts = max_attempts};
   sql_selection(writer->buffer, &dialect_mysql, &key, &selection);
 
   evd_column column = selection_id(request->operation);
@@ -392,6 +401,50 @@ void mydb_sql_select(struct mydb_writer *writer, const struct mydb_table *table,
   buffer_printf(writer->buffer, " order by %s limit ",
                 columns[sql_selection_order(request->operation)].name);
   mydb_literal_integer(writer, request->limit);
+  put(writer, " for update skip locked");
+}
+
+bool mydb_sql_claims_by_task(const struct mydb_table *table, const struct request *request) {
+  return request->operation == EVD_OPERATION_CLAIM_BY_START_AT && request->task_id_count > 0 &&
+         table->task_index[0] != '\0' && !table->stale;
+}
+
+/* Appends the rows of one task that are due, in their order: "from t where ... limit 7". */
+static void put_due_of_task(struct mydb_writer *writer, const struct mydb_table *table,
+                            const struct request *request, size_t task, int64_t limit) {
+  const char *task_id = request->task_ids[task];
+  struct id_list ids = {id_of_text, &task_id, 1};
+  put(writer, " from ");
+  put_table(writer, table, table->task_index);
+  buffer_printf(writer->buffer, " where status = '%s' and ", evd_status_name(request->status));
+  put_in(writer, table, evd_column_task_id, &ids);
+  put(writer, " and start_at < ");
+  mydb_literal_integer(writer, request->before);
+  put(writer, " order by start_at limit ");
+  mydb_literal_integer(writer, limit);
+}
+
+void mydb_sql_share(struct mydb_writer *writer, const struct mydb_table *table,
+                    const struct request *request) {
+  put(writer, "select task, count(*) from (");
+  for (size_t i = 0; i < request->task_id_count; i++) {
+    buffer_printf(writer->buffer, "%s(select %zu as task, start_at", i > 0 ? " union all " : "", i);
+    put_due_of_task(writer, table, request, i, request->limit);
+    put(writer, ")");
+    if (writer->outline) {
+      break;
+    }
+  }
+  put(writer, " order by start_at limit ");
+  mydb_literal_integer(writer, request->limit);
+  put(writer, ") as due group by task");
+}
+
+void mydb_sql_select_task(struct mydb_writer *writer, const struct mydb_table *table,
+                          const struct request *request, size_t task, int64_t limit) {
+  put(writer, "select ");
+  sql_columns(writer->buffer, "");
+  put_due_of_task(writer, table, request, task, limit);
   put(writer, " for update skip locked");
 }
 

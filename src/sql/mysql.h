@@ -36,6 +36,7 @@ struct mydb_table {
   char id_index[MYDB_NAME_SIZE];
   char unique_id_index[MYDB_NAME_SIZE];
   char selection_index[EVD_OPERATION_COUNT][MYDB_NAME_SIZE];
+  char task_index[MYDB_NAME_SIZE]; /* of claim_by_start_at, of one task */
 };
 
 /* "insert into t (...) values", and then a row; rows after the first have a comma before them. */
@@ -78,6 +79,19 @@ void mydb_sql_select(struct mydb_writer *writer, const struct mydb_table *table,
                      const struct request *request);
 void mydb_sql_update_selected(struct mydb_writer *writer, const struct mydb_table *table,
                               const struct request *request, const char *const *ids, size_t count);
+
+/*
+ * Claims by tasks, where the table has an index for them. It gives the rows of one task in their
+ * order, not those of several. So one statement finds out, without locks, how many of the rows that
+ * are due first belong to each task (its number in the list, and how many); then one for each task
+ * locks so many.
+ */
+enum { MYDB_SHARE_TASK, MYDB_SHARE_ROWS };
+bool mydb_sql_claims_by_task(const struct mydb_table *table, const struct request *request);
+void mydb_sql_share(struct mydb_writer *writer, const struct mydb_table *table,
+                    const struct request *request);
+void mydb_sql_select_task(struct mydb_writer *writer, const struct mydb_table *table,
+                          const struct request *request, size_t task, int64_t limit);
 
 /* close_finished: takes from each parent's counter, and sets updated_at. */
 struct mydb_decrement {

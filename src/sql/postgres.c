@@ -82,12 +82,16 @@ struct statement_key postgres_insert_key(uint64_t present) {
   return key;
 }
 
-struct statement_key postgres_statement_key(const struct request *request) {
+struct statement_key postgres_statement_key(const struct postgres_table *table,
+                                            const struct request *request) {
   uint8_t part = request->ids_only ? POSTGRES_PART_IDS : POSTGRES_PART_ROWS;
   struct statement_key key = statement_key(request, part, 0);
   if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) { /* it sets expires_at by itself */
     key.set &= ~COLUMN_BIT(evd_column_expires_at);
     key.unset &= ~COLUMN_BIT(evd_column_expires_at);
+    bool by_index = key.by_tasks != BY_TASKS_ANY && table->has_task_index &&
+                    request->status == EVD_STATUS_READY;
+    key.by_tasks = by_index ? BY_TASKS_INDEX : key.by_tasks;
   }
   if (request->operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN &&
       request->execution_count == 0) {
@@ -109,6 +113,21 @@ static evd_column column_of_rank(uint64_t mask, unsigned rank) {
   return EVD_COLUMN_COUNT;
 }
 
+/* How many parameters a selection has. */
+static unsigned selection_parameters(const struct statement_key *key) {
+  unsigned task_ids = key->by_tasks != BY_TASKS_ANY;
+  switch ((evd_operation)key->operation) {
+  case EVD_OPERATION_CLAIM_BY_START_AT: return 1 + task_ids;
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED: return task_ids;
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT: return key->attempts_left != EVD_ANY ? 2 : 1;
+  case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT:
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+  case EVD_OPERATION_UPDATE_BY_PARENT: return 1;
+  default: return 0;
+  }
+}
+
 evd_column postgres_parameter_column(const struct statement_key *key, unsigned parameter) {
   unsigned set = (unsigned)__builtin_popcountll(key->set);
   unsigned before = 1 + (unsigned)__builtin_popcount(key->filter_owner); /* ids and filter */
@@ -118,16 +137,17 @@ evd_column postgres_parameter_column(const struct statement_key *key, unsigned p
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
     return parameter <= before + set ? column_of_rank(key->set, parameter - before - 1)
                                      : column_of_rank(all_columns, parameter - before - set - 2);
+  case EVD_OPERATION_UPDATE_BY_PARENT:
+    return column_of_rank(key->set, parameter - selection_parameters(key) - 1);
   case EVD_OPERATION_CLAIM_BY_START_AT:
-  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
-  case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
-  case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: return column_of_rank(key->set, parameter - 3);
-  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
-    return column_of_rank(key->set, parameter - (key->attempts_left != EVD_ANY ? 4 : 3));
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
-  case EVD_OPERATION_UPDATE_BY_PARENT:
-  case EVD_OPERATION_CLOSE_FINISHED: return column_of_rank(key->set, parameter - 2);
+  case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+  case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
+  case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT:
+  case EVD_OPERATION_CLOSE_FINISHED: /* the limit comes between */
+    return column_of_rank(key->set, parameter - selection_parameters(key) - 2);
   default: return EVD_COLUMN_COUNT;
   }
 }
@@ -301,6 +321,14 @@ static void append_selection_parameter(struct buffer *buffer, enum selection_par
   append(data, parameter == SELECTION_EXTRA_ATTEMPTS ? "::bigint" : "");
 }
 
+/* Appends the condition that the row is of one of the tasks, hidden from the planner. */
+static void append_task_ids(struct buffer *buffer, void *data) {
+  (void)buffer;
+  append(data, "case when task_id = any(");
+  append_typed(data, "text", true);
+  append(data, ") then true else false end");
+}
+
 /* maxAttempts of retry_options. In a document that is no jsonb it is looked for as text: operators
  * on json fail on some of what json may hold, and a text may hold anything. */
 static const char *max_attempts(const struct postgres_table *table) {
@@ -315,6 +343,7 @@ static const char *max_attempts(const struct postgres_table *table) {
 static void append_selection(struct writer *writer) {
   const struct selection_writer selection = {.parameter = append_selection_parameter,
                                              .data = writer,
+                                             .task_ids = append_task_ids,
                                              .max_attempts = max_attempts(writer->table)};
   sql_selection(writer->buffer, &dialect_postgres, writer->key, &selection);
 }
@@ -409,9 +438,45 @@ static void append_changes(struct writer *writer) {
   }
 }
 
+/* Appends the rows that are due of one task, whose id is an expression: "from t where ... limit ".
+ * The comparison of rows leaves only the index on task_id and start_at: with "=" the planner may
+ * take that on start_at, in whose order the rows are as well. */
+static void append_due_of_task(struct writer *writer, const char *task_id) {
+  append(writer, " from ");
+  append_table(writer);
+  buffer_printf(writer->buffer,
+                " where status = '%s' and (task_id, start_at) >= (%s, '%lld'::bigint) and "
+                "(task_id, start_at) < (%s, $1::bigint) order by task_id, start_at limit ",
+                evd_status_name((evd_status)writer->key->status), task_id, (long long)INT64_MIN,
+                task_id);
+}
+
+/*
+ * The same by the index of tasks, in which the rows of each task are in their order, but not those
+ * of several. So it is first found out, without locks, how many of the rows that are due first
+ * belong to each task; then so many are locked of each. Rows that others have locked are passed over
+ * for the task's next ones, and no more are locked than are claimed.
+ */
+static void append_picked_by_tasks(struct writer *writer) {
+  writer->parameters = 3; /* before, task ids, limit */
+  append(writer, "with shares as materialized (select id, count(*) as n from (select w.id from "
+                 "unnest($2::text[]) as w(id) cross join lateral (select start_at");
+  append_due_of_task(writer, "w.id");
+  append(writer,
+         "$3::bigint) as s order by s.start_at limit $3::bigint) as u group by id), picked "
+         "as materialized (select p.execution_id, p.start_at from shares cross join lateral "
+         "(select execution_id, start_at");
+  append_due_of_task(writer, "shares.id");
+  append(writer, "shares.n for update skip locked) as p)");
+}
+
 /* with picked as materialized (select execution_id<also> from t where ... for update skip
  * locked) */
 static void append_picked(struct writer *writer, const char *also) {
+  if (writer->key->by_tasks == BY_TASKS_INDEX) {
+    append_picked_by_tasks(writer);
+    return;
+  }
   const char *order = columns[sql_selection_order((evd_operation)writer->key->operation)].name;
   buffer_printf(writer->buffer, "with picked as materialized (select execution_id, %s%s from ",
                 also, order);

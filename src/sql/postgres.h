@@ -12,8 +12,9 @@
  *                               is set
  *   update and insert children  as update; then an array of the ids of the rows that the children
  *                               are inserted for, and an array for every column of the children
- *   claims, expiries            what sql_selection() wants; limit; a value for each column that is
- *                               set; started_at (claim by start_at)
+ *   claims, expiries            what sql_selection() wants; an array of task ids, where the request
+ *                               has them; limit; a value for each column that is set; started_at
+ *                               (claim by start_at)
  *   update by parent            id; a value for each column that is set
  *   close finished              limit; a value for each column that is set
  *   delete all                  none
@@ -63,6 +64,7 @@ struct postgres_type {
 /* A table, as it is in the database. */
 struct postgres_table {
   struct table_name name;
+  bool has_task_index; /* for claims by tasks */
   const struct postgres_type *types[EVD_COLUMN_COUNT];
 };
 
@@ -78,8 +80,10 @@ enum { POSTGRES_PART_ROWS, POSTGRES_PART_IDS };
 /* The key of the insertion of rows in which only these columns are not NULL. */
 struct statement_key postgres_insert_key(uint64_t present);
 
-/* The key of a request's statement. An update that inserts no children is an update. */
-struct statement_key postgres_statement_key(const struct request *request);
+/* The key of a request's statement. An update that inserts no children is an update. A claim by
+ * tasks is one by their index where the table has that. */
+struct statement_key postgres_statement_key(const struct postgres_table *table,
+                                            const struct request *request);
 
 /* The column whose values are a statement's parameter, from 1; EVD_COLUMN_COUNT when it is
  * none's. */

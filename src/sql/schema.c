@@ -20,7 +20,8 @@ enum { INDEX_NAME_MAX = 63 };
   { INDEX_TERM_NOT_NULL, evd_column_##column, NULL }
 
 /* Our own indexes. Each serves what its comment names; a row is only in those of its present state,
- * so that inserting and updating touch few of them. */
+ * so that inserting and updating touch few of them. No suffix begins another: MySQL takes the
+ * beginning of an index's name in "force index" for the index. */
 static const struct index_definition own_indexes[] = {
     /* get_by_sleeping_task_unique_id */
     {1,
@@ -78,6 +79,13 @@ static const struct index_definition own_indexes[] = {
      1,
      {evd_column_updated_at},
      {TERM_TRUE(is_finished), TERM_IS(close_status, "idle")}},
+    /* claim_by_start_at, of some tasks */
+    {2,
+     INDEX_BY_TASK,
+     false,
+     2,
+     {evd_column_task_id, evd_column_start_at},
+     {TERM_IS(status, "ready")}},
 };
 
 /* The framework's indexes, with its names. */
@@ -128,6 +136,13 @@ static const struct index_definition framework_indexes[] = {
      false,
      3,
      {evd_column_is_finished, evd_column_close_status, evd_column_updated_at},
+     {{0}}},
+    /* Ours: the framework has no claims by tasks. */
+    {2,
+     INDEX_STATUS_TASK_START_AT,
+     false,
+     3,
+     {evd_column_status, evd_column_task_id, evd_column_start_at},
      {{0}}},
 };
 

@@ -19,7 +19,7 @@
 /* The number of the newest migration: the version of the schema that this library makes. A
  * column (model/columns.h) and an index say which migration adds them; what version n makes
  * never changes. */
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 enum { INDEX_COLUMNS_MAX = 4, INDEX_TERMS_MAX = 3 };
 
@@ -47,6 +47,10 @@ struct index_definition {
   evd_column columns[INDEX_COLUMNS_MAX];
   struct index_term terms[INDEX_TERMS_MAX];
 };
+
+/* The suffixes of the index for claims by tasks, which a table may lack that was made before. */
+#define INDEX_BY_TASK "by_task"
+#define INDEX_STATUS_TASK_START_AT "status_task_id_start_at"
 
 /* The indexes of a shape, beside the primary key. Static. */
 const struct index_definition *schema_indexes(bool framework_shape, size_t *count);

@@ -155,9 +155,13 @@ struct statement_key statement_key(const struct request *request, uint8_t part, 
     key.filter_is_finished = (uint8_t)request->filter.is_finished;
     key.filter_owner = filter_owner(&request->filter);
     break;
-  case EVD_OPERATION_CLAIM_BY_START_AT: key.status = (uint8_t)request->status; break;
+  case EVD_OPERATION_CLAIM_BY_START_AT:
+    key.status = (uint8_t)request->status;
+    key.by_tasks = request->task_id_count > 0 ? BY_TASKS_FILTER : BY_TASKS_ANY;
+    break;
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
     key.status = (uint8_t)request->status;
+    key.by_tasks = request->task_id_count > 0 ? BY_TASKS_FILTER : BY_TASKS_ANY;
     key.ocfp_status = (uint8_t)request->ocfp_status;
     break;
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
@@ -214,6 +218,15 @@ static void has_attempts_left(struct buffer *buffer, const struct statement_key 
   }
 }
 
+/* Appends " and task_id ..." for a list of tasks. */
+static void is_of_tasks(struct buffer *buffer, const struct statement_key *key,
+                        const struct selection_writer *writer) {
+  if (key->by_tasks == BY_TASKS_FILTER) {
+    buffer_append(buffer, " and ");
+    writer->task_ids(buffer, writer->data);
+  }
+}
+
 /* The condition of a selecting operation; see sql.h for what is a parameter. */
 void sql_selection(struct buffer *buffer, const struct dialect *dialect,
                    const struct statement_key *key, const struct selection_writer *writer) {
@@ -222,12 +235,14 @@ void sql_selection(struct buffer *buffer, const struct dialect *dialect,
     equals_status(buffer, key->status);
     buffer_append(buffer, " and start_at < ");
     writer->parameter(buffer, SELECTION_BEFORE, writer->data);
+    is_of_tasks(buffer, key, writer);
     break;
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
     equals_status(buffer, key->status);
     buffer_printf(buffer, " and on_children_finished_processing_status = '%s'",
                   evd_ocfp_status_name((evd_ocfp_status)key->ocfp_status));
     buffer_append(buffer, " and active_children_count = 0");
+    is_of_tasks(buffer, key, writer);
     break;
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS: equals_close_status(buffer, key->close_status); break;
   case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:

@@ -78,7 +78,14 @@ struct statement_key {
   uint8_t close_status;
   uint8_t flag;
   uint8_t attempts_left; /* evd_maybe */
-  uint8_t zero[1];
+  uint8_t by_tasks;      /* enum by_tasks */
+};
+
+/* How a claim chooses among tasks. */
+enum by_tasks {
+  BY_TASKS_ANY,
+  BY_TASKS_FILTER, /* by a condition on each row that is due */
+  BY_TASKS_INDEX   /* claim_by_start_at: task by task, by the index on task_id and start_at */
 };
 
 /* What of a filter is a parameter, in this order. */
@@ -87,7 +94,8 @@ enum { FILTER_EXECUTOR_ID = 1, FILTER_STARTED_AT = 2 };
 /* The key of a request's statement. */
 struct statement_key statement_key(const struct request *request, uint8_t part, uint32_t rows);
 
-/* What sql_selection() has for parameters, in this order. */
+/* What sql_selection() has for parameters, in this order. (The task ids of a claim come after
+ * `before`; see selection_writer.) */
 enum selection_parameter {
   SELECTION_ID,            /* claim_by_cancellation, update_by_parent: the request's id */
   SELECTION_BEFORE,        /* claim_by_start_at, expiries: the request's `before` */
@@ -98,6 +106,8 @@ enum selection_parameter {
 struct selection_writer {
   void (*parameter)(struct buffer *buffer, enum selection_parameter parameter, void *data);
   void *data;
+  /* The condition that the row's task_id is one of the request's. */
+  void (*task_ids)(struct buffer *buffer, void *data);
   const char *max_attempts; /* the integer maxAttempts of the row's retry_options; 0 where there is
                                none. Must not fail, whatever the column holds. */
 };

@@ -25,7 +25,7 @@ struct statement_key sqlite_statement_key(const struct request *request, enum sq
   if (part == SQLITE_PART_MAIN) {
     key.set = key.unset = key.add = 0;
   } else {
-    key.status = key.ocfp_status = key.close_status = key.flag = 0;
+    key.status = key.ocfp_status = key.close_status = key.flag = key.by_tasks = 0;
   }
   if (part == SQLITE_PART_PARENT) {
     key.set = key.unset = key.add = 0;
@@ -48,8 +48,14 @@ static void append_parameter(struct buffer *buffer, enum selection_parameter par
   buffer_append(buffer, "?");
 }
 
+static void append_task_ids(struct buffer *buffer, void *data) {
+  (void)data;
+  buffer_append(buffer, "+task_id in (select value from json_each(?))");
+}
+
 static const struct selection_writer selection_writer = {
     .parameter = append_parameter,
+    .task_ids = append_task_ids,
     .max_attempts =
         "case when json_valid(retry_options) and json_type(retry_options, '$.maxAttempts') = "
         "'integer' then json_extract(retry_options, '$.maxAttempts') else 0 end",
@@ -135,6 +141,22 @@ static void append_selection(struct buffer *buffer, const struct statement_key *
   buffer_printf(buffer, " order by %s limit ?", columns[order].name);
 }
 
+/* Appends the selection of a claim by the index of tasks: for each task those that are due first,
+ * no more than the limit, and of all these the first. */
+static void append_select_by_tasks(struct buffer *buffer, const struct table_name *table,
+                                   const struct statement_key *key) {
+  buffer_append(buffer, "select t.rowid, ");
+  sql_columns(buffer, "t.");
+  buffer_append(buffer, " from json_each(?2) as w cross join ");
+  sql_table(buffer, &dialect_sqlite, table);
+  buffer_append(buffer, " as t on t.rowid in (select u.rowid from ");
+  sql_table(buffer, &dialect_sqlite, table);
+  buffer_printf(buffer,
+                " as u where u.status = '%s' and u.task_id = w.value and u.start_at < ?1 order by "
+                "u.start_at limit ?3) order by t.start_at limit ?3",
+                evd_status_name((evd_status)key->status));
+}
+
 /* Appends the statement that changes one selected row. */
 static void append_update_row(struct buffer *buffer, const struct table_name *table,
                               const struct statement_key *key) {
@@ -174,6 +196,10 @@ static void append_main(struct buffer *buffer, const struct table_name *table,
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
+    if (key->by_tasks == BY_TASKS_INDEX) {
+      append_select_by_tasks(buffer, table, key);
+      break;
+    }
     append_select(buffer, table, "rowid, ");
     append_selection(buffer, key);
     break;

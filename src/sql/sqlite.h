@@ -20,7 +20,8 @@ enum sqlite_part {
    *   get                             id, filter
    *   get_by_sleeping_task_unique_id  id
    *   update, _and_insert_children    changes, id, filter
-   *   claims                          selection, limit; returns rowid and all columns
+   *   claims                          selection, limit; returns rowid and all columns. Task ids are
+ *                                   one parameter, a JSON array
    *   expiries                        changes, selection, limit
    *   get_by_parent                   id
    *   update_by_parent                changes, selection

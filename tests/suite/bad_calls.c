@@ -42,16 +42,20 @@ static void a_status_outside_its_set_is_refused(void **state) {
                               &(evd_due){.status = status, .start_at_before = 1, .started_at = 1},
                               &changes, 1),
         "status");
-    expect_refused(
-        evd_claim_by_children_finished(suite.storage, status, EVD_OCFP_IDLE, &changes, 1),
-        "status");
+    expect_refused(evd_claim_by_children_finished(
+                       suite.storage,
+                       &(evd_parents){.status = status, .ocfp_status = EVD_OCFP_IDLE}, &changes, 1),
+                   "status");
     expect_refused(
         evd_expire_by_expires_at(
             suite.storage, &(evd_expired){.status = status, .expires_at_before = 1}, &changes, 1),
         "status");
-    expect_refused(evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY,
-                                                  (evd_ocfp_status)wrong[i], &changes, 1),
-                   "ocfp_status");
+    expect_refused(
+        evd_claim_by_children_finished(
+            suite.storage,
+            &(evd_parents){.status = EVD_STATUS_READY, .ocfp_status = (evd_ocfp_status)wrong[i]},
+            &changes, 1),
+        "ocfp_status");
     expect_refused(
         evd_claim_by_close_status(suite.storage, (evd_close_status)wrong[i], &changes, 1),
         "close_status");
@@ -139,9 +143,7 @@ static void missing_arguments_are_refused(void **state) {
                      &(evd_due){.status = EVD_STATUS_READY, .start_at_before = 1, .started_at = 1},
                      NULL, 1),
                  "changes");
-  expect_refused(
-      evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY, EVD_OCFP_IDLE, NULL, 1),
-      "changes");
+  expect_refused(evd_claim_by_children_finished(suite.storage, sample_parents, NULL, 1), "changes");
   expect_refused(evd_claim_by_close_status(suite.storage, EVD_CLOSE_READY, NULL, 1), "changes");
   expect_refused(evd_claim_by_cancellation(suite.storage, "executor", true, NULL, 1), "changes");
   expect_refused(evd_expire_by_expires_at(suite.storage, sample_expired(1), NULL, 1), "changes");
@@ -161,9 +163,8 @@ static void bad_changes_are_refused_by_every_operation(void **state) {
                      &(evd_due){.status = EVD_STATUS_READY, .start_at_before = 1, .started_at = 1},
                      &changes, 1),
                  "output");
-  expect_refused(
-      evd_claim_by_children_finished(suite.storage, EVD_STATUS_READY, EVD_OCFP_IDLE, &changes, 1),
-      "output");
+  expect_refused(evd_claim_by_children_finished(suite.storage, sample_parents, &changes, 1),
+                 "output");
   expect_refused(evd_claim_by_close_status(suite.storage, EVD_CLOSE_READY, &changes, 1), "output");
   expect_refused(evd_claim_by_cancellation(suite.storage, "executor", true, &changes, 1), "output");
   expect_refused(evd_expire_by_expires_at(suite.storage, sample_expired(1), &changes, 1), "output");

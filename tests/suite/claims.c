@@ -96,10 +96,10 @@ static void a_claim_by_children_finished_is_for_one_status_and_ocfp_status(void 
   for (int i = 0; i < ROWS; i += 2) {
     evd_changes changes = sample_changes(0);
     evd_set(&changes, active_children_count, 1);
-    expect_claimed(evd_claim_by_children_finished(suite.storage, rows[i].status,
-                                                  rows[i].on_children_finished_processing_status,
-                                                  &changes, 10),
-                   1, &rows[i].execution_id);
+    const evd_parents parents = {.status = rows[i].status,
+                                 .ocfp_status = rows[i].on_children_finished_processing_status};
+    expect_claimed(evd_claim_by_children_finished(suite.storage, &parents, &changes, 10), 1,
+                   &rows[i].execution_id);
   }
 }
 

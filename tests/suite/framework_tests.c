@@ -176,8 +176,7 @@ static evd_future *claim_by(evd_operation operation, int64_t limit) {
   case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED:
     evd_set(&changes, on_children_finished_processing_status, EVD_OCFP_PROCESSING);
     evd_set(&changes, on_children_finished_processing_expires_at, SAMPLE_TIME);
-    return evd_claim_by_children_finished(suite.storage, EVD_STATUS_WAITING_FOR_CHILDREN,
-                                          EVD_OCFP_IDLE, &changes, limit);
+    return evd_claim_by_children_finished(suite.storage, sample_parents, &changes, limit);
   case EVD_OPERATION_CLAIM_BY_CLOSE_STATUS:
     evd_set(&changes, close_status, EVD_CLOSE_CLOSING);
     evd_set(&changes, close_expires_at, SAMPLE_TIME);

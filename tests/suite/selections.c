@@ -31,8 +31,7 @@ static void select_children_finished(evd_execution *row, int order) {
 
 static evd_future *claim_children_finished(evd_storage *storage, const evd_changes *changes,
                                            int64_t limit) {
-  return evd_claim_by_children_finished(storage, EVD_STATUS_WAITING_FOR_CHILDREN, EVD_OCFP_IDLE,
-                                        changes, limit);
+  return evd_claim_by_children_finished(storage, sample_parents, changes, limit);
 }
 
 static void leave_ocfp_status(evd_changes *changes) {

@@ -83,6 +83,7 @@ int update_tests(void);
 int adding_tests(void);
 int children_tests(void);
 int claims_tests(void);
+int task_ids_tests(void);
 int selections_tests(void);
 int expire_tests(void);
 int close_finished_tests(void);

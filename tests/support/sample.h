@@ -58,6 +58,10 @@ void sample_set(evd_changes *changes, evd_column column);
 #define sample_due(before) \
   (&(evd_due){.status = EVD_STATUS_READY, .start_at_before = (before), .started_at = SAMPLE_TIME})
 
+/* For evd_claim_by_children_finished(): parents that wait for their children. */
+#define sample_parents \
+  (&(evd_parents){.status = EVD_STATUS_WAITING_FOR_CHILDREN, .ocfp_status = EVD_OCFP_IDLE})
+
 /* For evd_expire_by_expires_at(): running executions with expires_at below this. */
 #define sample_expired(before) \
   (&(evd_expired){.status = EVD_STATUS_RUNNING, .expires_at_before = (before)})

@@ -24,25 +24,32 @@ struct index {
 /* An operation's wish for an index: these columns first, in any order, then its order. */
 struct wish {
   evd_operation operation;
+  bool by_task; /* a claim of one task */
   size_t equal_count;
   evd_column equal[3];
 };
 
 static const struct wish wishes[] = {
-    {EVD_OPERATION_CLAIM_BY_START_AT, 1, {evd_column_status}},
+    {EVD_OPERATION_CLAIM_BY_START_AT, false, 1, {evd_column_status}},
+    {EVD_OPERATION_CLAIM_BY_START_AT, true, 2, {evd_column_status, evd_column_task_id}},
     {EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED,
+     false,
      3,
      {evd_column_status, evd_column_on_children_finished_processing_status,
       evd_column_active_children_count}},
-    {EVD_OPERATION_CLAIM_BY_CLOSE_STATUS, 1, {evd_column_close_status}},
-    {EVD_OPERATION_EXPIRE_BY_EXPIRES_AT, 2, {evd_column_status, evd_column_is_sleeping_task}},
-    {EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT, 0, {0}},
-    {EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT, 0, {0}},
+    {EVD_OPERATION_CLAIM_BY_CLOSE_STATUS, false, 1, {evd_column_close_status}},
+    {EVD_OPERATION_EXPIRE_BY_EXPIRES_AT,
+     false,
+     2,
+     {evd_column_status, evd_column_is_sleeping_task}},
+    {EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT, false, 0, {0}},
+    {EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT, false, 0, {0}},
     {EVD_OPERATION_CLAIM_BY_CANCELLATION,
+     false,
      2,
      {evd_column_executor_id, evd_column_needs_promise_cancellation}},
-    {EVD_OPERATION_GET_BY_PARENT, 1, {evd_column_parent_execution_id}},
-    {EVD_OPERATION_CLOSE_FINISHED, 2, {evd_column_is_finished, evd_column_close_status}},
+    {EVD_OPERATION_GET_BY_PARENT, false, 1, {evd_column_parent_execution_id}},
+    {EVD_OPERATION_CLOSE_FINISHED, false, 2, {evd_column_is_finished, evd_column_close_status}},
 };
 
 /* Runs a statement; its result, if it has one, in *result for mysql_free_result(). */
@@ -104,7 +111,8 @@ static enum mydb_comparison comparison_of(const char *collation) {
 
 static bool is_looked_up(evd_column column) {
   return column == evd_column_execution_id || column == evd_column_parent_execution_id ||
-         column == evd_column_executor_id || column == evd_column_sleeping_task_unique_id;
+         column == evd_column_executor_id || column == evd_column_sleeping_task_unique_id ||
+         column == evd_column_task_id;
 }
 
 /* The columns of "show full columns": field, type, collation, null, key, default, extra. */
@@ -195,7 +203,8 @@ static void keep_index(struct mydb_table *table, const struct index *index, uint
   }
   for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
     if (serves(index, &wishes[i])) {
-      keep_name(table->selection_index[wishes[i].operation], index);
+      keep_name(wishes[i].by_task ? table->task_index : table->selection_index[wishes[i].operation],
+                index);
     }
   }
 }

@@ -116,7 +116,12 @@ static void write_statement(struct script *script, struct mydb_writer *writer,
     mydb_sql_update(writer, script->table, script->grouped + statement->first, statement->count);
     break;
   case SCRIPT_COUNTED: write_counted(script, writer, statement->first); break;
+  case SCRIPT_SHARE: mydb_sql_share(writer, script->table, batch->requests[0]); break;
   case SCRIPT_SELECT: mydb_sql_select(writer, script->table, batch->requests[0]); break;
+  case SCRIPT_SELECT_TASK:
+    mydb_sql_select_task(writer, script->table, batch->requests[0], statement->first,
+                         (int64_t)statement->count);
+    break;
   case SCRIPT_UPDATE_SELECTED:
     mydb_sql_update_selected(writer, script->table, batch->requests[0],
                              script->selected_ids + statement->first, statement->count);

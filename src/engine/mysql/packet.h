@@ -24,7 +24,9 @@ struct script_statement {
     SCRIPT_LOCK,            /* all requests */
     SCRIPT_UPDATE,          /* `count` requests from `first` on, of the grouped */
     SCRIPT_COUNTED,         /* one request, number `first`, which the count is of */
+    SCRIPT_SHARE,           /* the request: how many rows of each task */
     SCRIPT_SELECT,          /* the request */
+    SCRIPT_SELECT_TASK,     /* at most `count` rows of task number `first` */
     SCRIPT_UPDATE_SELECTED, /* `count` selected rows from `first` on */
     SCRIPT_DECREMENT        /* `count` parents from `first` on */
   } kind;
@@ -69,6 +71,12 @@ struct script {
   size_t grouped_next;
   struct script_cursor cursor;
 
+  int64_t *shares;    /* of each of the request's tasks; NULL: by one select */
+  size_t select_next; /* the task that is to be selected next */
+  bool selected_all;  /* every select was made */
+  bool settled;       /* nothing is selected any more, and the rows are in order */
+  int64_t *orders;    /* by what rows of several selects are sorted, one for each */
+  size_t orders_size;
   struct records *selected;      /* by SCRIPT_SELECT; claimed rows as they are after the update */
   evd_changes changes;           /* to the claimed rows; the texts are the rows' */
   struct script_parent *parents; /* of the rows; see selection.c */

@@ -64,7 +64,9 @@ evd_code mydb_script_row(struct script *script, MYSQL_ROW row, const unsigned lo
   switch (statement->kind) {
   case SCRIPT_GET: return mydb_script_get_row(script, row, lengths, error);
   case SCRIPT_LOCK: mydb_script_lock_row(script, row); return EVD_OK;
-  case SCRIPT_SELECT: return mydb_script_select_row(script, row, lengths, error);
+  case SCRIPT_SHARE: return mydb_script_share_row(script, row, error);
+  case SCRIPT_SELECT:
+  case SCRIPT_SELECT_TASK: return mydb_script_select_row(script, row, lengths, error);
   default: return error_set(error, EVD_EDATABASE, "", "the server sent rows where there are none");
   }
 }

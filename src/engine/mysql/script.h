@@ -13,6 +13,7 @@
  *                   begin; lock; update, ...; commit
  *   and children    begin; lock | update, ...; insert; commit
  *   claims, expire  begin; select | update; commit
+ *   claims by tasks select | begin; select, ... | update; commit
  *   close_finished  begin; select | update; decrement; commit
  *   by parent       update, or of several  begin; update, ...; commit
  *
@@ -67,8 +68,9 @@ void mydb_script_free(struct script *script);
 void mydb_script_next_of_writes(struct script *script);
 
 /* In selection.c, for claims, expiries and close_finished: the statements of the next packet, a row
- * of the select, and at the end the requests' answers. */
+ * of a select, and at the end the requests' answers. */
 void mydb_script_next_of_selection(struct script *script);
+evd_code mydb_script_share_row(struct script *script, MYSQL_ROW row, evd_error *error);
 evd_code mydb_script_select_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                                 evd_error *error);
 void mydb_script_selection_done(struct script *script);

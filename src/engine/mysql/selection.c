@@ -87,6 +87,32 @@ static bool list_selected(struct script *script, const char *id) {
   return true;
 }
 
+/* Notes by what the row that was added last is sorted. */
+static bool note_order(struct script *script, int64_t start_at) {
+  size_t count = records_count(script->selected);
+  if (count > script->orders_size) {
+    size_t size = count * 2;
+    int64_t *orders = realloc(script->orders, size * sizeof *orders);
+    if (orders == NULL) {
+      return false;
+    }
+    script->orders = orders;
+    script->orders_size = size;
+  }
+  script->orders[count - 1] = start_at;
+  return true;
+}
+
+evd_code mydb_script_share_row(struct script *script, MYSQL_ROW row, evd_error *error) {
+  size_t count = script->batch->requests[0]->task_id_count;
+  size_t task = row[MYDB_SHARE_TASK] != NULL ? strtoul(row[MYDB_SHARE_TASK], NULL, 10) : count;
+  if (task >= count || row[MYDB_SHARE_ROWS] == NULL) {
+    return error_set(error, EVD_EDATABASE, "", "the server sent a task that was not asked for");
+  }
+  script->shares[task] = strtoll(row[MYDB_SHARE_ROWS], NULL, 10);
+  return EVD_OK;
+}
+
 /* Keeps a claimed row as it is after the update. One with a value that cannot be is claimed as
  * well, and left out of the answer: see struct left_out. */
 static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
@@ -96,6 +122,9 @@ static evd_code select_claimed(struct script *script, MYSQL_ROW row, const unsig
   evd_error why;
   evd_execution *execution = mydb_decode_row(script->selected, row, lengths, &why);
   if (execution != NULL) {
+    if (script->shares != NULL && !note_order(script, execution->start_at)) {
+      return error_set_no_memory(error);
+    }
     changes_apply(&script->changes, execution);
     if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
       execution->expires_at = execution_expires_at(request->started_at, execution->timeout_ms);
@@ -208,13 +237,79 @@ static bool add_parts(struct script *script, enum script_kind kind, size_t *next
   return true;
 }
 
-void mydb_script_next_of_selection(struct script *script) {
-  if (script->packets == 0) {
+/* Adds the selects of a claim task by task; true when that is all. */
+static bool add_task_selects(struct script *script) {
+  size_t count = script->batch->requests[0]->task_id_count;
+  for (; script->select_next < count; script->select_next++) {
+    int64_t share = script->shares[script->select_next];
+    if (share > 0 &&
+        !mydb_packet_add(script, SCRIPT_SELECT_TASK, script->select_next, (size_t)share)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Adds what asks for the shares of the tasks; of one task it is known. */
+static void begin_shares(struct script *script) {
+  const struct request *request = script->batch->requests[0];
+  script->shares = calloc(request->task_id_count, sizeof *script->shares);
+  if (script->shares == NULL) {
+    script->sql.failed = true;
+  } else if (request->task_id_count == 1) {
+    script->shares[0] = request->limit;
+  } else {
+    mydb_packet_add(script, SCRIPT_SHARE, 0, 0);
+  }
+}
+
+static bool has_share(const struct script *script) {
+  bool has = false;
+  for (size_t i = 0; i < script->batch->requests[0]->task_id_count; i++) {
+    has = has || script->shares[i] > 0;
+  }
+  return has;
+}
+
+/* Adds the selects, or what has to be known before; true when they have all been answered, or there
+ * is nothing to select. */
+static bool add_selects(struct script *script) {
+  if (script->selected_all) {
+    return true;
+  }
+  if (script->shares == NULL &&
+      mydb_sql_claims_by_task(script->table, script->batch->requests[0])) {
+    begin_shares(script);
+    if (script->sql.failed || script->statement_count > 0) {
+      return false;
+    }
+  }
+  if (script->shares != NULL && !has_share(script)) {
+    return true;
+  }
+  if (!script->in_transaction) {
     mydb_packet_add(script, SCRIPT_BEGIN, 0, 0);
-    mydb_packet_add(script, SCRIPT_SELECT, 0, 0);
+  }
+  script->selected_all = script->shares != NULL ? add_task_selects(script)
+                                                : mydb_packet_add(script, SCRIPT_SELECT, 0, 0);
+  return false;
+}
+
+/* When all rows are there: lists their parents, and brings those of several selects into the order
+ * of one. False if memory ran out. */
+static bool settle(struct script *script) {
+  bool sorts = script->selected != NULL && script->batch->requests[0]->task_id_count > 1 &&
+               script->shares != NULL;
+  script->settled =
+      list_parents(script) && (!sorts || records_sort(script->selected, script->orders));
+  return script->settled;
+}
+
+void mydb_script_next_of_selection(struct script *script) {
+  if (!add_selects(script) || !script->in_transaction) {
     return;
   }
-  if (script->packets == 1 && !list_parents(script)) {
+  if (!script->settled && !settle(script)) {
     script->sql.failed = true;
     return;
   }
@@ -249,4 +344,6 @@ void mydb_script_selection_free(struct script *script) {
   records_release(script->selected);
   free(script->selected_ids);
   free(script->decrements);
+  free(script->shares);
+  free(script->orders);
 }

@@ -213,21 +213,6 @@ static evd_code begin_claim(const struct postgres_table *table, struct request *
   return request->rows != NULL ? EVD_OK : error_set_no_memory(error);
 }
 
-/* A claimed row, with its place in the order. */
-struct place {
-  int64_t order;
-  size_t index;
-};
-
-static int compare_places(const void *left, const void *right) {
-  const struct place *a = left;
-  const struct place *b = right;
-  if (a->order != b->order) {
-    return a->order < b->order ? -1 : 1;
-  }
-  return a->index < b->index ? -1 : a->index > b->index;
-}
-
 /* What a claim takes its rows by. NULL, where a foreign table lets it be, is last, as in the
  * database. */
 static int64_t order_of(const PGresult *result, int row) {
@@ -257,16 +242,14 @@ static evd_code read_claimed_row(const struct postgres_table *table, struct requ
   return EVD_OK;
 }
 
-/* Finds each record's place; rows that were left out have none. */
-static void find_places(const struct request *request, const PGresult *result,
-                        struct place *places) {
+/* Finds what each record is ordered by; rows that were left out are none. */
+static void find_orders(const struct request *request, const PGresult *result, int64_t *orders) {
   const evd_execution *executions = records_rows(request->rows);
   size_t count = records_count(request->rows);
   size_t found = 0;
   for (int row = 0; found < count; row++) {
     if (strcmp(executions[found].execution_id, id_of(result, row)) == 0) {
-      places[found] = (struct place){order_of(result, row), found};
-      found++;
+      orders[found++] = order_of(result, row);
     }
   }
 }
@@ -274,20 +257,13 @@ static void find_places(const struct request *request, const PGresult *result,
 /* Brings the answer of a claim into its order. The database mostly returns it so, but need not. */
 static evd_code sort_claim(const struct request *request, const PGresult *result,
                            evd_error *error) {
-  size_t count = records_count(request->rows);
-  struct place *places = calloc(count, sizeof *places);
-  size_t *order = calloc(count, sizeof *order);
-  bool ok = places != NULL && order != NULL;
+  int64_t *orders = calloc(records_count(request->rows) + 1, sizeof *orders);
+  bool ok = orders != NULL;
   if (ok) {
-    find_places(request, result, places);
-    qsort(places, count, sizeof *places, compare_places);
-    for (size_t i = 0; i < count; i++) {
-      order[i] = places[i].index;
-    }
-    records_reorder(request->rows, order);
+    find_orders(request, result, orders);
+    ok = records_sort(request->rows, orders);
   }
-  free(places);
-  free(order);
+  free(orders);
   return ok ? EVD_OK : error_set_no_memory(error);
 }
 

@@ -226,6 +226,19 @@ static void add_id(struct encoder *encoder, const struct step *step) {
   add_value(encoder, &text_type, &value);
 }
 
+/* The list of a claim's tasks, if it has one. */
+static void add_task_ids(struct encoder *encoder, const struct request *request) {
+  if (request->task_id_count == 0) {
+    return;
+  }
+  begin_parameter(encoder);
+  put_array_header(encoder, text_type.element_oid, request->task_id_count);
+  for (size_t i = 0; i < request->task_id_count; i++) {
+    put_text(encoder, POSTGRES_TEXT, request->task_ids[i]);
+  }
+  end_parameter(encoder);
+}
+
 /* What sql_selection() wants. */
 static void add_selection(struct encoder *encoder, const struct step *step) {
   const struct request *request = step->requests[0];
@@ -233,6 +246,10 @@ static void add_selection(struct encoder *encoder, const struct step *step) {
   case EVD_OPERATION_CLAIM_BY_CANCELLATION:
   case EVD_OPERATION_UPDATE_BY_PARENT: add_id(encoder, step); break;
   case EVD_OPERATION_CLAIM_BY_START_AT:
+    add_int8(encoder, request->before);
+    add_task_ids(encoder, request);
+    break;
+  case EVD_OPERATION_CLAIM_BY_CHILDREN_FINISHED: add_task_ids(encoder, request); break;
   case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT: add_int8(encoder, request->before); break;
   case EVD_OPERATION_EXPIRE_BY_EXPIRES_AT:

@@ -9,7 +9,8 @@
 #include "sql/buffer.h"
 #include "sql/postgres.h"
 
-/* Beside two ids' arrays, at most all columns for an update and all for the children. */
+/* Beside two arrays of ids and two of a filter, at most all columns for an update and all for the
+ * children. */
 enum { ENCODER_PARAMETERS_MAX = 2 * EVD_COLUMN_COUNT + 4 };
 
 /* The parameters of one statement, as libpq takes them. Kept from one statement to the next, for

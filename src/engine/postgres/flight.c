@@ -172,7 +172,7 @@ static bool plan_requests(struct flight *flight, const struct entry *entries) {
   return true;
 }
 
-static bool plan(struct flight *flight) {
+static bool plan(struct flight *flight, const struct postgres_table *table) {
   struct batch *batch = flight->batch;
   if (batch->operation == EVD_OPERATION_INSERT) {
     memcpy(flight->requests, batch->requests, batch->count * sizeof(struct request *));
@@ -184,7 +184,8 @@ static bool plan(struct flight *flight) {
     return false;
   }
   for (size_t i = 0; i < batch->count; i++) {
-    entries[i] = (struct entry){postgres_statement_key(batch->requests[i]), batch->requests[i]};
+    entries[i] =
+        (struct entry){postgres_statement_key(table, batch->requests[i]), batch->requests[i]};
   }
   if (is_set_based(batch->operation)) {
     qsort(entries, batch->count, sizeof *entries, compare_entries);
@@ -198,14 +199,14 @@ static bool plan(struct flight *flight) {
   return ok;
 }
 
-struct flight *postgres_flight_new(struct batch *batch) {
+struct flight *postgres_flight_new(const struct postgres_table *table, struct batch *batch) {
   struct flight *flight = calloc(1, sizeof *flight);
   if (flight == NULL) {
     return NULL;
   }
   flight->batch = batch;
   flight->requests = malloc(batch->count * sizeof(struct request *));
-  if (flight->requests == NULL || !plan(flight)) {
+  if (flight->requests == NULL || !plan(flight, table)) {
     postgres_flight_free(flight);
     return NULL;
   }

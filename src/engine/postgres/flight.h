@@ -13,6 +13,8 @@
 #include "engine/engine.h"
 #include "sql/sql.h"
 
+struct postgres_table;
+
 /* A row to insert. */
 struct flight_row {
   const evd_execution *execution;
@@ -45,7 +47,7 @@ struct flight {
 };
 
 /* A flight for the batch; NULL if memory ran out. */
-struct flight *postgres_flight_new(struct batch *batch);
+struct flight *postgres_flight_new(const struct postgres_table *table, struct batch *batch);
 
 /* Whether there is a step to be sent. */
 bool postgres_flight_has_step(const struct flight *flight);

@@ -15,7 +15,8 @@ enum { OLDEST_SERVER = 140000 };
 static const char lock_sql[] =
     "select pg_advisory_xact_lock(hashtext('evdurable'), hashtext($1::text))";
 
-/* One row for each column, with what may keep us from using it. A domain counts as its base. An
+/* One row for each column, with what may keep us from using it, and whether there is one of the
+ * indexes for claims by tasks (a format: their names, quoted). A domain counts as its base. An
  * index of those rows only where the column is not null makes it unique, too, but is no key. */
 static const char columns_sql[] =
     "select a.attname, coalesce(nullif(y.typbasetype, 0), a.atttypid)::integer, "
@@ -23,11 +24,20 @@ static const char columns_sql[] =
     "exists (select from pg_catalog.pg_index as i where i.indrelid = a.attrelid and i.indisunique "
     "and i.indisvalid and i.indexprs is null and i.indnkeyatts = 1 and i.indkey[0] = a.attnum "
     "and (i.indpred is null or (not a.attnotnull and pg_catalog.pg_get_expr(i.indpred, i.indrelid) "
-    "= pg_catalog.format('(%I IS NOT NULL)', a.attname)))), y.typname "
+    "= pg_catalog.format('(%%I IS NOT NULL)', a.attname)))), y.typname, "
+    "exists (select from pg_catalog.pg_index as i join pg_catalog.pg_class as c on c.oid = "
+    "i.indexrelid where i.indrelid = a.attrelid and i.indisvalid and c.relname in ('%s')) "
     "from pg_catalog.pg_attribute as a join pg_catalog.pg_type as y on y.oid = a.atttypid "
     "where a.attrelid = pg_catalog.to_regclass($1::text) and a.attnum > 0 and not a.attisdropped";
 
-enum { FIELD_NAME, FIELD_TYPE, FIELD_MUST_BE_GIVEN, FIELD_UNIQUE, FIELD_TYPE_NAME };
+enum {
+  FIELD_NAME,
+  FIELD_TYPE,
+  FIELD_MUST_BE_GIVEN,
+  FIELD_UNIQUE,
+  FIELD_TYPE_NAME,
+  FIELD_HAS_TASK_INDEX /* the same in each row */
+};
 
 /* Whether the table or one of its indexes is missing; the names of these and their number follow.
  * What is there needs no privilege to make it. */
@@ -115,10 +125,23 @@ static void send_creation(struct connection *connection, const char *table) {
 }
 
 static void send_columns(struct connection *connection, const char *table) {
-  send_patience(connection);
-  postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS},
-                           columns_sql, table);
-  send_sync(connection, EXPECT_COLUMNS_SYNC);
+  const struct table_name *name = &connection->source->table.name;
+  struct buffer names = {0};
+  struct buffer sql = {0};
+  schema_index_name(&names, name, false, INDEX_BY_TASK);
+  buffer_append(&names, "', '");
+  schema_index_name(&names, name, true, INDEX_STATUS_TASK_START_AT);
+  buffer_printf(&sql, columns_sql, names.failed ? "" : names.text);
+  if (names.failed || sql.failed) {
+    postgres_wire_break(&connection->wire);
+  } else {
+    send_patience(connection);
+    postgres_wire_query_text(&connection->wire, &(struct expected){.kind = EXPECT_COLUMNS},
+                             sql.text, table);
+    send_sync(connection, EXPECT_COLUMNS_SYNC);
+  }
+  buffer_free(&names);
+  buffer_free(&sql);
 }
 
 /* Sends something about the table, whose quoted name it is given. */
@@ -199,6 +222,7 @@ evd_code postgres_schema_read(struct source *source, const PGresult *result, evd
     return schema_error_no_table(name, error);
   }
   struct postgres_table table = source->table;
+  table.has_task_index = rows > 0 && field_bool(result, 0, FIELD_HAS_TASK_INDEX);
   uint64_t present = 0;
   evd_code code = EVD_OK;
   for (int row = 0; row < rows && code == EVD_OK; row++) {

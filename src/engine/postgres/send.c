@@ -147,7 +147,7 @@ void postgres_send_more(struct connection *connection) {
 
 void postgres_connection_send(struct pool_connection *pooled, struct batch *batch) {
   struct connection *connection = (struct connection *)pooled;
-  struct flight *flight = postgres_flight_new(batch);
+  struct flight *flight = postgres_flight_new(&connection->source->table, batch);
   if (flight == NULL) {
     LL_APPEND(connection->refused, batch);
     postgres_wire_go_on(&connection->wire);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "engine/engine.h"
 #include "engine/sqlite/rows.h"
 #include "engine/sqlite/steps.h"
@@ -48,15 +50,35 @@ static void selection_free(struct selection *selection) {
   buffer_free(&selection->parents);
 }
 
-/* Binds the parameters of a selection: the id, the time, the limit, where the operation has
- * them. */
-static int bind_selection(struct statement *statement, const struct request *request) {
+/* The task ids of a claim as a JSON array, to be released with cJSON_free(); NULL for none, or with
+ * the error if memory ran out. */
+static char *task_ids_json(const struct request *request, evd_error *error) {
+  error->code = EVD_OK;
+  if (request->task_id_count == 0) {
+    return NULL;
+  }
+  cJSON *array = cJSON_CreateStringArray(request->task_ids, (int)request->task_id_count);
+  char *json = array != NULL ? cJSON_PrintUnformatted(array) : NULL;
+  cJSON_Delete(array);
+  if (json == NULL) {
+    error_set_no_memory(error);
+  }
+  return json;
+}
+
+/* Binds the parameters of a selection: the id, the time, the task ids, the limit, where the
+ * operation has them. */
+static int bind_selection(struct statement *statement, const struct request *request,
+                          const char *task_ids) {
   int index = 1;
   int result = SQLITE_OK;
   if (request->operation == EVD_OPERATION_CLAIM_BY_CANCELLATION) {
     result = sqlite_rows_bind_text(statement, index++, request->id);
   } else if (request->operation == EVD_OPERATION_CLAIM_BY_START_AT) {
     result = sqlite_rows_bind_integer(statement, index++, request->before);
+  }
+  if (result == SQLITE_OK && task_ids != NULL) {
+    result = sqlite_rows_bind_text(statement, index++, task_ids);
   }
   return result == SQLITE_OK ? sqlite_rows_bind_integer(statement, index, request->limit) : result;
 }
@@ -107,19 +129,32 @@ static evd_code keep_closed(struct connection *connection, struct statement *sta
   return selection->parents.failed ? error_set_no_memory(error) : EVD_OK;
 }
 
-/* Selects the rows and keeps each. */
-static evd_code select_rows(struct connection *connection, struct request *request,
-                            struct selection *selection,
-                            evd_code (*keep)(struct connection *, struct statement *,
-                                             struct request *, struct selection *, evd_error *),
-                            evd_error *error) {
+typedef evd_code (*keep_row)(struct connection *, struct statement *, struct request *,
+                             struct selection *, evd_error *);
+
+/* The key of a claim's selection: by the index of tasks where there is one. */
+static struct statement_key selection_key(const struct connection *connection,
+                                          const struct request *request) {
   struct statement_key key = sqlite_statement_key(request, SQLITE_PART_MAIN);
+  if (key.by_tasks == BY_TASKS_FILTER && connection->has_task_index &&
+      request->operation == EVD_OPERATION_CLAIM_BY_START_AT &&
+      request->status == EVD_STATUS_READY) {
+    key.by_tasks = BY_TASKS_INDEX;
+  }
+  return key;
+}
+
+/* Selects the rows of these tasks and keeps each. */
+static evd_code select_rows_of(struct connection *connection, struct request *request,
+                               const char *task_ids, struct selection *selection, keep_row keep,
+                               evd_error *error) {
+  struct statement_key key = selection_key(connection, request);
   struct statement *statement = sqlite_step_prepare(connection, &key, error);
   if (statement == NULL) {
     return error->code;
   }
 
-  int result = bind_selection(statement, request);
+  int result = bind_selection(statement, request, task_ids);
   while ((result = sqlite_step_read(connection, statement, result)) == SQLITE_ROW) {
     evd_code code = keep(connection, statement, request, selection, error);
     if (code != EVD_OK) {
@@ -128,6 +163,18 @@ static evd_code select_rows(struct connection *connection, struct request *reque
     result = SQLITE_OK;
   }
   return sqlite_step_end(connection, statement, result, error);
+}
+
+/* Selects the rows and keeps each. */
+static evd_code select_rows(struct connection *connection, struct request *request,
+                            struct selection *selection, keep_row keep, evd_error *error) {
+  char *task_ids = task_ids_json(request, error);
+  evd_code code = error->code;
+  if (code == EVD_OK) {
+    code = select_rows_of(connection, request, task_ids, selection, keep, error);
+  }
+  cJSON_free(task_ids);
+  return code;
 }
 
 /*

@@ -31,6 +31,7 @@ struct connection {
   sqlite3_stmt *begin_write;
   sqlite3_stmt *commit;
   struct statements statements;
+  bool has_task_index;       /* the table has the index for claims by tasks */
   bool timing;               /* statements note the time that they take */
   struct left_out *left_out; /* of the batch at work */
   int64_t patience_ms;       /* how long to wait for another's lock: longer while it is opened */

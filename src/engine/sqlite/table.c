@@ -229,17 +229,38 @@ static evd_code create(struct connection *connection, evd_error *error) {
   return code;
 }
 
+/* Finds out whether there is an index for claims by tasks. */
+static evd_code read_task_index(struct connection *connection, evd_error *error) {
+  struct buffer names = {0};
+  schema_index_name(&names, &connection->table, false, INDEX_BY_TASK);
+  buffer_append(&names, "', '");
+  schema_index_name(&names, &connection->table, true, INDEX_STATUS_TASK_START_AT);
+  struct buffer sql = {0};
+  buffer_printf(&sql,
+                "select 1 from main.sqlite_schema where type = 'index' and tbl_name = ? collate "
+                "nocase and name collate nocase in ('%s')",
+                names.failed ? "" : names.text);
+  bool failed = names.failed || sql.failed;
+  sqlite3_stmt *statement = failed ? NULL : query(connection, sql.text, error);
+  buffer_free(&names);
+  buffer_free(&sql);
+  if (statement == NULL) {
+    return failed ? error_set_no_memory(error) : error->code;
+  }
+  connection->has_task_index = sqlite3_step(statement) == SQLITE_ROW;
+  return finish(connection, statement, error);
+}
+
 /* Creates or checks the table; see table.h. */
 evd_code sqlite_table_prepare(struct connection *connection, evd_error *error) {
   evd_code code = EVD_OK;
   if (connection->schema == EVD_SCHEMA_CREATE) {
     code = create(connection, error);
   }
-  if (code != EVD_OK || connection->schema == EVD_SCHEMA_SKIP) {
-    return code;
+  if (code == EVD_OK && connection->schema != EVD_SCHEMA_SKIP) {
+    struct shape shape;
+    code = read_shape(connection, &shape, error);
+    code = code == EVD_OK ? check_shape(connection, &shape, error) : code;
   }
-
-  struct shape shape;
-  code = read_shape(connection, &shape, error);
-  return code == EVD_OK ? check_shape(connection, &shape, error) : code;
+  return code == EVD_OK ? read_task_index(connection, error) : code;
 }
