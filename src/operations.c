@@ -268,6 +268,15 @@ evd_future *evd_get_by_parent(evd_storage *storage, const char *parent_execution
   return loader_submit(storage->loader, &request);
 }
 
+evd_future *evd_get_tree(evd_storage *storage, const char *execution_id) {
+  evd_error error;
+  if (check_id(execution_id, "execution_id", EVD_ID_MAX, &error) != EVD_OK) {
+    return fail(storage, &error);
+  }
+  struct request request = {.operation = EVD_OPERATION_GET_TREE, .id = execution_id};
+  return loader_submit(storage->loader, &request);
+}
+
 evd_future *evd_update_by_parent(evd_storage *storage, const char *parent_execution_id,
                                  bool is_finished, const evd_changes *changes) {
   evd_error error;

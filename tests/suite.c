@@ -33,6 +33,7 @@ static const struct group groups[] = {
     {"children", children_tests, true},
     {"claims", claims_tests, true},
     {"task_ids", task_ids_tests, true},
+    {"trees", trees_tests, true},
     {"selections", selections_tests, true},
     {"expire", expire_tests, true},
     {"close_finished", close_finished_tests, true},

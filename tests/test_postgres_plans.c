@@ -46,6 +46,8 @@ static const struct plan plans[] = {
      BY_ID},
     {{.operation = EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID}, BY_UNIQUE_ID},
     {{.operation = EVD_OPERATION_GET_BY_PARENT}, BY_PARENT},
+    {{.operation = EVD_OPERATION_GET_TREE}, BY_PARENT},
+    {{.operation = EVD_OPERATION_GET_TREE}, BY_ID},
     {{.operation = EVD_OPERATION_UPDATE}, BY_ID},
     {{.operation = EVD_OPERATION_UPDATE,
       .filter = {.status = EVD_STATUS_READY, .is_sleeping_task = EVD_YES, .is_finished = EVD_YES}},

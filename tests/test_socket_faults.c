@@ -61,6 +61,7 @@ static void work(const struct way *way, evd_storage *storage) {
                                        .started_at = 0},
                             &changes, 1),
       evd_get_by_parent(storage, id),
+      evd_get_tree(storage, id),
   };
   for (size_t i = 0; i < sizeof futures / sizeof futures[0]; i++) {
     await_end(way, futures[i]);

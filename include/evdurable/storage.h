@@ -38,6 +38,7 @@ typedef enum evd_operation {
   EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT,
   EVD_OPERATION_CLAIM_BY_CANCELLATION,
   EVD_OPERATION_GET_BY_PARENT,
+  EVD_OPERATION_GET_TREE,
   EVD_OPERATION_UPDATE_BY_PARENT,
   EVD_OPERATION_CLOSE_FINISHED,
   EVD_OPERATION_DELETE,
@@ -277,6 +278,18 @@ EVD_API evd_future *evd_claim_by_cancellation(evd_storage *storage, const char *
  * index_in_parent_children, then execution_id.
  */
 EVD_API evd_future *evd_get_by_parent(evd_storage *storage, const char *parent_execution_id);
+
+/**
+ * Gets an execution and all that are below it: its children, their children, and so on. Result:
+ * rows, ordered by created_at, then parent_execution_id, index_in_parent_children and execution_id;
+ * none if there is no such execution. For the whole tree of an execution, pass its
+ * root_execution_id, or its own id if that is NULL.
+ *
+ * The rows are found from parent to child, by the index on parent_execution_id, as they are in one
+ * snapshot of the database. MySQL and MariaDB fail if the tree has more than 1,000 levels
+ * (cte_max_recursion_depth, max_recursive_iterations).
+ */
+EVD_API evd_future *evd_get_tree(evd_storage *storage, const char *execution_id);
 
 /**
  * Updates the children of a parent that have this is_finished

@@ -15,6 +15,7 @@ static const char *const operation_names[EVD_OPERATION_COUNT] = {
     [EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT] = "expire_by_close_expires_at",
     [EVD_OPERATION_CLAIM_BY_CANCELLATION] = "claim_by_cancellation",
     [EVD_OPERATION_GET_BY_PARENT] = "get_by_parent",
+    [EVD_OPERATION_GET_TREE] = "get_tree",
     [EVD_OPERATION_UPDATE_BY_PARENT] = "update_by_parent",
     [EVD_OPERATION_CLOSE_FINISHED] = "close_finished",
     [EVD_OPERATION_DELETE] = "delete",
@@ -28,7 +29,7 @@ const char *evd_operation_name(evd_operation operation) {
 bool operation_is_read(evd_operation operation) {
   return operation == EVD_OPERATION_GET ||
          operation == EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID ||
-         operation == EVD_OPERATION_GET_BY_PARENT;
+         operation == EVD_OPERATION_GET_BY_PARENT || operation == EVD_OPERATION_GET_TREE;
 }
 
 bool operation_is_claim(evd_operation operation) {
@@ -39,7 +40,8 @@ bool operation_is_claim(evd_operation operation) {
 }
 
 bool operation_is_batched(evd_operation operation) {
-  return operation_is_read(operation) || operation == EVD_OPERATION_INSERT ||
+  bool is_batched_read = operation_is_read(operation) && operation != EVD_OPERATION_GET_TREE;
+  return is_batched_read || operation == EVD_OPERATION_INSERT ||
          operation == EVD_OPERATION_UPDATE ||
          operation == EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN ||
          operation == EVD_OPERATION_UPDATE_BY_PARENT;

@@ -8,15 +8,22 @@ static void put(struct mydb_writer *writer, const char *sql) {
   buffer_append(writer->buffer, sql);
 }
 
-/* Appends the table's name, and forces an index on it unless that is "" or may be gone. */
-static void put_table(struct mydb_writer *writer, const struct mydb_table *table,
-                      const char *index) {
+/* Appends the table's name and another one for it, and forces an index on it unless that is "" or
+ * may be gone. */
+static void put_table_as(struct mydb_writer *writer, const struct mydb_table *table,
+                         const char *alias, const char *index) {
   sql_table(writer->buffer, &dialect_mysql, &table->name);
+  put(writer, alias);
   if (index[0] != '\0' && !table->stale) {
     put(writer, " force index (");
     sql_identifier(writer->buffer, &dialect_mysql, index);
     put(writer, ")");
   }
+}
+
+static void put_table(struct mydb_writer *writer, const struct mydb_table *table,
+                      const char *index) {
+  put_table_as(writer, table, "", index);
 }
 
 /* Whether the table's comparison of ids is not that of bytes: 'a' finds what is not 'a'. */
@@ -153,6 +160,30 @@ void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
   if (operation == EVD_OPERATION_GET_BY_PARENT) {
     put(writer, " order by index_in_parent_children, execution_id");
   }
+}
+
+void mydb_sql_get_tree(struct mydb_writer *writer, const struct mydb_table *table,
+                       const struct request *request) {
+  const char *by_parent = table->selection_index[EVD_OPERATION_GET_BY_PARENT];
+  struct id_list ids = {id_of_text, &request->id, 1};
+  put(writer, "with recursive tree (id) as (select execution_id from ");
+  put_table(writer, table, table->id_index);
+  put(writer, " where ");
+  put_in(writer, table, evd_column_execution_id, &ids);
+  put(writer, " union select c.execution_id from tree straight_join ");
+  put_table_as(writer, table, " as c", by_parent);
+  put(writer, " where c.parent_execution_id = tree.id");
+  if (is_inexact(table)) {
+    put(writer, " and ");
+    put_column(writer, evd_column_parent_execution_id, true);
+    put(writer, " = cast(convert(tree.id using utf8mb4) as binary)");
+  }
+  put(writer, ") select ");
+  sql_columns(writer->buffer, "t.");
+  put(writer, " from tree straight_join ");
+  put_table_as(writer, table, " as t", table->id_index);
+  put(writer, " where t.execution_id = tree.id order by t.created_at, t.parent_execution_id, "
+              "t.index_in_parent_children, t.execution_id");
 }
 
 void mydb_sql_lock(struct mydb_writer *writer, const struct mydb_table *table,

@@ -48,6 +48,11 @@ void mydb_sql_insert_row(struct mydb_writer *writer, const evd_execution *execut
 void mydb_sql_get(struct mydb_writer *writer, const struct mydb_table *table,
                   struct request *const *requests, size_t count);
 
+/* The same of an execution and all below it. The ids first, each once: a table of others' may have
+ * a circle. */
+void mydb_sql_get_tree(struct mydb_writer *writer, const struct mydb_table *table,
+                       const struct request *request);
+
 /*
  * Updates by id (with or without children) of several requests, in a transaction: one statement
  * locks the rows of all, in the order of the index, and shows what filters ask for; then one

@@ -299,6 +299,27 @@ static void append_get_by_parent(struct writer *writer) {
                  "t.execution_id collate \"C\") as c");
 }
 
+/* An execution and all below it. The ids first, each once: a table of others' may have a circle.
+ * With "offset 0" the planner must look up the children of one parent after the other: it might
+ * read all children once, and compare them with each parent. */
+static void append_get_tree(struct writer *writer) {
+  append(writer, "with recursive tree as (select execution_id from ");
+  append_table(writer);
+  append(writer, " where execution_id = ");
+  append_typed(writer, "text", false);
+  append(writer, " union select c.execution_id from tree as p cross join lateral (select "
+                 "execution_id from ");
+  append_table(writer);
+  append(writer, " where parent_execution_id = p.execution_id offset 0) as c) select ");
+  append_columns(writer, all_columns, "t.");
+  append(writer, " from tree as i cross join lateral (select * from ");
+  append_table(writer);
+  append(writer,
+         " where execution_id = any(array[i.execution_id])) as t order by t.created_at, "
+         "t.parent_execution_id collate \"C\" nulls first, t.index_in_parent_children nulls first, "
+         "t.execution_id collate \"C\"");
+}
+
 /* Appends what a column gets that a number is added to. `table` is "" or the table's name with a
  * dot; the number is a parameter, or the column of a list. */
 static void append_sum(struct writer *writer, evd_column column, const char *table,
@@ -622,6 +643,7 @@ void postgres_statement(struct buffer *buffer, const struct postgres_table *tabl
     append_get(&writer, evd_column_sleeping_task_unique_id);
     break;
   case EVD_OPERATION_GET_BY_PARENT: append_get_by_parent(&writer); break;
+  case EVD_OPERATION_GET_TREE: append_get_tree(&writer); break;
   case EVD_OPERATION_UPDATE: append_update(&writer); break;
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN: append_update_and_insert(&writer); break;
   case EVD_OPERATION_CLAIM_BY_START_AT:

@@ -7,6 +7,7 @@
  *   insert                      an array for each column of key.set, an element for each row
  *   get, delete                 an array of distinct ids
  *   get by unique id, by parent an array of distinct ids
+ *   get tree                    id
  *   update                      an array of ids; arrays of executor_id and started_at, where the
  *                               filter has them (key.filter_owner); an array for each column that
  *                               is set

@@ -183,6 +183,7 @@ struct statement_key statement_key(const struct request *request, uint8_t part, 
   case EVD_OPERATION_EXPIRE_BY_OCFP_EXPIRES_AT:
   case EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT:
   case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_GET_TREE:
   case EVD_OPERATION_DELETE:
   case EVD_OPERATION_DELETE_ALL:
   case EVD_OPERATION_COUNT: break;
@@ -284,6 +285,7 @@ void sql_selection(struct buffer *buffer, const struct dialect *dialect,
   case EVD_OPERATION_UPDATE:
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
   case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_GET_TREE:
   case EVD_OPERATION_DELETE:
   case EVD_OPERATION_DELETE_ALL:
   case EVD_OPERATION_COUNT: break;

@@ -157,6 +157,22 @@ static void append_select_by_tasks(struct buffer *buffer, const struct table_nam
                 evd_status_name((evd_status)key->status));
 }
 
+/* Appends the statement that gets an execution and all below it. The ids first, each once: a table
+ * of others' may have a circle. */
+static void append_get_tree(struct buffer *buffer, const struct table_name *table) {
+  buffer_append(buffer, "with recursive tree(id) as (select execution_id from ");
+  sql_table(buffer, &dialect_sqlite, table);
+  buffer_append(buffer,
+                " where execution_id = ? union select c.execution_id from tree cross join ");
+  sql_table(buffer, &dialect_sqlite, table);
+  buffer_append(buffer, " as c on c.parent_execution_id = tree.id) select ");
+  sql_columns(buffer, "t.");
+  buffer_append(buffer, " from tree cross join ");
+  sql_table(buffer, &dialect_sqlite, table);
+  buffer_append(buffer, " as t on t.execution_id = tree.id order by t.created_at, "
+                        "t.parent_execution_id, t.index_in_parent_children, t.execution_id");
+}
+
 /* Appends the statement that changes one selected row. */
 static void append_update_row(struct buffer *buffer, const struct table_name *table,
                               const struct statement_key *key) {
@@ -218,6 +234,7 @@ static void append_main(struct buffer *buffer, const struct table_name *table,
     buffer_append(buffer, "parent_execution_id = ? order by index_in_parent_children, "
                           "execution_id");
     break;
+  case EVD_OPERATION_GET_TREE: append_get_tree(buffer, table); break;
   case EVD_OPERATION_UPDATE_BY_PARENT:
     append_update(buffer, table, key);
     sql_selection(buffer, &dialect_sqlite, key, &selection_writer);

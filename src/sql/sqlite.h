@@ -23,7 +23,7 @@ enum sqlite_part {
    *   claims                          selection, limit; returns rowid and all columns. Task ids are
  *                                   one parameter, a JSON array
    *   expiries                        changes, selection, limit
-   *   get_by_parent                   id
+   *   get_by_parent, get_tree         id
    *   update_by_parent                changes, selection
    *   close_finished                  selection, limit; returns rowid and parent_execution_id
    *   delete                          id

@@ -21,6 +21,7 @@ static void an_id_that_cannot_be_one_is_refused(void **state) {
                    "execution_id");
     expect_refused(evd_delete(suite.storage, id), "execution_id");
     expect_refused(evd_get_by_parent(suite.storage, id), "parent_execution_id");
+    expect_refused(evd_get_tree(suite.storage, id), "execution_id");
     expect_refused(evd_update_by_parent(suite.storage, id, true, &changes), "parent_execution_id");
     expect_refused(evd_claim_by_cancellation(suite.storage, id, true, &changes, 1), "executor_id");
   }

@@ -84,6 +84,7 @@ int adding_tests(void);
 int children_tests(void);
 int claims_tests(void);
 int task_ids_tests(void);
+int trees_tests(void);
 int selections_tests(void);
 int expire_tests(void);
 int close_finished_tests(void);

@@ -97,7 +97,7 @@ static evd_code give_row(struct request **requests, size_t count, MYSQL_ROW row,
   return EVD_OK;
 }
 
-/* Requests for one parent's children share their rows. */
+/* Requests for one parent's children share their rows; a tree is of one request. */
 static evd_code give_child(struct request **requests, size_t count, MYSQL_ROW row,
                            const unsigned long *lengths, evd_error *error) {
   for (size_t i = 0; i < count; i++) {
@@ -118,6 +118,9 @@ static evd_code give_child(struct request **requests, size_t count, MYSQL_ROW ro
 evd_code mydb_script_get_row(struct script *script, MYSQL_ROW row, const unsigned long *lengths,
                              evd_error *error) {
   evd_operation operation = script->batch->operation;
+  if (operation == EVD_OPERATION_GET_TREE) {
+    return give_child(script->batch->requests, 1, row, lengths, error);
+  }
   evd_column column = operation == EVD_OPERATION_GET ? evd_column_execution_id
                       : operation == EVD_OPERATION_GET_BY_PARENT
                           ? evd_column_parent_execution_id

@@ -110,7 +110,13 @@ static void write_statement(struct script *script, struct mydb_writer *writer,
       write_insert(script, writer);
     }
     break;
-  case SCRIPT_GET: mydb_sql_get(writer, script->table, batch->requests, batch->count); break;
+  case SCRIPT_GET:
+    if (batch->operation == EVD_OPERATION_GET_TREE) {
+      mydb_sql_get_tree(writer, script->table, batch->requests[0]);
+    } else {
+      mydb_sql_get(writer, script->table, batch->requests, batch->count);
+    }
+    break;
   case SCRIPT_LOCK: mydb_sql_lock(writer, script->table, script->sorted, batch->count); break;
   case SCRIPT_UPDATE:
     mydb_sql_update(writer, script->table, script->grouped + statement->first, statement->count);

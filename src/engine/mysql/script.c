@@ -13,6 +13,7 @@ static void add_next(struct script *script) {
   case EVD_OPERATION_GET:
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
   case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_GET_TREE:
     if (script->packets == 0) {
       mydb_packet_add(script, SCRIPT_GET, 0, 0);
     }

@@ -159,6 +159,16 @@ static bool is_of_owner(const evd_filter *filter, struct records *rows) {
   return is_executors && (filter->started_at == 0 || row->started_at == filter->started_at);
 }
 
+/* Adds a row to a request's rows. */
+static evd_code add_got_row(const struct postgres_table *table, struct request *request,
+                            const PGresult *result, int row, evd_error *error) {
+  if (request->rows == NULL) {
+    request->rows = records_new(1, row_text_size(table, result, row));
+  }
+  return request->rows != NULL ? read_row(table, request->rows, result, row, error)
+                               : error_set_no_memory(error);
+}
+
 /* A row of a get, for each request with its id: of a get by parent, all rows; else one. */
 static evd_code read_got_row(const struct postgres_table *table, const struct step *step,
                              const PGresult *result, int row, evd_error *error) {
@@ -170,13 +180,7 @@ static evd_code read_got_row(const struct postgres_table *table, const struct st
   for (size_t i = find_request(step, id); i < step->count && strcmp(step->requests[i]->id, id) == 0;
        i++) {
     struct request *request = step->requests[i];
-    if (request->rows == NULL) {
-      request->rows = records_new(1, row_text_size(table, result, row));
-    }
-    if (request->rows == NULL) {
-      return error_set_no_memory(error);
-    }
-    evd_code code = read_row(table, request->rows, result, row, error);
+    evd_code code = add_got_row(table, request, result, row, error);
     if (code != EVD_OK) {
       return code;
     }
@@ -291,6 +295,7 @@ static evd_code read_next_row(const struct postgres_table *table, const struct s
   case EVD_OPERATION_GET_BY_PARENT:
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
     return read_got_row(table, step, result, row, error);
+  case EVD_OPERATION_GET_TREE: return add_got_row(table, step->requests[0], result, row, error);
   case EVD_OPERATION_UPDATE:
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
   case EVD_OPERATION_DELETE: read_touched_row(step, result, row); return EVD_OK;
@@ -329,6 +334,7 @@ static int column_count(const struct step *step) {
   switch (operation) {
   case EVD_OPERATION_GET:
   case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_GET_TREE:
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID: return EVD_COLUMN_COUNT;
   case EVD_OPERATION_UPDATE:
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:

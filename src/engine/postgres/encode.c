@@ -270,6 +270,7 @@ static void add_parameters(struct encoder *encoder, const struct postgres_table 
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID:
   case EVD_OPERATION_GET_BY_PARENT:
   case EVD_OPERATION_DELETE: add_ids(encoder, step); break;
+  case EVD_OPERATION_GET_TREE: add_id(encoder, step); break;
   case EVD_OPERATION_UPDATE: add_update(encoder, table, step); break;
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
     add_update(encoder, table, step);

@@ -26,7 +26,9 @@ static void fail_flight(struct flight *flight, const evd_error *error) {
 /* A read whose ids were taken has failed on what is in a row. */
 static void cannot_be_read(const struct batch *batch, evd_error *error) {
   evd_error why = *error;
-  const char *which = batch->operation == EVD_OPERATION_GET_BY_PARENT ? "a child of " : "";
+  const char *which = batch->operation == EVD_OPERATION_GET_BY_PARENT ? "a child of "
+                      : batch->operation == EVD_OPERATION_GET_TREE    ? "one of the tree of "
+                                                                      : "";
   error_set(error, EVD_EDATABASE, why.field, "%sexecution %s cannot be read: %s", which,
             batch->requests[0]->id, why.message);
   error_set_native(error, why.native);

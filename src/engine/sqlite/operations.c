@@ -127,7 +127,8 @@ evd_code sqlite_operation_run(struct connection *connection, struct request *req
   case EVD_OPERATION_INSERT: return insert(connection, request, error);
   case EVD_OPERATION_GET:
   case EVD_OPERATION_GET_BY_SLEEPING_TASK_UNIQUE_ID: return get(connection, request, 1, error);
-  case EVD_OPERATION_GET_BY_PARENT: return get(connection, request, 8, error);
+  case EVD_OPERATION_GET_BY_PARENT:
+  case EVD_OPERATION_GET_TREE: return get(connection, request, 8, error);
   case EVD_OPERATION_UPDATE:
   case EVD_OPERATION_UPDATE_BY_PARENT: return update(connection, request, error);
   case EVD_OPERATION_UPDATE_AND_INSERT_CHILDREN:
