@@ -112,7 +112,12 @@ bool bench_ops(const char *engine, const struct bench_options *options) {
     count = options->row_count;
   }
   struct workload load = {rows_new(count), rows_new_others(OTHERS * count)};
-  bool ok = (load.rows != NULL && load.others != NULL) || bench_fail("out of memory");
+  if (load.rows == NULL || load.others == NULL) {
+    rows_free(load.rows);
+    rows_free(load.others);
+    return bench_fail("out of memory");
+  }
+  bool ok = true;
   for (enum op op = 0; op < OP_COUNT && ok; op++) {
     if (options->only_op == NULL || strcmp(options->only_op, op_name(op)) == 0) {
       ok = measure(op, engine, options, &load, repetitions);

@@ -61,8 +61,9 @@ static size_t copy_task_ids(const char **to, const struct request *request, char
   size_t count = request->task_id_count;
   size_t kept = 0;
   for (size_t i = 0; i < count; i++) {
-    to[i] = strcpy(*text, request->task_ids[i]);
-    *text += strlen(*text) + 1;
+    size_t size = strlen(request->task_ids[i]) + 1;
+    to[i] = memcpy(*text, request->task_ids[i], size);
+    *text += size;
   }
   qsort(to, count, sizeof *to, compare_texts);
   for (size_t i = 0; i < count; i++) {
