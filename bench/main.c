@@ -22,7 +22,7 @@ static const char usage[] =
     "\n"
     "To look closer:\n"
     "  --only=PART       tasks, connect (making connections over TLS), ops, one of them (insert, get,\n"
-    "                    update, claim), or memory, which is not run otherwise\n"
+    "                    update, claim, claim-tasks), or memory, which is not run otherwise\n"
     "  --tasks=N         tasks in all (30000; memory: operations, 1000000)\n"
     "  --rows=N          rows each operation is measured on (10000)\n"
     "  --in-flight=N     at any time (tasks: 300; ops: 256)\n"
