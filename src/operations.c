@@ -1,4 +1,4 @@
-/* The 17 operations: each checks what it is given and hands a request to the loader. */
+/* The operations: each checks what it is given and hands a request to the loader. */
 #include <string.h>
 
 #include <evdurable/storage.h>
@@ -39,7 +39,7 @@ static evd_filter filter_or_any(const evd_filter *filter) {
   return filter != NULL ? *filter : (evd_filter){0};
 }
 
-/* 1 to 5: by id. */
+/* By id. */
 
 evd_future *evd_insert(evd_storage *storage, const evd_execution *executions, size_t count) {
   evd_error error;
@@ -106,7 +106,7 @@ evd_future *evd_update_and_insert_children(evd_storage *storage, const char *exe
   return submit_changes(storage, request, changes);
 }
 
-/* 6 to 8, 12: claims. A limit of nothing is answered here. */
+/* Claims. A limit of nothing is answered here. */
 
 static evd_future *claim(evd_storage *storage, struct request *request, const evd_changes *changes,
                          int64_t limit, enum result_kind kind) {
@@ -206,7 +206,7 @@ evd_future *evd_claim_by_cancellation(evd_storage *storage, const char *executor
   return claim(storage, &request, changes, limit, RESULT_ROWS);
 }
 
-/* 9 to 11: expiries. */
+/* Expiries. */
 
 static evd_code check_expired(const evd_expired *expired, evd_error *error) {
   if (expired == NULL) {
@@ -257,7 +257,7 @@ evd_future *evd_expire_by_close_expires_at(evd_storage *storage, int64_t before,
   return expire(storage, EVD_OPERATION_EXPIRE_BY_CLOSE_EXPIRES_AT, before, changes, limit);
 }
 
-/* 13 to 15: by parent, and closing. */
+/* By parent, and closing. */
 
 evd_future *evd_get_by_parent(evd_storage *storage, const char *parent_execution_id) {
   evd_error error;

@@ -1,6 +1,5 @@
 /*
- * The front door's own: what storage.c (opening, closing, statistics) and operations.c (the 17
- * operations) share.
+ * The front door's own: what storage.c (opening, closing, statistics) and operations.c share.
  *
  *   OPENING ──engine opened──> OPEN ──evd_storage_close──> DRAINING
  *      └──engine failed, or evd_future_cancel──> CLOSING

@@ -1,6 +1,6 @@
 /**
  * @file storage.h
- * A storage of task executions: opening, the 17 operations, statistics, closing.
+ * A storage of task executions: opening, the operations, statistics, closing.
  *
  * A storage belongs to the thread that runs its loop. Several storages can share a loop, and
  * several threads can each have their own loop and storages.

@@ -1,4 +1,4 @@
-/* What the 17 operations do in SQLite. The worker's thread only. */
+/* What the operations do in SQLite. The worker's thread only. */
 #ifndef ENGINE_SQLITE_OPERATIONS_H
 #define ENGINE_SQLITE_OPERATIONS_H
 
