@@ -475,8 +475,8 @@ static void append_due_of_task(struct writer *writer, const char *task_id) {
 /*
  * The same by the index of tasks, in which the rows of each task are in their order, but not those
  * of several. So it is first found out, without locks, how many of the rows that are due first
- * belong to each task; then so many are locked of each. Rows that others have locked are passed over
- * for the task's next ones, and no more are locked than are claimed.
+ * belong to each task; then so many are locked of each. Rows that others have locked are passed
+ * over for the task's next ones, and no more are locked than are claimed.
  */
 static void append_picked_by_tasks(struct writer *writer) {
   writer->parameters = 3; /* before, task ids, limit */
