@@ -187,7 +187,7 @@ typedef struct evd_due {
   int64_t started_at;          /**< expires_at becomes this + the row's timeout_ms, at most
                                 2^53 - 1. Later than now, it gives the run that much more time
                                 before others may take it for expired. */
-  const char *const *task_ids; /**< Only executions of these tasks; NULL is of any. Copied. */
+  const char *const *task_ids; /**< Only executions of these tasks; NULL is any task. Copied. */
   size_t task_id_count;        /**< At most EVD_TASK_IDS_MAX; 0 with a list selects nothing. */
 } evd_due;
 
@@ -205,7 +205,7 @@ EVD_API evd_future *evd_claim_by_start_at(evd_storage *storage, const evd_due *d
 typedef struct evd_parents {
   evd_status status;           /**< Normally EVD_STATUS_WAITING_FOR_CHILDREN. */
   evd_ocfp_status ocfp_status; /**< Normally EVD_OCFP_IDLE. */
-  const char *const *task_ids; /**< Only parents of these tasks; NULL is of any. Copied. The claim
+  const char *const *task_ids; /**< Only parents of these tasks; NULL is any task. Copied. The claim
                                     reads over the others, of which there are few: they wait. */
   size_t task_id_count;        /**< At most EVD_TASK_IDS_MAX; 0 with a list selects nothing. */
 } evd_parents;
@@ -283,11 +283,10 @@ EVD_API evd_future *evd_get_by_parent(evd_storage *storage, const char *parent_e
  * Gets an execution and all that are below it: its children, their children, and so on. Result:
  * rows, ordered by created_at, then parent_execution_id, index_in_parent_children and execution_id;
  * none if there is no such execution. For the whole tree of an execution, pass its
- * root_execution_id, or its own id if that is NULL.
+ * root_execution_id, or its own id if that is NULL. All rows are in memory at once.
  *
  * The rows are found from parent to child, by the index on parent_execution_id, as they are in one
- * snapshot of the database. MySQL and MariaDB fail if the tree has more than 1,000 levels
- * (cte_max_recursion_depth, max_recursive_iterations).
+ * snapshot of the database.
  */
 EVD_API evd_future *evd_get_tree(evd_storage *storage, const char *execution_id);
 

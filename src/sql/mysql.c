@@ -166,6 +166,8 @@ void mydb_sql_get_tree(struct mydb_writer *writer, const struct mydb_table *tabl
                        const struct request *request) {
   const char *by_parent = table->selection_index[EVD_OPERATION_GET_BY_PARENT];
   struct id_list ids = {id_of_text, &request->id, 1};
+  /* Past its bound of levels, MariaDB sends a part of the tree, with no more than a warning. */
+  put(writer, "/*M! set statement max_recursive_iterations = 4294967295 for */ ");
   put(writer, "with recursive tree (id) as (select execution_id from ");
   put_table(writer, table, table->id_index);
   put(writer, " where ");
@@ -178,7 +180,7 @@ void mydb_sql_get_tree(struct mydb_writer *writer, const struct mydb_table *tabl
     put_column(writer, evd_column_parent_execution_id, true);
     put(writer, " = cast(convert(tree.id using utf8mb4) as binary)");
   }
-  put(writer, ") select ");
+  put(writer, ") select /*+ set_var(cte_max_recursion_depth = 4294967295) */ "); /* MySQL's bound */
   sql_columns(writer->buffer, "t.");
   put(writer, " from tree straight_join ");
   put_table_as(writer, table, " as t", table->id_index);

@@ -77,10 +77,10 @@ static void trees_at_once_are_each_their_own(void **state) {
 }
 
 static void a_tree_may_be_deep(void **state) {
-  enum { LEVELS = 200 };
-  evd_execution rows[LEVELS];
+  enum { LEVELS = 1500 }; /* more than MySQL and MariaDB descend by default */
+  evd_execution *rows = keep_memory(LEVELS * sizeof *rows);
   for (int i = 0; i < LEVELS; i++) {
-    rows[i] = sample_execution(text("te_%03d", i));
+    rows[i] = sample_execution(text("te_%04d", i));
     rows[i].created_at = SAMPLE_TIME + i;
     if (i > 0) {
       evd_execution_set_parent(&rows[i], &rows[i - 1], 0, true, false);
@@ -88,7 +88,7 @@ static void a_tree_may_be_deep(void **state) {
   }
   await_ok(evd_insert(suite.storage, rows, LEVELS));
   size_t count;
-  const evd_execution *got = await_rows(evd_get_tree(suite.storage, "te_000"), &count);
+  const evd_execution *got = await_rows(evd_get_tree(suite.storage, "te_0000"), &count);
   assert_int_equal(count, LEVELS);
   for (int i = 0; i < LEVELS; i++) {
     expect_row(&got[i], &rows[i]);
