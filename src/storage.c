@@ -71,6 +71,10 @@ static void storage_free(evd_storage *storage) {
   free(storage);
 }
 
+static void let_go(void *owned) {
+  storage_free(owned);
+}
+
 /* What the engine tells us. */
 
 static void when_opened(void *owner, const evd_error *error) {
@@ -110,9 +114,8 @@ static void when_told(void *owner, evd_log_level level, const char *message) {
 static void end(struct deferred *ending) {
   evd_storage *storage = (evd_storage *)((char *)ending - offsetof(evd_storage, ending));
   if (storage->closing != NULL) {
-    future_succeed(
-        storage->closing,
-        &(struct result){.kind = RESULT_NOTHING, .storage = storage, .let_go = storage_free});
+    future_succeed(storage->closing,
+                   &(struct result){.kind = RESULT_NOTHING, .owned = storage, .let_go = let_go});
   } else {
     storage_free(storage);
   }

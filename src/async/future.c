@@ -91,7 +91,7 @@ void evd_future_release(evd_future *future) {
   }
   records_release(future->result.rows);
   if (future->result.let_go != NULL) {
-    future->result.let_go(future->result.storage);
+    future->result.let_go(future->result.owned);
   }
   group_free(future->group);
   if (future->error != &out_of_memory) {
@@ -336,6 +336,10 @@ evd_code evd_future_matched(const evd_future *future, bool *matched) {
   evd_code code = code_for(future, has(future, RESULT_MATCHED, RESULT_MATCHED));
   *matched = code == EVD_OK && future->result.count > 0;
   return code;
+}
+
+struct records *future_rows(const evd_future *future) {
+  return future->result.rows;
 }
 
 evd_code evd_future_storage(const evd_future *future, evd_storage **storage) {

@@ -29,7 +29,8 @@ struct result {
   struct records *rows; /* the future takes over a reference; NULL is no row */
   int64_t count;
   evd_storage *storage;
-  void (*let_go)(evd_storage *storage); /* called as the future is freed; NULL is nothing */
+  void *owned;                 /* until the future is freed: */
+  void (*let_go)(void *owned); /* called then; NULL is nothing */
 };
 
 /* Called when a user cancels; the maker lets go of the future (its reference goes with it) and says
@@ -49,6 +50,9 @@ void future_set_maker(evd_future *future, future_cancel cancel, void *maker);
 /* The maker finishes the future and lets go of its reference. Only on a pending future. */
 void future_succeed(evd_future *future, const struct result *result);
 void future_fail(evd_future *future, const evd_error *error);
+
+/* The rows of a future that succeeded, not retained; NULL is none. */
+struct records *future_rows(const evd_future *future);
 
 /* Whether anybody but the maker could still see the result. */
 bool future_is_observed(const evd_future *future);
