@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
+#include "suite/executor_kills.h"
 #include "suite/framework_table.h"
 #include "suite/processes.h"
 
@@ -34,6 +36,13 @@ static const struct group groups[] = {
     {"claims", claims_tests, true},
     {"task_ids", task_ids_tests, true},
     {"trees", trees_tests, true},
+#ifdef EVD_WITH_EXECUTOR
+    {"executor", executor_tests, true},
+    {"executor_families", executor_families_tests, true},
+    {"executor_lives", executor_lives_tests, false},
+    {"executor_recovery", executor_recovery_tests, true},
+    {"executor_kills", executor_kills_tests, false},
+#endif
     {"selections", selections_tests, true},
     {"expire", expire_tests, true},
     {"close_finished", close_finished_tests, true},
@@ -120,6 +129,11 @@ int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], LATE_ROLE) == 0) {
     return late_role(argv[2], argv[3]);
   }
+#ifdef EVD_WITH_EXECUTOR
+  if (argc == 6 && strcmp(argv[1], EXECUTE_ROLE) == 0) {
+    return execute_role(argv[2], argv[3], argv[4], argv[5]);
+  }
+#endif
   suite.url = argc > 1 ? argv[1] : getenv("EVD_TEST_URL");
   if (suite.url == NULL) {
     fprintf(stderr, "usage: %s URL [GROUP...]\n", argv[0]);
