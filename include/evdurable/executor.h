@@ -68,15 +68,14 @@ typedef struct evd_task {
                                 (delays are at most 24 h). */
   int32_t run_max;         /**< At most so many runs here at a time; 0 is no limit of its own. */
   bool blocking;           /**< `run` may block: it is called on a thread. */
-  evd_run_callback
-      finalize; /**< Of a parent: called on the loop when all children have finished, at
-                                  least once, for at most 60 s; evd_run_children() has them. Not
-                                  retried: if it fails, the execution is
-                                  EVD_STATUS_FINALIZE_FAILED. */
-  const char *finalize_task;   /**< Or the id of a task that is run in its place, as durable as any
-                                  other. Its input is {"output": ..., "children": [...]}; its output
-                                  is the parent's. With neither, that input is the parent's
-                                  output. */
+  /** Of a parent: called on the loop when all children have finished, at least once, for at most
+   * 60 s; evd_run_children() has them. Not retried: if it fails, the execution is
+   * EVD_STATUS_FINALIZE_FAILED. */
+  evd_run_callback finalize;
+  /** Or the id of a task that is run in its place, as durable as any other. Its input is
+   * {"output": ..., "children": [...]}; its output is the parent's. With neither, that input is the
+   * parent's output. */
+  const char *finalize_task;
   const char *const *sequence; /**< Ids of tasks that run one after the other, ended by NULL: the
                                     first gets the input, each other the output of the one before,
                                     and the last one's is the output of all. In place of `run`. */
@@ -116,8 +115,9 @@ typedef struct evd_executor_event {
 
 /** All zero is the default, which stands in brackets. */
 typedef struct evd_executor_options {
-  const char *id; /**< Unique among all executors that ever ran, not a host's name: two executors of
-                        one id take each other's outcomes for theirs. [made by evd_id_generate()] */
+  /** Unique among all executors that ever ran, not a host's name: two executors of one id take each
+   * other's outcomes for theirs. [made by evd_id_generate()] */
+  const char *id;
   int32_t run_max;      /**< Runs at a time, including those that were told to stop. [1,000] */
   int32_t claim_max;    /**< Rows in a claim. [100] */
   int32_t threads_max;  /**< Threads for blocking tasks, started when needed. [4] */

@@ -188,7 +188,7 @@ static void spawn(const struct question *question, struct decision *decision,
 }
 
 /* The id of a child of a sequence: always the same, so that it is not stored twice if two executors
- * go on with the sequence. FALSE: it would be too long, and has to be a new one. */
+ * go on with the sequence. False if it would be too long: then it has to be a new one. */
 static bool name_child(char id[EVD_ID_MAX + 1], const evd_execution *parent, size_t index) {
   int length = snprintf(id, EVD_ID_MAX + 1, "%s.%zu", parent->execution_id, index);
   return length <= EVD_ID_MAX;

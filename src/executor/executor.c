@@ -73,10 +73,6 @@ static evd_code fill_in(evd_executor_options *options, evd_error *error) {
   return options->id != NULL ? check_id(options->id, "id", EVD_ID_MAX, error) : EVD_OK;
 }
 
-static void run_ended_on_thread(struct evd_run *run) {
-  run_thread_ended(run);
-}
-
 static void init_steps(struct evd_executor *executor) {
   const evd_executor_options *options = &executor->options;
   struct ev_loop *loop = executor->loop;
@@ -119,7 +115,7 @@ evd_executor *evd_executor_new(evd_storage *storage, const evd_executor_options 
   executor->loop = storage->reactor->loop;
   executor->options = filled;
   executor->id = strdup(filled.id != NULL ? filled.id : id);
-  executor->threads = threads_new(executor->loop, filled.threads_max, run_ended_on_thread);
+  executor->threads = threads_new(executor->loop, filled.threads_max, run_thread_ended);
   executor->options.id = executor->id;
   init_steps(executor);
   ev_timer_init(&executor->drain, drain_over, 0, 0);
